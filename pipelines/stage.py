@@ -1,0 +1,60 @@
+"""What every stage's command does around its `run`: parameters in, errors and costs out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from graftwork.artifacts import Artifacts
+from graftwork.costs import Cost
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+
+Run = Callable[[Experiment, Artifacts], None]
+PREEMPTED = 128 + signal.SIGTERM
+
+
+def measured(run: Run, experiment: Experiment, artifacts: Artifacts) -> None:
+    """Runs a stage and leaves its cost beside the results."""
+    name = run.__module__.rpartition(".")[2]
+    if name == "__main__":
+        name = Path(sys.modules["__main__"].__file__ or "stage").stem
+    path = artifacts.cost(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # a stage that does not finish leaves no cost
+    start = time.perf_counter()
+    run(experiment, artifacts)
+    cost = Cost.of_process(seconds=time.perf_counter() - start)
+    path.write_text(json.dumps(cost.as_dict(), indent=1) + "\n")
+
+
+def main(run: Run) -> None:
+    """The command line of a stage. Exit code 2 and one message for a user's mistake."""
+    parser = argparse.ArgumentParser(description=run.__doc__)
+    parser.add_argument("--root", default=".", help="folder of the experiment (params.yaml)")
+    parser.add_argument("--shared", help="folder of raw data, weights and store (default: root)")
+    options = parser.parse_args()
+    # A preempted stage must never count as finished: DVC records any exit code 0 as success.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(PREEMPTED))
+    with reported():
+        artifacts = Artifacts.at(options.root, options.shared)
+        measured(run, Experiment.from_file(artifacts.params), artifacts)
+
+
+class reported:
+    """Turns a user's mistake into one message and exit code 2, without a traceback."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UserError):
+            print(f"graftwork: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        if isinstance(error, KeyboardInterrupt):
+            print("graftwork: interrupted.", file=sys.stderr)
+            raise SystemExit(130) from None

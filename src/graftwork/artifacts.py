@@ -1,0 +1,118 @@
+"""Every path that stages exchange. A path stands here once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The tree of one experiment, and what it shares with all others of the project.
+
+    Attributes:
+        root: folder of this experiment: the project itself under `dvc repro`, the job's own
+            folder in a Hydra run.
+        shared: folder of the project: raw data, weights and the content-keyed store.
+    """
+
+    root: Path
+    shared: Path
+
+    @classmethod
+    def at(cls, root: Path | str, shared: Path | str | None = None) -> Artifacts:
+        """Absolute paths, so that a stage may change its working directory."""
+        root = Path(root).absolute()
+        return cls(root, Path(shared).absolute() if shared else root)
+
+    # what is read
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    # shared by all experiments of the project
+    def raw(self, dataset: str) -> Path:
+        return self.shared / "data" / "raw" / dataset
+
+    def weights(self, model: str) -> Path:
+        return self.shared / "data" / "weights" / model
+
+    @property
+    def downloads(self) -> Path:
+        """Archives in flight and the finished ones, by sha256."""
+        return self.shared / "store" / "downloads"
+
+    @property
+    def decoded(self) -> Path:
+        return self.shared / "store" / "decoded"
+
+    @property
+    def features(self) -> Path:
+        return self.shared / "store" / "features"
+
+    @property
+    def networks(self) -> Path:
+        """Converted and compiled networks."""
+        return self.shared / "store" / "networks"
+
+    @property
+    def mlflow_db(self) -> Path:
+        return self.shared / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.shared / "mlartifacts"
+
+    # written by prepare
+    @property
+    def manifest(self) -> Path:
+        return self.root / "data" / "manifest.parquet"
+
+    @property
+    def classes(self) -> Path:
+        return self.root / "data" / "classes.json"
+
+    @property
+    def data_report(self) -> Path:
+        return self.root / "data" / "report.json"
+
+    # written by extract_features
+    @property
+    def feature_receipt(self) -> Path:
+        return self.root / "data" / "features.json"
+
+    # written by finetune
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def history(self) -> Path:
+        """Training curves: one row an epoch."""
+        return self.root / "reports" / "history.csv"
+
+    @property
+    def run(self) -> Path:
+        """Which MLflow run this experiment is."""
+        return self.root / "run.json"
+
+    # written by evaluate
+    @property
+    def metrics(self) -> Path:
+        return self.root / "reports" / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        return self.root / "reports" / "predictions.parquet"
+
+    @property
+    def plots(self) -> Path:
+        return self.root / "reports" / "plots"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "reports" / "report.html"
+
+    # written by every stage
+    def cost(self, stage: str) -> Path:
+        return self.root / "costs" / f"{stage}.json"

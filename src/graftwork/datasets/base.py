@@ -1,0 +1,67 @@
+"""What every data set offers, and how missing splits are made."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from graftwork.components import Component
+from graftwork.errors import check_choice, check_range
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled picture, before anybody has looked at it."""
+
+    path: Path  # absolute
+    label: str  # class name
+    split: str | None  # train, val or test; None: the data does not say
+    group: str | None = None  # pictures of one group never part (same object, same patient)
+
+
+@dataclass(frozen=True)
+class Splits(Component):
+    """How splits that the data does not bring are made: stratified by class and seeded."""
+
+    val_fraction: float  # of the pictures without a split, [0, 1)
+    test_fraction: float  # likewise; taken only where the data has no test split of its own
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_range("val_fraction", self.val_fraction, 0, 0.9)
+        check_range("test_fraction", self.test_fraction, 0, 0.9)
+
+
+@dataclass(frozen=True)
+class Dataset(Component):
+    """A labelled image data set."""
+
+    name: str  # folder under data/raw
+    watched: str  # path whose content `dvc repro` watches: the user's own files, where there are
+    decoded_side: int  # pictures are kept decoded at this shorter side, px; never enlarged
+    max_pixels: int  # larger pictures are refused before they are decoded
+    unreadable: str  # skip: leave out and list; stop: end the stage
+    splits: Splits
+
+    def __post_init__(self) -> None:
+        check_range("decoded_side", self.decoded_side, 8)
+        check_range("max_pixels", self.max_pixels, 1)
+        check_choice("unreadable", self.unreadable, ("skip", "stop"))
+
+    def check(self) -> None:  # noqa: B027
+        """Raises UserError for what can be known before any work: a missing or empty folder."""
+
+    @abstractmethod
+    def download(self, raw: Path, downloads: Path) -> None:
+        """Brings the data into `raw`, verified; does nothing where it already is.
+
+        Args:
+            raw: folder for this data set.
+            downloads: folder where archives are kept by hash.
+        """
+
+    @abstractmethod
+    def records(self, raw: Path) -> Iterator[Record]:
+        """Every labelled picture, streamed, in a fixed order."""

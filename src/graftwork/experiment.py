@@ -1,0 +1,74 @@
+"""Experiment: the typed root. Behind it there is no DictConfig."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graftwork.augmentations.base import Augmentation
+from graftwork.components import Component, build
+from graftwork.datasets.base import Dataset
+from graftwork.errors import UserError, check_range
+from graftwork.evaluation import Evaluation
+from graftwork.features import Extraction
+from graftwork.models.base import Model
+from graftwork.tracking import Tracking
+from graftwork.trainer import Trainer
+from graftwork.transfer.strategy import Transfer
+
+
+@dataclass(frozen=True)
+class Experiment(Component):
+    """One composed configuration, checked."""
+
+    seed: int
+    dataset: Dataset
+    model: Model
+    extraction: Extraction
+    augmentation: Augmentation
+    transfer: Transfer
+    trainer: Trainer
+    evaluation: Evaluation
+    tracking: Tracking
+
+    def __post_init__(self) -> None:
+        """Checks across fields."""
+        check_range("seed", self.seed, 0, 2**32 - 1)
+        if self.transfer.initialisation == "pretrained" and self.model.weights is None:
+            raise UserError(
+                f"model.weights: {self.model.name} has no pretrained weights, which "
+                f"transfer={self.transfer.name} needs. Choose transfer=from_scratch, or a model "
+                "with weights (`graftwork models`)."
+            )
+        if self.transfer.head_init.needs_features and not self.model.head.is_linear:
+            raise UserError(
+                f"model.head: transfer={self.transfer.name} starts from a converged linear "
+                "probe, which needs a linear head. Choose model/head=linear, or "
+                "transfer=fine_tune."
+            )
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Experiment:
+        """The experiment that a composed configuration describes.
+
+        Raises:
+            UserError: for anything in it that is wrong.
+        """
+        experiment = build(params, cls, "")
+        experiment.dataset.check()
+        return experiment
+
+    @classmethod
+    def from_file(cls, path: Path) -> Experiment:
+        """The experiment of a params.yaml."""
+        if not path.is_file():
+            raise UserError(f"{path}: no such file. Write it with `make params`.")
+        try:
+            params = yaml.safe_load(path.read_text())
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: not valid YAML: {error}") from error
+        return cls.from_params(params)

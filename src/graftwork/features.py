@@ -1,0 +1,26 @@
+"""The feature store: write and read frozen features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graftwork.components import Component
+from graftwork.errors import check_choice, check_range
+
+ENGINES = ("auto", "openvino", "torch")
+
+
+@dataclass(frozen=True)
+class Extraction(Component):
+    """How the frozen backbone runs."""
+
+    engine: str
+    precision: str  # auto: bf16 where the hardware has it
+    batch_size: int
+    min_cosine: float  # of features against eager fp32 on the first batch; else fall back
+
+    def __post_init__(self) -> None:
+        check_choice("engine", self.engine, ENGINES)
+        check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
+        check_range("batch_size", self.batch_size, 1)
+        check_range("min_cosine", self.min_cosine, 0, 1)

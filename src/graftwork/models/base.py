@@ -1,0 +1,79 @@
+"""What every model offers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graftwork.components import Component
+from graftwork.errors import check_choice, check_range
+from graftwork.sources.base import Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from graftwork.classifier import Classifier
+
+POOLINGS = ("avg", "max", "avgmax", "flatten", "default")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network wants to see. Asked of the backbone, never repeated in a configuration."""
+
+    size: int  # px, square
+    mean: tuple[float, ...]  # of channels in [0, 1]
+    std: tuple[float, ...]
+    interpolation: str  # bilinear, bicubic, ...
+    crop_pct: float  # size / shorter side before the centre crop
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+
+@dataclass(frozen=True)
+class Head(Component):
+    """What turns pooled features into logits."""
+
+    @property
+    @abstractmethod
+    def is_linear(self) -> bool:
+        """Whether it is one affine map, so that a converged probe can become it."""
+
+    @abstractmethod
+    def build(self, num_features: int, num_classes: int) -> nn.Module:
+        """`[batch, num_features]` to `[batch, num_classes]`, initialised on purpose."""
+
+
+@dataclass(frozen=True)
+class Weights(Component):
+    """Pretrained weights: where they come from, and how their names become the backbone's."""
+
+    source: Source
+    key_map: str  # see graftwork.models.weights.KEY_MAPS
+    pretrained_on: str  # said in reports: "ImageNet-1k"
+    licence: str  # as the source states it
+
+
+@dataclass(frozen=True)
+class Model(Component):
+    """Backbone, pooling and head."""
+
+    name: str  # folder under data/weights, and the word that chooses it
+    weights: Weights | None  # None: can only be trained from scratch
+    pooling: str
+    head: Head
+    input_size: int | None  # px; None: what the backbone was trained at
+
+    def __post_init__(self) -> None:
+        check_choice("pooling", self.pooling, POOLINGS)
+        if self.input_size is not None:
+            check_range("input_size", self.input_size, 8)
+
+    @abstractmethod
+    def build(self, num_classes: int, weights: Path | None) -> Classifier:
+        """The network. `weights`: the verified file, or None for random initialisation."""
+'''

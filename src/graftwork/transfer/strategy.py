@@ -1,0 +1,32 @@
+"""A transfer strategy: composable parts, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graftwork.components import Component
+from graftwork.errors import check_choice, check_range
+from graftwork.transfer.parts import HeadInit, Rates, Regulariser, Trainable
+
+
+@dataclass(frozen=True)
+class Transfer(Component):
+    """How a pretrained network is grafted onto a new task."""
+
+    name: str
+    initialisation: str  # pretrained or random
+    head_init: HeadInit
+    trainable: Trainable
+    rates: Rates
+    regulariser: Regulariser
+    batch_norm: str  # frozen: statistics and affine stay; trained: both follow the new data
+    epochs: int  # 0: nothing is trained after the head's initialisation
+    warmup_epochs: float  # linear from 0 to the peak rates; then cosine to 0
+    label_smoothing: float  # [0, 1)
+
+    def __post_init__(self) -> None:
+        check_choice("initialisation", self.initialisation, ("pretrained", "random"))
+        check_choice("batch_norm", self.batch_norm, ("frozen", "trained"))
+        check_range("epochs", self.epochs, 0)
+        check_range("warmup_epochs", self.warmup_epochs, 0)
+        check_range("label_smoothing", self.label_smoothing, 0, 0.99)
