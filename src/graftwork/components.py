@@ -14,6 +14,7 @@ import pkgutil
 import sys
 import types
 import typing
+from abc import ABC
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -28,7 +29,7 @@ TARGET = "_target_"
 
 
 @dataclasses.dataclass(frozen=True)
-class Component:
+class Component(ABC):
     """Base of everything that a configuration can name. Fields carry types, never defaults."""
 
 

@@ -76,4 +76,3 @@ class Model(Component):
     @abstractmethod
     def build(self, num_classes: int, weights: Path | None) -> Classifier:
         """The network. `weights`: the verified file, or None for random initialisation."""
-'''
