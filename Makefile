@@ -1,0 +1,53 @@
+# Two commands matter: `make repro` and `make test`. Both set everything up by themselves.
+PYTHON ?= python3
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test check lint types tests slow params bench clean
+
+# Stages and tools are found in the environment first, whatever is activated.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+READY := .venv/.ready
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+setup: $(READY) ## make .venv from pyproject.toml under constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "graftwork: Python 3.11 or later is needed; set PYTHON=..."; exit 2; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"graftwork: Python 3.11 or later is needed, {v.major}.{v.minor} was found; set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --no-warn-script-location --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+repro: $(READY) ## run the default experiment on real photos and print its result
+	python -m dvc repro
+	@python -m graftwork results
+
+test: check tests ## set up, lint, check types, test
+
+check: lint types ## lint and types
+
+lint: $(READY)
+	ruff check .
+	ruff format --check .
+
+types: $(READY)
+	mypy
+
+tests: $(READY)
+	python -m pytest -m "not slow" --cov --cov-fail-under=90 --durations=10
+
+slow: $(READY) ## tests that take minutes or need a browser
+	python -m pytest -m slow
+
+params: $(READY) ## compose conf/ into params.yaml: make params SET="transfer=linear_probe seed=1"
+	python -m pipelines.params $(SET)
+
+bench: $(READY) ## measure the ratios that the README reports
+	python -m benchmarks
+
+clean: ## remove what runs made (data, store, results), not the environment
+	rm -rf data store model reports costs runs run.json mlflow.db mlartifacts

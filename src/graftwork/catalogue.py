@@ -1,0 +1,62 @@
+"""`graftwork models`: the words that choose a model, read from conf/model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from graftwork.errors import UserError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model configuration."""
+
+    word: str
+    what: str  # first comment of the file
+    weights: str  # where they come from
+    licence: str
+
+
+def entries(conf: Path) -> list[Entry]:
+    """Every model under conf/model.
+
+    Raises:
+        UserError: there is no such folder, or a file in it is wrong.
+    """
+    folder = conf / "model"
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder. Run this in the project's folder.")
+    return [
+        Entry(path.stem, _headline(path), *_weights(yaml.safe_load(path.read_text())))
+        for path in sorted(folder.glob("[!_]*.yaml"))
+    ]
+
+
+def _headline(path: Path) -> str:
+    first = path.read_text().partition("\n")[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def _weights(model: dict) -> tuple[str, str]:
+    from graftwork.components import build
+    from graftwork.models.base import Weights
+
+    if model.get("weights") is None:
+        return "none: from scratch", ""
+    weights = build(model["weights"], Weights, "model.weights")
+    return f"{weights.pretrained_on}, {weights.source.origin}", weights.licence
+
+
+def show_models(conf: Path = Path("conf")) -> None:
+    """Prints the catalogue as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model=", "what it is", "weights", "licence")
+    for entry in entries(conf):
+        table.add_row(entry.word, entry.what, entry.weights, entry.licence)
+    Console().print(table)
+    Console().print("Any other timm name: model=timm model.architecture=NAME", markup=False)

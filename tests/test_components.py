@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from graftwork.components import build
+from graftwork.datasets.base import Dataset, Splits
+from graftwork.errors import UserError
+from graftwork.features import Extraction
+from graftwork.metrics.base import Metric
+from graftwork.trainer import Trainer
+
+SPLITS = {"val_fraction": 0.1, "test_fraction": 0.2, "seed": 0}
+TRAINER = {
+    "name": "t", "batch_size": 4, "precision": "fp32", "gradient_clip": 1.0, "processes": 1,
+    "accelerator": "cpu", "workers": 0, "selection": "auto", "min_val": 1, "patience": 0,
+    "limit_epochs": None, "limit_batches": 2,
+}  # fmt: skip
+
+
+def test_builds_a_typed_component():
+    splits = build(SPLITS, Splits, "dataset.splits")
+    assert splits == Splits(val_fraction=0.1, test_fraction=0.2, seed=0)
+
+
+def test_whole_numbers_become_numbers_but_not_the_reverse():
+    assert build({**SPLITS, "val_fraction": 0}, Splits, "s").val_fraction == 0.0
+    with pytest.raises(UserError, match="s.seed: 0.5 has the wrong type. Legal: a whole number"):
+        build({**SPLITS, "seed": 0.5}, Splits, "s")
+
+
+def test_misspelt_key_names_the_nearest_first():
+    with pytest.raises(UserError, match=r"s\.val_fracton: .*Did you mean 'val_fraction'\?"):
+        build({**SPLITS, "val_fracton": 0.1}, Splits, "s")
+
+
+@pytest.mark.parametrize("missing", [{}, {"seed": "???"}])
+def test_missing_key_says_how_to_set_it(missing):
+    values = {k: v for k, v in SPLITS.items() if k != "seed"} | missing
+    with pytest.raises(UserError, match=r"s\.seed: no value. Set it: s\.seed=\.\.\."):
+        build(values, Splits, "s")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("batch_size", "many"), ("batch_size", True), ("gradient_clip", "x"), ("precision", [1])],
+)
+def test_wrong_types_are_refused(key, value):
+    with pytest.raises(UserError, match=f"trainer.{key}: .* has the wrong type"):
+        build({**TRAINER, key: value}, Trainer, "trainer")
+
+
+def test_optional_takes_null_and_others_do_not():
+    assert build(TRAINER, Trainer, "t").limit_epochs is None
+    with pytest.raises(UserError, match="t.batch_size"):
+        build({**TRAINER, "batch_size": None}, Trainer, "t")
+
+
+def test_bounds_name_the_full_path():
+    with pytest.raises(UserError, match=r"^dataset\.splits\.val_fraction: 2\.0 is out of bounds"):
+        build({**SPLITS, "val_fraction": 2}, Splits, "dataset.splits")
+
+
+GADGETS = [
+    "os.system", "subprocess.run", "builtins.eval", "builtins.open", "torch.load", "numpy.load",
+    "pandas.read_pickle", "torch.utils.collect_env.run", "pickle.loads", "shutil.rmtree",
+    "graftwork.components.importlib.import_module", "graftwork.components.build",
+    "graftwork.store.os.remove", "graftwork.trainer.Trainer", "graftwork.errors.UserError",
+    "graftwork.metrics.base.Metric", "graftwork.nothing.Here", "Trainer", "", "...", "hydra.main",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", GADGETS)
+def test_a_target_that_is_no_component_of_the_kind_is_refused(target):
+    with pytest.raises(UserError, match="_target_"):
+        build({"_target_": target}, Metric, "evaluation.metrics.top1")
+
+
+def test_an_abstract_kind_asks_for_its_target():
+    with pytest.raises(UserError, match=r"dataset\._target_: no value. Legal: graftwork"):
+        build({"name": "x"}, Dataset, "dataset")
+
+
+def test_a_mapping_is_expected():
+    with pytest.raises(UserError, match="extraction: expected a group of keys, got 'fast'"):
+        build("fast", Extraction, "extraction")
+
+
+@dataclass(frozen=True)
+class Pair(Splits):
+    """Nested components in every container that a field can have."""
+
+    inner: Splits
+    perhaps: Splits | None
+    several: list[Splits]
+    named: dict[str, Splits]
+
+
+def pair(**changes):
+    whole = {"inner": SPLITS, "perhaps": None, "several": [SPLITS], "named": {"a": SPLITS}}
+    return build({**SPLITS, **whole, **changes}, Pair, "pair")
+
+
+def test_nested_components_are_built():
+    built = pair(perhaps=SPLITS)
+    assert built.inner == built.perhaps == built.several[0] == built.named["a"]
+
+
+def test_null_takes_a_named_component_away():
+    assert pair(named={"a": None}).named == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"inner": {**SPLITS, "seeed": 1}}, r"pair\.inner\.seeed"),
+        ({"several": [{**SPLITS, "seed": "x"}]}, r"pair\.several\[0\]\.seed"),
+        ({"named": {"a": {**SPLITS, "val_fraction": -1}}}, r"pair\.named\.a\.val_fraction"),
+        ({"several": SPLITS}, "pair.several: expected a list"),
+        ({"named": [SPLITS]}, "pair.named: expected named components"),
+    ],
+)
+def test_errors_name_the_nested_place(change, place):
+    with pytest.raises(UserError, match=place):
+        pair(**change)

@@ -1,0 +1,123 @@
+"""Wrong input ends at once: exit code 2, one message with the remedy, before torch is imported.
+
+Each case runs the real command in a process of its own, where importing torch is fatal.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import composed
+
+PROJECT = Path(__file__).parents[1]
+TORCH_IMPORTED = 99
+
+# What is typed, and what the message must say.
+COMMAND_LINE = [
+    # group options
+    (["model=efficientnt_lite0"], ["model", "efficientnt_lite0", "Did you mean 'efficientnet_lite0'"]),
+    (["transfer=linear_prob"], ["transfer", "Did you mean 'linear_probe'"]),
+    (["dataset=grocery"], ["dataset", "Did you mean 'groceries'"]),
+    (["augmentation=srong"], ["Did you mean 'strong'"]),
+    (["trainer=smok"], ["Did you mean 'smoke'"]),
+    (["+experiment=nothing_like_this"], ["experiment", "nothing_like_this"]),
+    (["model/head=liner"], ["Did you mean 'linear'"]),
+    (["-m", "model=mobilenetv2,efficientnt_lite0"], ["Did you mean 'efficientnet_lite0'"]),
+    # keys
+    (["datset=groceries"], ["datset", "Did you mean 'dataset'"]),
+    (["trainer.batchsize=3"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
+    (["+trainer.batchsize=3"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
+    (["+trainr.batch_size=3"], ["trainr", "Did you mean 'trainer'"]),
+    (["-m", "trainer.batchsize=3,4"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
+    (["~trainer.batch_size"], ["trainer.batch_size", "no value"]),
+    (["model.head._target_=os.system"], ["model.head._target_", "os.system"]),
+    (["trainer.batch_size=3=4=("], ["trainer.batch_size"]),
+    # types
+    (["trainer.batch_size=many"], ["trainer.batch_size", "'many'", "a whole number"]),
+    (["trainer.gradient_clip=yes"], ["trainer.gradient_clip", "a number"]),
+    (["seed=1.5"], ["seed", "a whole number"]),
+    (["evaluation.metrics=3"], ["evaluation.metrics", "expected named components"]),
+    # bounds and choices
+    (["trainer.batch_size=0"], ["trainer.batch_size", "0", ">= 1"]),
+    (["transfer.label_smoothing=1.5"], ["transfer.label_smoothing", "1.5", "0.99"]),
+    (["extraction.engine=openvno"], ["extraction.engine", "Did you mean 'openvino'"]),
+    (["trainer.precision=fp16x"], ["trainer.precision", "auto", "bf16"]),
+    (["model.pooling=average"], ["model.pooling", "Did you mean 'avg'"]),
+    (["-m", "seed=-1,2"], ["seed", "-1", ">= 0"]),
+    # combinations
+    (["model=tiny_cnn"], ["no pretrained weights", "transfer=from_scratch"]),
+    (["model/head=mlp"], ["model.head", "model/head=linear"]),
+    # data
+    (["dataset=folder"], ["dataset.path", "no value"]),
+    (["dataset=folder", "dataset.path=nowhere/at/all"], ["nowhere/at/all"]),
+    (["dataset=folder", "dataset.path=empty"], ["empty", "no images"]),
+    (["dataset=csv", "dataset.path=missing.csv"], ["missing.csv"]),
+]  # fmt: skip
+
+# A key of params.yaml, the value it is given there, and what the message must say.
+FILE = [
+    ("trainer.batchsize", 3, ["trainer.batchsize", "Did you mean 'batch_size'"]),
+    ("dataset.splits.sed", 3, ["dataset.splits.sed", "Did you mean 'seed'"]),
+    ("seeed", 3, ["seeed", "Did you mean 'seed'"]),
+    ("trainer.batch_size", "lots", ["trainer.batch_size", "a whole number"]),
+    ("evaluation.confidence", 1.5, ["evaluation.confidence", "1.5"]),
+    ("model._target_", "torch.load", ["model._target_", "torch.load"]),
+    ("trainer.accelerator", "gpuu", ["trainer.accelerator", "Did you mean 'gpu'"]),
+]
+
+
+@pytest.fixture
+def fatal_torch(tmp_path: Path) -> dict[str, str]:
+    """An environment where importing torch ends the process."""
+    fake = tmp_path / "fatal" / "torch"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text(f"import os; os._exit({TORCH_IMPORTED})")
+    (tmp_path / "empty").mkdir()
+    path = os.pathsep.join([str(fake.parent), str(PROJECT / "src"), str(PROJECT)])
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def run(arguments: list[str], folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+
+def check_refusal(done: subprocess.CompletedProcess, said: list[str]) -> None:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("graftwork:") == 1, done.stderr
+    for words in said:
+        assert words in done.stderr
+
+
+@pytest.mark.parametrize(("overrides", "said"), COMMAND_LINE, ids=lambda v: " ".join(v)[:50])
+def test_command_line(overrides, said, fatal_torch, tmp_path):
+    check_refusal(run(["pipelines.experiment", *overrides], tmp_path, fatal_torch), said)
+    assert not list(tmp_path.rglob("mlflow.db"))
+
+
+@pytest.mark.parametrize(("key", "value", "said"), FILE, ids=lambda v: str(v)[:40])
+def test_file(key, value, said, fatal_torch, tmp_path):
+    params = composed()
+    node = params
+    *groups, last = key.split(".")
+    for group in groups:
+        node = node[group]
+    node[last] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    check_refusal(run(["pipelines.finetune"], tmp_path, fatal_torch), said)
+
+
+def test_without_params(fatal_torch, tmp_path):
+    done = run(["pipelines.prepare"], tmp_path, fatal_torch)
+    check_refusal(done, ["params.yaml", "make params"])
+
+
+def test_torch_would_have_been_noticed(fatal_torch, tmp_path):
+    done = subprocess.run([sys.executable, "-c", "import torch"], cwd=tmp_path, env=fatal_torch)
+    assert done.returncode == TORCH_IMPORTED
