@@ -20,7 +20,7 @@ TORCH_IMPORTED = 99
 # What is typed, and what the message must say.
 COMMAND_LINE = [
     # group options
-    (["model=efficientnt_lite0"], ["model", "efficientnt_lite0", "Did you mean 'efficientnet_lite0'"]),
+    (["model=efficientnt_lite0"], ["efficientnt_lite0", "Did you mean 'efficientnet_lite0'"]),
     (["transfer=linear_prob"], ["transfer", "Did you mean 'linear_probe'"]),
     (["dataset=grocery"], ["dataset", "Did you mean 'groceries'"]),
     (["augmentation=srong"], ["Did you mean 'strong'"]),

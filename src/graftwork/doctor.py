@@ -65,8 +65,11 @@ def _devices() -> list[Finding]:
     memory = psutil.virtual_memory()
     found = [
         Finding("devices", "cores", str(cores)),
-        Finding("devices", "memory", f"{memory.total / 2**30:.1f} GiB, "
-                f"{memory.available / 2**30:.1f} GiB free"),
+        Finding(
+            "devices",
+            "memory",
+            f"{memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} GiB free",
+        ),
     ]
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return [*found, Finding("devices", "GPUs", ", ".join(gpus) or "none")]

@@ -1,0 +1,1 @@
+"""Commands that measure. Ratios against a reference in the same run; medians of several."""

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from pipelines import stage
+
+PROJECT = Path(__file__).parents[2]
+
+
+def prepare(experiment, artifacts):
+    pass
+
+
+prepare.__module__ = "pipelines.prepare"
+
+
+def test_a_stage_leaves_its_cost(tmp_path, tiny_params):
+    artifacts = Artifacts.at(tmp_path)
+    stage.measured(prepare, Experiment.from_params(tiny_params()), artifacts)
+    cost = json.loads(artifacts.cost("prepare").read_text())
+    assert cost["seconds"] >= 0 and cost["peak_mib"] > 10 and cost["cpu_seconds"] > 0
+
+
+def test_a_stage_that_fails_leaves_none(tmp_path, tiny_params):
+    def broken(experiment, artifacts):
+        raise RuntimeError("half way")
+
+    broken.__module__ = "pipelines.prepare"
+    artifacts = Artifacts.at(tmp_path)
+    stage.measured(prepare, Experiment.from_params(tiny_params()), artifacts)
+    with pytest.raises(RuntimeError):
+        stage.measured(broken, Experiment.from_params(tiny_params()), artifacts)
+    assert not artifacts.cost("prepare").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("x: wrong."), 2, "graftwork: x: wrong."),
+        (KeyboardInterrupt(), 130, "graftwork: interrupted."),
+    ],
+)
+def test_reported(error, code, said, capsys):
+    with pytest.raises(SystemExit) as stop, stage.reported():
+        raise error
+    assert stop.value.code == code
+    assert said in capsys.readouterr().err
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError), stage.reported():
+        raise ZeroDivisionError
+
+
+def test_a_terminated_stage_does_not_count_as_finished(tmp_path, tiny_params):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny_params()))
+    code = """
+import time
+from pipelines import stage
+def run(experiment, artifacts):
+    print("running", flush=True)
+    time.sleep(60)
+stage.main(run)
+"""
+    env = {**os.environ, "PYTHONPATH": f"{PROJECT / 'src'}{os.pathsep}{PROJECT}"}
+    command = [sys.executable, "-c", code, "--root", str(tmp_path)]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+    assert process.stdout and process.stdout.readline() == "running\n"
+    start = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == stage.PREEMPTED == 143
+    assert time.monotonic() - start < 5
+    process.stdout.close()

@@ -1,0 +1,71 @@
+"""Every YAML is a test case: it composes, builds and is chosen by its own file name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import CONF, composed
+
+from graftwork.experiment import Experiment
+
+GROUPS = ("dataset", "model", "augmentation", "transfer", "trainer", "extraction", "evaluation")
+# What an option cannot be built without.
+NEEDS = {
+    "folder": ["dataset.path={folder}"],
+    "csv": ["dataset.path={folder}/table.csv"],
+    "tiny_cnn": ["transfer=from_scratch"],
+    "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
+    "mlp": ["transfer=fine_tune"],
+}
+
+
+def options() -> list[tuple[str, str]]:
+    files = sorted(CONF.glob("**/[!_]*.yaml"))
+    pairs = [(str(file.parent.relative_to(CONF)), file.stem) for file in files]
+    return [(group, name) for group, name in pairs if group not in (".", "experiment")]
+
+
+@pytest.mark.parametrize(("group", "name"), options())
+def test_option_builds(group, name, tiny_folder):
+    (tiny_folder / "table.csv").write_text("path,label\ntrain/red/0.jpg,red\n")
+    needs = [line.format(folder=tiny_folder) for line in NEEDS.get(name, [])]
+    experiment = Experiment.from_params(composed(f"{group}={name}", *needs))
+    if group in ("dataset", "model", "augmentation", "transfer", "trainer"):
+        assert getattr(experiment, group).name == name
+
+
+@pytest.mark.parametrize("file", sorted(CONF.glob("experiment/*.yaml")), ids=lambda f: f.stem)
+def test_named_experiment_builds_and_says_its_command_and_result(file):
+    Experiment.from_params(composed(f"+experiment={file.stem}"))
+    text = file.read_text()
+    assert "# @package _global_" in text
+    header = [line for line in text.splitlines() if line.startswith("#")]
+    assert any(f"experiment={file.stem}" in line for line in header)
+    assert any("top-1" in line for line in header)
+
+
+def test_params_yaml_is_what_conf_composes():
+    params = yaml.safe_load((CONF.parent / "params.yaml").read_text())
+    assert params == composed(), "run `make params`"
+
+
+def test_building_an_experiment_imports_nothing_heavy():
+    heavy = "torch timm pytorch_lightning albumentations mlflow sklearn openvino torchmetrics"
+    code = f"""
+import sys, yaml
+from graftwork.experiment import Experiment
+Experiment.from_params(yaml.safe_load(open("params.yaml")))
+found = set("{heavy}".split()) & set(sys.modules)
+assert not found, found
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=CONF.parent, check=True)
+
+
+def test_every_key_of_conf_is_read(tiny_folder: Path):
+    """A key that no component field takes is an error, so composing and building reads them all."""
+    params = composed()
+    assert set(params) == set(Experiment.__dataclass_fields__)
