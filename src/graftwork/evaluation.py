@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+import numpy as np
 
 from graftwork.components import Component
 from graftwork.errors import check_range
 from graftwork.metrics.base import Metric
+
+TOLERANCE = 1e-4  # between torchmetrics (float32) and the bootstrap's own arithmetic (float64)
 
 
 @dataclass(frozen=True)
@@ -22,3 +26,54 @@ class Evaluation(Component):
         check_range("bootstrap_samples", self.bootstrap_samples, 100)
         check_range("confidence", self.confidence, 0.5, 0.999)
         check_range("mistakes", self.mistakes, 0)
+
+    def metrics_for(self, num_classes: int) -> dict[str, Metric]:
+        """The metrics that say something with so many classes (top-5 of five classes does not)."""
+        return {name: m for name, m in self.metrics.items() if m.applies(num_classes)}
+
+
+def measure(
+    evaluation: Evaluation, probabilities: np.ndarray, labels: np.ndarray, seed: int
+) -> dict[str, dict[str, float]]:
+    """Every metric with its interval.
+
+    Args:
+        probabilities: `[n, num_classes]`, n at least 1.
+        labels: `[n]`, integers in [0, num_classes).
+        seed: of the bootstrap.
+
+    Returns:
+        `{name: {"value", "low", "high", "n"}}`. The value is the one that torchmetrics computes,
+        to its precision; written from float64 arithmetic that must agree with it, so that the
+        result does not carry float32's rounding.
+    """
+    from graftwork.bootstrap import intervals
+
+    metrics = evaluation.metrics_for(probabilities.shape[1])
+    found = intervals(
+        metrics,
+        probabilities,
+        labels,
+        samples=evaluation.bootstrap_samples,
+        confidence=evaluation.confidence,
+        seed=seed,
+    )
+    for name, metric in metrics.items():
+        reference = point(metric, probabilities, labels)
+        difference = abs(found[name].value - reference)
+        assert difference <= TOLERANCE, f"{name}: {found[name].value}, torchmetrics {reference}"
+    return {name: {**asdict(interval), "n": len(labels)} for name, interval in found.items()}
+
+
+def point(metric: Metric, probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The metric's value by torchmetrics, a chunk of pictures at a time."""
+    import torch
+
+    computer = metric.build(probabilities.shape[1])
+    for start in range(0, len(labels), 1 << 16):
+        rows = slice(start, start + (1 << 16))
+        computer.update(
+            torch.from_numpy(np.ascontiguousarray(probabilities[rows])),
+            torch.from_numpy(np.ascontiguousarray(labels[rows])),
+        )
+    return float(computer.compute())
