@@ -1,0 +1,39 @@
+"""A package, or one file out of it, from the npm registry that npm is configured for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from graftwork.clients import fetch_with
+from graftwork.fetching import Pin
+from graftwork.sources.archive import ArchiveSource
+
+REMEDY = (
+    "Check the network, the proxy (HTTPS_PROXY) and `npm config get registry`; npm comes with "
+    "Node.js. Offline: `npm pack` it elsewhere and name the file with "
+    "_target_: graftwork.sources.file.LocalFile."
+)
+
+
+@dataclass(frozen=True)
+class Npm(ArchiveSource):
+    """`npm pack` fetches the tarball; nothing of it is installed and none of its scripts run."""
+
+    def fetch_archive(self, partial: Path, pin: Pin) -> None:
+        assert pin.size
+        # A cache inside the working folder shows how far the download is, and leaves no copy.
+        command = (
+            *("npm", "pack", "--ignore-scripts", "--silent=false", "--loglevel=error"),
+            *("--fetch-retries=5", "--cache={folder}/cache", "--pack-destination={folder}"),
+            f"{self.package}@{self.version}",
+        )
+        fetch_with(command, "*.tgz", partial, pin.size, REMEDY)
+
+    @property
+    def archive_name(self) -> str:
+        return f"{self.package.lstrip('@').replace('/', '-')}-{self.version}.tgz"
+
+    @property
+    def registry(self) -> str:
+        return "npm"
