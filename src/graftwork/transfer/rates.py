@@ -1,0 +1,40 @@
+"""The learning rate of each layer group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graftwork.errors import check_range
+from graftwork.transfer.parts import Rates
+
+
+@dataclass(frozen=True)
+class Uniform(Rates):
+    """One learning rate for all."""
+
+    lr: float  # peak
+
+    def __post_init__(self) -> None:
+        check_range("lr", self.lr, 0, 10, low_open=True)
+
+    def of(self, depth: int) -> float:
+        return self.lr
+
+
+@dataclass(frozen=True)
+class LayerDecay(Rates):
+    """Each layer group learns slower than the one behind it (Howard & Ruder 2018; BEiT)."""
+
+    head_lr: float  # peak learning rate of the head
+    backbone_factor: float  # of the last group of the backbone, relative to the head
+    layer_decay: float  # multiplier for each further group towards the input, in (0, 1]
+
+    def __post_init__(self) -> None:
+        check_range("head_lr", self.head_lr, 0, 10, low_open=True)
+        check_range("backbone_factor", self.backbone_factor, 0, 100, low_open=True)
+        check_range("layer_decay", self.layer_decay, 0, 1, low_open=True)
+
+    def of(self, depth: int) -> float:
+        if depth == 0:
+            return self.head_lr
+        return self.head_lr * self.backbone_factor * self.layer_decay ** (depth - 1)
