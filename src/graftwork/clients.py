@@ -12,21 +12,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graftwork.errors import UserError
-from graftwork.fetching import progress
+from graftwork.progress import bytes_bar
 
 ATTEMPTS = 3
 BACKOFF = 1.0  # seconds before the second attempt; doubles with each
 POLL = 0.1  # seconds between two looks at what has arrived
-FINAL = ("E404", "ETARGET", "No module named pip", "404 Client Error")  # no use in asking again
+# No use in asking again. "from versions: none" may just mean that the index was not reached.
+FINAL = re.compile(r"E404|ETARGET|No module named pip|404 Client Error|from versions: (?!none)")
 
 
-def fetch_with(command: Sequence[str], arrives: str, target: Path, size: int, remedy: str) -> None:
+def fetch_with(
+    command: Sequence[str], title: str, arrives: str, target: Path, size: int, remedy: str
+) -> None:
     """Runs a client until the file that it fetches lies at `target`.
 
     The client works in a folder of its own beside the target, which is removed.
 
     Args:
         command: `{folder}` in it stands for that folder.
+        title: the command in short, for the progress bar and messages.
         arrives: pattern of the file that the client leaves there.
         size: bytes expected, for the progress bar.
         remedy: what the user can do when it fails.
@@ -37,20 +41,21 @@ def fetch_with(command: Sequence[str], arrives: str, target: Path, size: int, re
     for attempt in range(ATTEMPTS):
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="client-") as name:
             folder = Path(name)
-            failure = _run([part.format(folder=folder) for part in command], folder, size, remedy)
+            failure = _run(
+                [part.format(folder=folder) for part in command], folder, title, size, remedy
+            )
             found = sorted(folder.glob(arrives))
             if not failure and len(found) == 1:
                 os.replace(found[0], target)
                 return
             failure = failure or f"{len(found)} files like {arrives} came, one was expected"
-        if attempt + 1 == ATTEMPTS or any(word in failure for word in FINAL):
+        if attempt + 1 == ATTEMPTS or FINAL.search(failure):
             break
         time.sleep(BACKOFF * 2**attempt)
-    shown = " ".join(part.format(folder="...") for part in command)
-    raise UserError(f"`{shown}` failed: {failure}. {remedy}")
+    raise UserError(f"`{title}` failed: {failure}. {remedy}")
 
 
-def _run(command: list[str], folder: Path, size: int, remedy: str) -> str:
+def _run(command: list[str], folder: Path, title: str, size: int, remedy: str) -> str:
     """The client's last word if it failed, else nothing."""
     program = shutil.which(command[0])
     if program is None:
@@ -63,7 +68,7 @@ def _run(command: list[str], folder: Path, size: int, remedy: str) -> str:
             [program, *command[1:]], cwd=folder, env=environment, stdout=out, stderr=out
         )
         try:
-            with progress(Path(command[0]).name + f" {command[-1]}", size) as seen:
+            with bytes_bar(title, size) as seen:
                 while process.poll() is None:
                     seen(min(_arrived(folder), size))
                     time.sleep(POLL)
@@ -86,7 +91,10 @@ def _arrived(folder: Path) -> int:
 
 def _last_word(log: str) -> str:
     """The lines that say why, without credentials in URLs."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(?i)(npm )?err(or)?\b", line)] or lines[-1:]
-    text = " ".join(dict.fromkeys(errors[:4])) or "no message"
+    lines = [re.sub(r"(?i)^npm err(or|!) ?", "npm: ", line.strip()) for line in log.splitlines()]
+    lines = [line for line in lines if line and "complete log" not in line]
+    errors = [line for line in lines if re.match(r"(?i)npm: .|error\b", line)] or lines[-1:]
+    if "from versions: none" in log:  # what pip says as an error hides that nobody answered
+        errors = [line for line in lines if line.startswith("WARNING: Retrying")][-1:] + errors
+    text = " ".join(dict.fromkeys(errors[:3])) or "no message"
     return re.sub(r"//[^/\s@]+@", "//", text)[:600].rstrip(".")

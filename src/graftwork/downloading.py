@@ -9,7 +9,8 @@ from pathlib import Path
 import requests
 
 from graftwork.errors import UserError
-from graftwork.fetching import progress, without_secrets
+from graftwork.fetching import without_secrets
+from graftwork.progress import bytes_bar
 
 CHUNK = 1 << 18  # bytes
 ATTEMPTS = 5  # in a row without a new byte; then the download is given up
@@ -47,7 +48,7 @@ def download(url: str, path: Path, size: int | None) -> None:
             arrived stays at `path`, so that the next call continues.
     """
     failures = 0
-    with progress(path.name[-40:], size) as seen:
+    with bytes_bar(path.name[-40:], size) as seen:
         while size is None or _length(path) < size:
             before = _length(path)
             try:
@@ -79,10 +80,10 @@ def _attempt(url: str, path: Path, size: int | None, seen: Callable[[int], None]
                     raise _Interrupted("the server could not continue")
                 done = 0
             _write(response, path, done, size, seen)
-    except (requests.RequestException, OSError) as error:
-        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-            raise UserError(f"{path}: {error.strerror or error}. Free some space?") from error
+    except requests.RequestException as error:  # an OSError too: it must come first
         raise _Interrupted(_reason(error)) from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}. Is there space left?") from error
 
 
 def _write(

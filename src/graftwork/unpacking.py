@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
+import gzip
+import lzma
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from graftwork.errors import UserError
-from graftwork.fetching import new_folder, progress
+from graftwork.fetching import new_folder
+from graftwork.progress import bytes_bar
 
 CHUNK = 1 << 20  # bytes
 PLAIN_BYTES = 64 << 20  # up to here no ratio is suspicious
+DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,  # a kind of compression that zipfile does not know
+    RuntimeError,  # encrypted
+)
 
 
 @dataclass(frozen=True)
@@ -53,39 +67,35 @@ def unpack(archive: Path, target: Path, limits: Limits = Limits()) -> int:  # no
     with (
         new_folder(target) as folder,
         members(archive, limits) as found,
-        progress(f"unpack {archive.name}", None) as seen,
+        bytes_bar(f"unpack {archive.name}", None) as seen,
     ):
         total = 0
         for member in found:
             path = folder / member.name
-            if path.exists():
-                raise _refused(archive, member.name, "stands in it twice")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("xb")
+            except (FileExistsError, NotADirectoryError) as error:
+                raise _refused(archive, member.name, "stands in it twice") from error
+            with file:
                 total += _copy(archive, member, file.write)
             seen(total)
             count += 1
     return count
 
 
-def take(archive: Path, name: str, target: Path) -> str:
-    """Writes one file of an archive to `target`. Returns its sha256.
+def take(archive: Path, name: str, target: Path) -> None:
+    """Writes one file of an archive to `target`.
 
     Raises:
         UserError: it is not in there, or the archive is not to be trusted.
     """
-    with members(archive, Limits()) as found:
+    with members(archive, Limits()) as found, target.open("wb") as file:
         for member in found:
             if member.name == name:
-                digest = hashlib.sha256()
-                with target.open("wb") as file:
-
-                    def write(chunk: bytes) -> None:
-                        digest.update(chunk)
-                        file.write(chunk)
-
-                    _copy(archive, member, write)
-                return digest.hexdigest()
+                _copy(archive, member, file.write)
+                return
+    target.unlink()
     raise UserError(f"{archive.name}: there is no '{name}' in it.")
 
 
@@ -103,22 +113,18 @@ def members(archive: Path, limits: Limits) -> Iterator[Iterator[Member]]:
         else:
             with tarfile.open(archive, "r|*") as tarred:
                 yield _within(archive, _of_tar(archive, tarred), limits)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserError(
             f"{archive.name}: cut short or damaged, or no archive ({error}). Remove it and fetch "
             "it again."
         ) from error
 
 
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError)
-
-
 def _within(archive: Path, found: Iterator[Member], limits: Limits) -> Iterator[Member]:
     packed = max(archive.stat().st_size, 1)
-    count = total = 0
-    for member in found:
+    total = 0
+    for count, member in enumerate(found, start=1):
         _check_name(archive, member.name)
-        count += 1
         total += member.size
         if count > limits.files:
             raise _refused(archive, member.name, f"is one of more than {limits.files} files")
@@ -135,7 +141,7 @@ def _of_zip(archive: Path, zipped: zipfile.ZipFile) -> Iterator[Member]:
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise _refused(archive, info.filename, "is a link or a device")
         if not info.is_dir():
-            yield Member(info.filename, info.file_size, lambda info=info: zipped.open(info))
+            yield Member(info.filename, info.file_size, partial(zipped.open, info))
         else:
             _check_name(archive, info.filename)
 
@@ -150,7 +156,7 @@ def _of_tar(archive: Path, tarred: tarfile.TarFile) -> Iterator[Member]:
         if hasattr(tarfile, "data_filter"):  # Python's own judgement, from 3.11.4 on
             tarfile.data_filter(info, ".")
         name = info.name.removeprefix("./")
-        yield Member(name, info.size, lambda info=info: _opened(tarred, info))
+        yield Member(name, info.size, partial(_opened, tarred, info))
 
 
 def _opened(tarred: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:

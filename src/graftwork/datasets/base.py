@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from graftwork.components import Component
-from graftwork.errors import check_choice, check_range
+from graftwork.errors import UserError, check_choice, check_range
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,18 @@ class Dataset(Component):
     name: str  # folder under data/raw
     watched: str  # path whose content `dvc repro` watches: the user's own files, where there are
     decoded_side: int  # pictures are kept decoded at this shorter side, px; never enlarged
+    decoded_budget_gib: float  # a set that decodes to more is decoded anew each time instead
     max_pixels: int  # larger pictures are refused before they are decoded
     unreadable: str  # skip: leave out and list; stop: end the stage
     splits: Splits
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise UserError(
+                f"name: '{self.name}' cannot name a folder. Legal: letters, digits, '-', '_', '.'."
+            )
         check_range("decoded_side", self.decoded_side, 8)
+        check_range("decoded_budget_gib", self.decoded_budget_gib, 0)
         check_range("max_pixels", self.max_pixels, 1)
         check_choice("unreadable", self.unreadable, ("skip", "stop"))
 

@@ -53,7 +53,7 @@ class ArchiveSource(Source):
             Pin(None, self.sha256),
             name,
             f"{self.origin}: {member}",
-            lambda partial: _take(archive(), member, partial),
+            lambda partial: take(archive(), member, partial),
         )
 
     @abstractmethod
@@ -77,7 +77,3 @@ class ArchiveSource(Source):
     @property
     def origin(self) -> str:
         return f"{self.registry}: {self.package} {self.version}"
-
-
-def _take(archive: Path, member: str, partial: Path) -> None:
-    take(archive, member, partial)

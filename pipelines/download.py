@@ -1,0 +1,19 @@
+"""download: raw pictures and pretrained weights, verified."""
+
+from __future__ import annotations
+
+from graftwork.artifacts import Artifacts
+from graftwork.experiment import Experiment
+from graftwork.pretrained import bring_weights
+from pipelines.stage import main
+
+
+def run(experiment: Experiment, artifacts: Artifacts) -> None:
+    """Brings the data set and the model's weights; what already is there is left alone."""
+    dataset, model = experiment.dataset, experiment.model
+    dataset.download(artifacts.raw(dataset.name), artifacts.downloads)
+    bring_weights(model, artifacts.weights(model.name), artifacts.downloads)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,96 @@
+"""CIFAR-10 (Krizhevsky 2009), published as sheets: each row of a sheet is one picture."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from graftwork.datasets.base import Record
+from graftwork.datasets.class_folders import class_folders, pictures
+from graftwork.datasets.own_files import undivided
+from graftwork.datasets.published import Published
+from graftwork.errors import UserError, check_range
+from graftwork.progress import Seen, count_bar
+from graftwork.unpacking import unpack
+
+# index = label
+CLASSES = "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
+SIDE = 32  # px
+SHEETS = {  # labels (spelt so by the publisher) and sheets of each split
+    "train": ("train_lables.json", [f"data_batch_{number}.png" for number in range(1, 6)]),
+    "test": ("test_lables.json", ["test_batch.png"]),
+}
+
+
+@dataclass(frozen=True)
+class Cifar10(Published):
+    """50,000 training and 10,000 test pictures of 32 x 32 px, 10 classes."""
+
+    limit_per_class: int | None  # the first so many pictures of each class and split; null: all
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.limit_per_class is not None:
+            check_range("limit_per_class", self.limit_per_class, 1)
+
+    def unpack(self, file: Path, folder: Path) -> None:
+        """`<split>/<class>/<number in the split>.png`."""
+        sheets = folder / "sheets"
+        unpack(file, sheets)
+        labels = {
+            split: json.loads(_single(sheets, name).read_text())
+            for split, (name, _) in SHEETS.items()
+        }
+        with count_bar("pictures", sum(map(len, labels.values()))) as seen:
+            done = 0
+            for split, (_, names) in SHEETS.items():
+                paths = [_single(sheets, name) for name in names]
+                done = _cut(paths, labels[split], folder / split, done, seen)
+        shutil.rmtree(sheets)
+
+    def records(self, raw: Path) -> Iterator[Record]:
+        """Training pictures without a split: val is made of them."""
+        found: Counter[tuple[str | None, str]] = Counter()
+        for record in undivided(_all(raw), ("train", "test")):
+            key = record.split, record.label
+            found[key] += 1
+            if self.limit_per_class is None or found[key] <= self.limit_per_class:
+                yield record
+
+
+def _all(raw: Path) -> Iterator[Record]:
+    for folder in class_folders(raw):
+        for path in pictures(folder.path, raw):
+            yield Record(path, folder.label, folder.split)
+
+
+def _cut(sheets: list[Path], labels: list[int], folder: Path, done: int, seen: Seen) -> int:
+    """Writes every row of the sheets as a PNG of its own; returns how many there are by then."""
+    import numpy as np
+    from PIL import Image
+
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+    number = 0
+    for path in sheets:
+        with Image.open(path) as sheet:
+            rows = np.asarray(sheet.convert("RGB"))
+        for pixels in rows.reshape(len(rows), SIDE, SIDE, 3):
+            target = folder / CLASSES[labels[number]] / f"{number:05d}.png"
+            Image.fromarray(pixels).save(target, compress_level=1)
+            number += 1
+        seen(done + number)
+    if number != len(labels):
+        raise UserError(f"{folder.name}: {number} pictures but {len(labels)} labels came.")
+    return done + number
+
+
+def _single(folder: Path, name: str) -> Path:
+    found = sorted(folder.rglob(name))
+    if len(found) != 1:
+        raise UserError(f"CIFAR-10: '{name}' is missing in what was fetched.")
+    return found[0]

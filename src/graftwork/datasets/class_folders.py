@@ -1,0 +1,114 @@
+"""Pictures in folders that are named for their classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from graftwork.errors import UserError
+
+IMAGE_SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".jp2", ".gif"),
+        *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+    )
+)
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+Identity = tuple[int, int]  # device and inode: the same folder by whatever name
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """The pictures of one class in one split."""
+
+    path: Path
+    label: str  # class name: the folder's
+    split: str | None  # train, val or test; None: the folders do not say
+
+
+def class_folders(root: Path) -> list[ClassFolder]:
+    """Class folders in a fixed order, from `root/<class>` or `root/<split>/<class>`.
+
+    A folder is a split where its name says so (train, val, validation, test, ...) and it holds
+    folders but no pictures of its own; so a class may be called `train`.
+
+    Raises:
+        UserError: split folders beside other ones.
+    """
+    found = _subfolders(root)
+    splits = [folder for folder in found if _is_split(folder)]
+    if not splits:
+        return [ClassFolder(folder, folder.name, None) for folder in found]
+    others = [folder.name for folder in found if folder not in splits]
+    if others:
+        raise UserError(
+            f"{root}: split folders ({', '.join(f.name for f in splits)}) beside other folders "
+            f"({', '.join(others[:5])}). Move the others away, or into a split."
+        )
+    return [
+        ClassFolder(folder, folder.name, SPLIT_NAMES[split.name.lower()])
+        for split in sorted(splits, key=_split_order)
+        for folder in _subfolders(split)
+    ]
+
+
+def pictures(folder: Path, root: Path) -> Iterator[Path]:
+    """Pictures below a folder, at any depth, in a fixed order; hidden ones are left out.
+
+    Links are followed, but never back into a folder that they lie in.
+
+    Args:
+        root: the folder that the search began with: a link back to it ends there too.
+    """
+    yield from _pictures(folder, frozenset(map(_identity, (root, folder.parent))))
+
+
+def stray_pictures(root: Path) -> list[Path]:
+    """Pictures that lie in the root or in a split, outside of every class folder."""
+    places = [root, *(folder for folder in _subfolders(root) if _is_split(folder))]
+    return [path for place in places for path in _entries(place) if _is_picture(path)]
+
+
+def _pictures(folder: Path, above: frozenset[Identity]) -> Iterator[Path]:
+    own = _identity(folder)
+    if own in above:
+        return
+    for path in _entries(folder):
+        if path.is_dir():
+            yield from _pictures(path, above | {own})
+        elif _is_picture(path):
+            yield path
+
+
+def _identity(path: Path) -> Identity:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _entries(folder: Path) -> list[Path]:
+    names = (name for name in os.listdir(folder) if not name.startswith((".", "__MACOSX")))
+    return [folder / name for name in sorted(names)]
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if path.is_dir()]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+
+
+def _is_split(folder: Path) -> bool:
+    if folder.name.lower() not in SPLIT_NAMES or not _subfolders(folder):
+        return False
+    return not any(_is_picture(path) for path in _entries(folder))
+
+
+def _split_order(folder: Path) -> tuple[int, str]:
+    return ("train", "val", "test").index(SPLIT_NAMES[folder.name.lower()]), folder.name
