@@ -1,0 +1,114 @@
+"""All stages as one Hydra application: an experiment, or with -m a sweep of them.
+
+    python -m pipelines.experiment model=mobilenetv2 transfer=linear_probe
+    python -m pipelines.experiment -m model=mobilenetv2,resnet50 transfer=linear_probe,lp_ft
+
+Each job has a folder of its own under runs/; downloads, decoded images and features are shared.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from pipelines import sweep
+from pipelines.overrides import Request, requested
+from pipelines.stage import PREEMPTED, Run, measured, reported
+
+log = logging.getLogger(__name__)
+
+
+def stages() -> list[Run]:
+    """What an experiment does, in order; the same functions that `dvc repro` runs."""
+    from pipelines import download, evaluate, extract_features, finetune, prepare
+
+    return [download.run, prepare.run, extract_features.run, finetune.run, evaluate.run]
+
+
+@hydra.main(version_base=None, config_path="../conf", config_name="config")
+def job(config: DictConfig) -> float | None:
+    """One experiment in its own folder. Returns test top-1, for sweepers that look for the best."""
+    place = HydraConfig.get()
+    artifacts = Artifacts.at(place.runtime.output_dir, shared=place.runtime.cwd)
+    OmegaConf.resolve(config)
+    artifacts.params.write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    _forget_peak()
+    if place.mode == RunMode.MULTIRUN:
+        overrides = list(place.overrides.task)
+        return sweep.member(artifacts, Path(place.sweep.dir), place.job.num, overrides, conduct)
+    with reported():
+        conduct(artifacts)
+        return sweep.top1(artifacts)
+
+
+def conduct(artifacts: Artifacts) -> None:
+    """Runs every stage on params.yaml. A run in MLflow ends with the experiment."""
+    experiment = Experiment.from_file(artifacts.params)
+    try:
+        for run in stages():
+            log.info("%s", run.__module__.rpartition(".")[2])
+            measured(run, experiment, artifacts)
+    except BaseException as error:
+        if artifacts.run.is_file() or not isinstance(error, UserError):
+            _record_failure(experiment, artifacts, error)
+        raise
+
+
+def _record_failure(experiment: Experiment, artifacts: Artifacts, error: BaseException) -> None:
+    from graftwork.tracking import open_run
+
+    with suppress(UserError):  # a store that is away must not hide what went wrong
+        open_run(experiment, artifacts).close(error)
+
+
+def _forget_peak() -> None:
+    """Starts peak memory anew: jobs of a sweep share a process, but not each other's cost."""
+    with suppress(OSError):  # Linux only; elsewhere a job may be told an earlier one's peak
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def run_sweep(request: Request, first: Experiment) -> int:
+    """Runs a sweep's jobs under one parent run. Returns the exit code: 0 if all finished."""
+    assert request.sweep_folder is not None
+    with sweep.recorded(request.sweep_folder, request.swept, first.tracking, Path.cwd()) as ended:
+        sys.argv.append(f"hydra.sweep.dir={_quoted(str(request.sweep_folder))}")
+        job()
+    return int(ended.failures > 0)
+
+
+def _quoted(text: str) -> str:
+    """A string as Hydra's grammar quotes it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def main() -> None:
+    """The command line. Exit code 2 and one message for a mistake, before any work."""
+    built: list[Experiment] = []
+    with reported():
+        request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what is left are no user's mistakes
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(PREEMPTED))
+        if request and request.sweep:
+            raise SystemExit(run_sweep(request, built[0]))
+        job()
+
+
+def _build(params: object) -> Experiment:
+    assert isinstance(params, dict)
+    return Experiment.from_params(params)
+
+
+if __name__ == "__main__":
+    main()

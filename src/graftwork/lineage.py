@@ -1,0 +1,105 @@
+"""Where a result comes from: code, data, weights, versions. Nothing here imports a library."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from graftwork.artifacts import Artifacts
+
+LIBRARIES = (
+    *("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "albumentations"),
+    *("openvino", "scikit-learn", "numpy", "pillow", "opencv-python-headless"),
+    *("hydra-core", "dvc", "mlflow"),
+)
+MAX_DIFF = 4 * 2**20  # bytes of a diff that is kept
+
+
+def lineage(artifacts: Artifacts, model: str) -> dict[str, str]:
+    """Tags of a run. What is not known (no git, no manifest yet) has no tag.
+
+    Args:
+        artifacts: the experiment's tree.
+        model: name of the model, for its weights' receipt.
+    """
+    known: Mapping[str, str | None] = {
+        **_code(artifacts.shared),
+        "data.digest": _data_digest(artifacts.manifest),
+        "weights.sha256": _weights_sha256(artifacts.weights(model) / "weights.json"),
+        "dvc.lock.sha256": _sha256(_lock_of(artifacts)),
+        **{f"version.{name}": found for name, found in _versions().items()},
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def dirty_diff(folder: Path) -> str | None:
+    """What differs from the commit, tracked files only; None where nothing does."""
+    diff = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff")
+    if diff and len(diff) > MAX_DIFF:
+        diff = f"{diff[:MAX_DIFF]}\n(cut: {len(diff)} characters in all)\n"
+    return diff or None
+
+
+def dvc_lock(artifacts: Artifacts) -> Path | None:
+    """The project's dvc.lock, if this experiment is what `dvc repro` runs."""
+    path = _lock_of(artifacts)
+    return path if path.is_file() else None
+
+
+def _lock_of(artifacts: Artifacts) -> Path:
+    # A Hydra job has a folder of its own, of which the project's lock says nothing.
+    return artifacts.root / "dvc.lock"
+
+
+def _code(folder: Path) -> dict[str, str | None]:
+    commit = _git(folder, "rev-parse", "HEAD")
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return {
+        "mlflow.source.git.commit": commit and commit.strip(),
+        "git.dirty": None if status is None else str(bool(status.strip())).lower(),
+        "mlflow.source.type": "LOCAL",
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+
+
+def _data_digest(manifest: Path) -> str | None:
+    if not manifest.is_file():
+        return None
+    from graftwork.manifest import digest, read
+
+    return digest(read(manifest))
+
+
+def _weights_sha256(receipt: Path) -> str | None:
+    return json.loads(receipt.read_text()).get("sha256") if receipt.is_file() else None
+
+
+def _sha256(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+@cache
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in ("graftwork", *LIBRARIES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found

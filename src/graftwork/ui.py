@@ -1,0 +1,85 @@
+"""`graftwork ui`: MLflow's pages for this machine alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError, check_range
+
+HOST = "127.0.0.1"
+
+
+def serve(root: Path, port: int) -> None:
+    """Shows the runs of the project in `root` until Ctrl-C.
+
+    Raises:
+        UserError: there are no runs yet, or another program has the port.
+    """
+    artifacts = Artifacts.at(root)
+    if not artifacts.mlflow_db.is_file():
+        raise UserError(
+            f"{artifacts.mlflow_db}: no runs are recorded here yet. Run an experiment first, or "
+            "name the project's folder with --root."
+        )
+    _check_free(port)
+    print(f"MLflow on http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
+    with subprocess.Popen(command(artifacts, port), env=environment()) as server:
+        try:
+            code = server.wait()
+        except BaseException:  # Ctrl-C reaches the server too; SIGTERM only us
+            server.terminate()
+            raise
+    if code:
+        raise SystemExit(code)
+
+
+def command(artifacts: Artifacts, port: int) -> list[str]:
+    """MLflow's server, which answers only to the exact names of this machine.
+
+    Its own defaults admit `Host: 10.evil.com`, through which a page anywhere could read the runs
+    (DNS rebinding).
+    """
+    names = [f"localhost:{port}", f"{HOST}:{port}"]
+    store = f"sqlite:///{artifacts.mlflow_db}"
+    return [
+        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
+        *("--backend-store-uri", store, "--registry-store-uri", store),
+        *("--artifacts-destination", artifacts.mlflow_artifacts.as_uri()),
+        *("--allowed-hosts", ",".join(names)),
+        *("--cors-allowed-origins", ",".join(f"http://{name}" for name in names)),
+        *("--x-frame-options", "DENY", "--workers", "1"),
+    ]
+
+
+def environment() -> dict[str, str]:
+    """The server starts no jobs and unpickles nothing."""
+    return {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def _check_free(port: int) -> None:
+    check_range("--port", port, 1024, 65535)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UserError(
+                f"--port: {port} is taken by another program. Free: {_free()}."
+            ) from error
+
+
+def _free() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
