@@ -5,9 +5,8 @@ Hydra's own messages are long, end with exit code 1, and come only once a sweep'
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,21 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from graftwork.errors import UserError, unknown
-from graftwork.tracked_params import SECRET
+from pipelines.override_names import (
+    assigned,
+    check_key,
+    check_options,
+    check_secret,
+    choices_of,
+    is_group,
+)
 
 CONF = Path(__file__).parents[1] / "conf"
 Check = Callable[[Mapping[str, Any]], object]
@@ -89,16 +94,16 @@ def _checked(overrides: list[str], name: str, check: Check, *, sweep: bool) -> R
     loader = GlobalHydra.instance().config_loader()
     parsed = _parsed(overrides, loader)
     for override in parsed:
-        _check_secret(override)
-        _check_options(override, loader)
-    swept = {o.get_key_element(): _choices(o) for o in parsed if o.is_sweep_override()}
-    first = [_assigned(o, swept[key][0]) if (key := o.get_key_element()) in swept
+        check_secret(override)
+        check_options(override, loader)
+    swept = {o.get_key_element(): choices_of(o) for o in parsed if o.is_sweep_override()}
+    first = [assigned(o, swept[key][0]) if (key := o.get_key_element()) in swept
              else str(o.input_line) for o in parsed]  # fmt: skip
-    groups = [line for o, line in zip(parsed, first, strict=True) if _is_group(o, loader)]
+    groups = [line for o, line in zip(parsed, first, strict=True) if is_group(o, loader)]
     base = _composed(name, groups)
     for override in parsed:
-        if not _is_group(override, loader):
-            _check_key(override, base, loader)
+        if not is_group(override, loader):
+            check_key(override, base, loader)
     mode = str(OmegaConf.select(_composed(name, first), "hydra.mode"))
     sweep = sweep or mode.endswith("MULTIRUN")
     if swept and not sweep:
@@ -130,91 +135,6 @@ def _first_line(error: Exception) -> str:
     return next((line for line in lines if line), type(error).__name__).rstrip(".")
 
 
-def _check_secret(override: Override) -> None:
-    if SECRET.search(override.key_or_group):
-        raise UserError(
-            f"{override.key_or_group}: a secret on the command line ends up in recorded files. "
-            "Pass it in the environment."
-        )
-
-
-def _is_group(override: Override, loader: ConfigLoader) -> bool:
-    """Whether it chooses among files, as `model=...` does."""
-    value = override.value()
-    return bool(_options(override.key_or_group, loader)) and not isinstance(value, dict)
-
-
-def _options(group: str, loader: ConfigLoader) -> list[str]:
-    if "." in group:
-        return []
-    found = loader.get_group_options(group, ObjectType.CONFIG)
-    return [name for name in found if not name.startswith("_")]
-
-
-def _check_options(override: Override, loader: ConfigLoader) -> None:
-    group = override.key_or_group
-    if "/" in group and not group.startswith("hydra/") and not _options(group, loader):
-        raise unknown("group", group, _groups(loader))
-    if override.is_delete() or not _is_group(override, loader):
-        return
-    chosen = _choices(override) if override.is_sweep_override() else [override.value()]
-    for choice in itertools.chain.from_iterable(_names(item) for item in chosen):
-        if choice not in _options(group, loader) and loader.get_group_options(group):
-            nested = loader.get_group_options(f"{group}/{Path(choice).parent}", ObjectType.CONFIG)
-            if "/" in choice and Path(choice).name in nested:
-                continue
-            raise unknown(group, choice, _options(group, loader))
-
-
-def _names(choice: Any) -> list[str]:
-    """Of one option or of a list of them; `null` chooses nothing."""
-    items = choice if isinstance(choice, list) else [choice]
-    return [str(item) for item in items if item is not None and str(item) != "null"]
-
-
-def _groups(loader: ConfigLoader, parent: str = "") -> list[str]:
-    found = []
-    for name in loader.list_groups(parent):
-        path = f"{parent}/{name}" if parent else name
-        if path != "hydra":
-            found += [path, *_groups(loader, path)]
-    return found
-
-
-def _choices(override: Override) -> list[str]:
-    """The values of a sweep, as text; of a continuous range, its beginning."""
-    if override.is_discrete_sweep():
-        return [str(value) for value in override.sweep_string_iterator()]
-    interval: Any = override.value()
-    return [str(interval.start)]
-
-
-def _assigned(override: Override, value: str) -> str:
-    return f"{override.get_key_element()}={value}"
-
-
-def _check_key(override: Override, base: DictConfig, loader: ConfigLoader) -> None:
-    """`datset.path=x` and `~trainer.batchsize` name what is not there."""
-    added = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
-    node: Any = base
-    parts = override.key_or_group.split(".")
-    for depth, part in enumerate(parts):
-        if not isinstance(node, DictConfig):
-            return
-        if part not in node:
-            if added and not depth:
-                raise _unknown_key(parts, depth, [*map(str, base), *_groups(loader)])
-            if added:  # whether it may be there, the component itself says
-                return
-            raise _unknown_key(parts, depth, map(str, node))
-        node = node[part] if not OmegaConf.is_missing(node, part) else None
-
-
-def _unknown_key(parts: list[str], depth: int, legal: Iterable[str]) -> UserError:
-    names = [name for name in legal if name != "hydra" or parts[0].startswith("hydr")]
-    return unknown(".".join(parts[: depth + 1]), parts[depth], dict.fromkeys(names))
-
-
 def _composed(name: str, overrides: list[str]) -> DictConfig:
     try:
         return compose(name, overrides, return_hydra_config=True)
@@ -235,7 +155,7 @@ def _combinations(
     yield first
     for position, override in enumerate(parsed):
         for choice in swept.get(override.get_key_element(), [])[1:]:
-            yield [*first[:position], _assigned(override, choice), *first[position + 1 :]]
+            yield [*first[:position], assigned(override, choice), *first[position + 1 :]]
 
 
 def _check_composition(
