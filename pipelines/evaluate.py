@@ -1,0 +1,82 @@
+"""evaluate: numbers with intervals, pictures and a report of the test split."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from graftwork import distributed
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from pipelines.stage import main
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+def run(experiment: Experiment, artifacts: Artifacts) -> None:
+    """Measures the model folder on the test split and resumes the MLflow run with the results."""
+    from graftwork import manifest, split_predictions
+    from graftwork.evaluation import measure
+
+    begun = time.perf_counter()
+    frame = manifest.of_split(manifest.read(artifacts.manifest), "test")
+    if frame.empty:
+        raise UserError(
+            "dataset: the test split has no usable picture, so nothing can be measured. Give some, "
+            "or let some be set aside: dataset.splits.test_fraction=0.2."
+        )
+    parallel = split_predictions.needs_network(experiment)
+    if parallel and distributed.relaunched(
+        experiment.trainer.processes, artifacts, "pipelines.evaluate"
+    ):
+        return
+    start = time.perf_counter()
+    probabilities = split_predictions.probabilities(experiment, artifacts, frame)
+    speed = len(frame) / (time.perf_counter() - start)
+    if distributed.rank() != 0:
+        return
+    labels = frame["label"].to_numpy()
+    scores = measure(experiment.evaluation, probabilities, labels, experiment.seed)
+    record(experiment, artifacts, frame, probabilities, scores, speed, begun)
+
+
+def record(
+    experiment: Experiment,
+    artifacts: Artifacts,
+    frame: pd.DataFrame,
+    probabilities: np.ndarray,
+    scores: dict[str, dict[str, float]],
+    speed: float,
+    begun: float,
+) -> None:
+    """Everything that is written, printed and logged once the numbers are known."""
+    from pathlib import Path
+
+    from graftwork import evaluation_report, predictions, summary
+    from graftwork.tracking import open_run
+
+    classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
+    with open_run(experiment, artifacts) as tracked:
+        predictions.write(artifacts.predictions, frame, classes, probabilities)
+        cost = evaluation_report.cost(artifacts, speed, begun)
+        evaluation_report.write(experiment, artifacts, frame, classes, probabilities, scores, cost)
+        result: dict[str, Any] = {"test": scores, "cost": cost, "run_id": tracked.run_id}
+        artifacts.metrics.write_text(json.dumps(result, indent=1) + "\n")
+        tracked.log_metrics(evaluation_report.flat(scores))
+        tracked.log_cost(cost)
+        for path in (artifacts.metrics, artifacts.report, artifacts.predictions):
+            tracked.log_artifacts(path)
+        tracked.log_artifacts(artifacts.plots, "plots")
+        if experiment.tracking.log_model:
+            tracked.log_model(artifacts.model, Path(frame["path"].iloc[0]).read_bytes())
+    metrics = experiment.evaluation.metrics_for(len(classes))
+    title = evaluation_report.title(experiment)
+    summary.show(result, metrics, experiment.evaluation.confidence, title, artifacts)
+
+
+if __name__ == "__main__":
+    main(run)

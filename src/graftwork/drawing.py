@@ -1,0 +1,115 @@
+"""What all pictures share: templates, scales, ticks, and how wide a text is."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+THIN = "\u202f"  # between a number and its unit: never broken over lines
+
+
+@cache
+def environment() -> Environment:
+    """The one Jinja environment: everything is escaped, nothing undefined is overlooked."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"percent": percent, "number": number, "duration": duration, "px": px}
+    return made
+
+
+def render(template: str, **values: Any) -> Markup:
+    """One template, filled. Safe to stand inside another one."""
+    return Markup(environment().get_template(template).render(**values))
+
+
+def standalone(svg: Markup) -> str:
+    """A picture as a file of its own: with the colours that it shares with the report."""
+    style = Markup("<style>{}</style>").format(Markup(render("colours.css.jinja")))
+    head, _, body = str(svg).partition(">")
+    return f'{head}>{style}<rect width="100%" height="100%" class="paper"/>{body}\n'
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f}{THIN}%"
+
+
+def number(value: float) -> str:
+    """Three or more significant digits, thousands apart."""
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", THIN)
+    return f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f}{THIN}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours}{THIN}h"] if hours else []
+    return " ".join([*parts, f"{minutes}{THIN}min", *([] if hours else [f"{rest}{THIN}s"])])
+
+
+def px(value: float) -> str:
+    """A coordinate: a tenth of a pixel is enough."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Values to pixels, linearly."""
+
+    low: float
+    high: float
+    start: float  # px at `low`
+    end: float  # px at `high`
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers (1, 2, 5 times a power of ten) within [low, high], about so many."""
+    raw = (high - low) / about
+    if raw <= 0 or not math.isfinite(raw):
+        return [low]
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = power * next(m for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def text_width(text: str, size: float) -> float:
+    """A safe guess in px: fonts differ, and the widest common sans serif must fit."""
+    return sum(_em(char) for char in text) * size
+
+
+def _em(char: str) -> float:
+    if unicodedata.combining(char):
+        return 0.0
+    if unicodedata.east_asian_width(char) in "WF":
+        return 1.0
+    return 0.34 if char in "iIjl.,:;'|! " else 0.9 if char in "mwMW@%" else 0.63
+
+
+def shortened(text: str, width: float, size: float) -> str:
+    """The text, or as much of its beginning and end as fits in `width` px."""
+    if text_width(text, size) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        short = text[: kept - kept // 3] + "…" + text[len(text) - kept // 3 :]
+        if text_width(short, size) <= width:
+            return short
+    return text[:1] + "…"

@@ -1,0 +1,144 @@
+"""Class probabilities for a split, the same whatever the number of processes and threads.
+
+A strategy that leaves the backbone as it was needs no network: stored features times the head.
+Any other runs the network in float32. Pictures form fixed batches, batch b of N processes goes to
+process b mod N, and none is padded or repeated. Within a process each thread takes whole batches
+and computes them alone: sums inside a batch then have one order, however many threads there are.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graftwork import distributed
+from graftwork.artifacts import Artifacts
+from graftwork.experiment import Experiment
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from graftwork.classifier import Classifier
+    from graftwork.images import DecodedImages
+
+
+def needs_network(experiment: Experiment) -> bool:
+    """Whether training has changed the backbone, so that stored features are of no use."""
+    return experiment.transfer.epochs > 0
+
+
+def probabilities(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
+    """Softmax of the logits of every picture, in the frame's order.
+
+    Under torchrun every process must call it, and every process gets all rows.
+
+    Args:
+        frame: rows of the manifest.
+
+    Returns:
+        float32 `[len(frame), num_classes]`.
+    """
+    if needs_network(experiment):
+        return softmax(_by_network(experiment, artifacts, frame))
+    return softmax(_by_features(experiment, artifacts, frame))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Rows of float32 that sum to 1 and never exceed it; computed in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponents = np.exp(shifted)
+    return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
+    from graftwork.features import features_of
+
+    features = features_of(experiment, artifacts, frame)
+    if experiment.model.head.is_linear:
+        from safetensors import safe_open
+
+        with safe_open(artifacts.model / "model.safetensors", "numpy") as tensors:
+            weight, bias = (tensors.get_tensor(f"head.{name}") for name in ("weight", "bias"))
+        return features.astype(np.float64) @ weight.T.astype(np.float64) + bias
+    import torch
+
+    from graftwork import model_folder
+
+    classifier, _ = model_folder.load(artifacts.model)
+    with torch.inference_mode():
+        return np.asarray(classifier.eval().head(torch.from_numpy(features)).float())
+
+
+def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
+    from graftwork import model_folder
+    from graftwork.images import DecodedImages
+
+    classifier, _ = model_folder.load(artifacts.model)
+    images = DecodedImages(artifacts, experiment.dataset)
+    size = experiment.extraction.batch_size
+    starts = range(0, len(frame), size)
+    mine = starts[distributed.rank() :: distributed.world_size()]
+    batches = [frame.iloc[start : start + size] for start in mine]
+    logits = _run(classifier, images, batches, experiment.trainer.accelerator)
+    with distributed.joined():
+        parts = distributed.gathered(dict(zip(mine, logits, strict=True)))
+    of_batch = {start: rows for part in parts for start, rows in part.items()}
+    return np.concatenate([of_batch[start] for start in starts])
+
+
+def _run(
+    classifier: Classifier,
+    images: DecodedImages,
+    batches: list[pd.DataFrame],
+    accelerator: str,
+) -> list[np.ndarray]:
+    import torch
+
+    device = _device(accelerator)
+    classifier.eval().to(device)
+    before = torch.get_num_threads()
+    threads = max(1, _cores() // _processes_here())
+    try:
+        # One torch thread for each Python thread: see the module's first words.
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(lambda rows: _logits(classifier, images, rows, device), batches))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _logits(
+    classifier: Classifier, images: DecodedImages, rows: pd.DataFrame, device: torch.device
+) -> np.ndarray:
+    import torch
+
+    from graftwork.images import eval_view
+
+    views = [
+        eval_view(images.get(sha256, path), classifier.input_spec)
+        for sha256, path in zip(rows["sha256"], rows["path"], strict=True)
+    ]
+    with torch.inference_mode():
+        pixels = torch.from_numpy(np.stack(views)).to(device)
+        return classifier(classifier.normalise(pixels)).float().cpu().numpy()
+
+
+def _device(accelerator: str) -> torch.device:
+    import torch
+
+    if accelerator == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+
+
+def _processes_here() -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if distributed.inside() else 1
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
