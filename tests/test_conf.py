@@ -31,7 +31,7 @@ def options() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("group", "name"), options())
 def test_option_builds(group, name, tiny_folder):
-    (tiny_folder / "table.csv").write_text("path,label\ntrain/red/0.jpg,red\n")
+    (tiny_folder / "table.csv").write_text("image,label\ntrain/red/0.jpg,red\n")
     needs = [line.format(folder=tiny_folder) for line in NEEDS.get(name, [])]
     experiment = Experiment.from_params(composed(f"{group}={name}", *needs))
     if group in ("dataset", "model", "augmentation", "transfer", "trainer"):
