@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from graftwork.components import Component
-from graftwork.errors import check_choice, check_range
+from graftwork.errors import UserError, check_choice, check_range
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 PRECISIONS = ("auto", "fp32", "bf16")
 SELECTIONS = ("auto", "best", "last")
@@ -41,3 +50,105 @@ class Trainer(Component):
         for name in ("limit_epochs", "limit_batches"):
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, 1)
+        if self.batch_size % self.processes:
+            raise UserError(
+                f"batch_size: {self.batch_size} cannot be shared evenly by {self.processes} "
+                f"processes. Legal: a multiple of {self.processes} (trainer.processes)."
+            )
+
+    def uses_gpu(self) -> bool:
+        """Whether training runs on GPUs.
+
+        Raises:
+            UserError: a GPU is wanted, or several, and this machine has fewer.
+        """
+        import torch
+
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if self.accelerator == "gpu" and not count:
+            raise UserError(
+                "trainer.accelerator: gpu, but torch sees none here. Legal: auto, cpu "
+                "(`graftwork doctor` shows the devices)."
+            )
+        if self.accelerator == "cpu" or not count:
+            return False
+        if self.processes > count:
+            raise UserError(
+                f"trainer.processes: {self.processes}, but there are {count} GPUs. Legal: at "
+                f"most {count}, or trainer.accelerator=cpu."
+            )
+        return True
+
+    def lightning(self, epochs: int, callbacks: Sequence[Any], root: Path) -> pl.Trainer:
+        """The one Trainer: no logger, no checkpoints and no folders of its own.
+
+        Args:
+            epochs: of the strategy; `limit_epochs` may shorten them.
+            callbacks: pytorch_lightning callbacks.
+            root: folder of the experiment.
+        """
+        import pytorch_lightning as pl
+
+        from graftwork.precision import chosen
+
+        on_gpu = self.uses_gpu()
+        bf16 = chosen(self.precision, on_gpu) == "bf16"
+        return pl.Trainer(
+            accelerator="gpu" if on_gpu else "cpu",
+            devices=self.processes,
+            strategy=_several_processes(on_gpu) if self.processes > 1 else "auto",
+            precision="bf16-mixed" if bf16 else "32-true",
+            max_epochs=min(epochs, self.limit_epochs or epochs),
+            limit_train_batches=self.limit_batches,
+            gradient_clip_val=self.gradient_clip or None,
+            # A GPU has operators without a deterministic form; elsewhere they are an error.
+            deterministic="warn" if on_gpu else True,
+            callbacks=list(callbacks),
+            default_root_dir=root,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+
+def _several_processes(on_gpu: bool) -> Any:
+    from pytorch_lightning.strategies import DDPStrategy
+
+    # Validation gives processes different numbers of batches: nothing may be broadcast there.
+    return DDPStrategy(
+        process_group_backend="nccl" if on_gpu else "gloo", broadcast_buffers=False
+    )
+
+
+def share_cores(processes: int) -> None:
+    """Gives each process its share of the cores; more threads than cores only spin."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if processes > 1:
+        torch.set_num_threads(max(1, (cores or 1) // processes))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Lightning's advice to people who chose otherwise on purpose."""
+    import logging
+
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers",
+            "The number of training batches .* is smaller than the logging interval",
+            ".*isinstance\\(treespec, LeafSpec\\)",
+            ".*GPU available but not used",
+        ):
+            warnings.filterwarnings("ignore", message)
+        try:
+            yield
+        finally:
+            logger.setLevel(before)

@@ -1,0 +1,191 @@
+"""Fine-tuning, from the manifest to a trained classifier: which pictures, which head, which epoch."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graftwork.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graftwork.artifacts import Artifacts
+    from graftwork.classifier import Classifier
+    from graftwork.experiment import Experiment
+
+Row = dict[str, float]
+Head = tuple[np.ndarray, np.ndarray]  # [num_classes, num_features] and [num_classes]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which pictures are fitted, and how the weights that are kept were chosen."""
+
+    rule: str  # best or last
+    fit: tuple[str, ...]  # splits
+    words: str
+
+
+def select(experiment: Experiment, val_labels: np.ndarray, num_classes: int) -> Selection:
+    """Whether validation can be trusted to choose an epoch.
+
+    Args:
+        val_labels: integers, one a validation picture.
+
+    Raises:
+        UserError: `trainer.selection=best` without a validation picture.
+    """
+    wanted, least = experiment.trainer.selection, experiment.trainer.min_val
+    count, absent = len(val_labels), num_classes - len(np.unique(val_labels))
+    if wanted == "best" and not count:
+        raise UserError(
+            "trainer.selection: best, but there are no validation pictures. Legal: last, auto, "
+            "or dataset.splits.val_fraction=0.15."
+        )
+    trusted = count >= least and not absent
+    if experiment.transfer.epochs == 0 and wanted != "best":
+        words = "nothing was trained after the head was computed; it was fitted on train and val"
+        return Selection("last", ("train", "val"), words)
+    if wanted == "best" or (wanted == "auto" and trusted):
+        words = f"the epoch with the highest top-1 on {count} validation pictures"
+        return Selection("best", ("train",), words)
+    if wanted == "last":
+        why = "as trainer.selection says"
+    elif not count:
+        why = "there are no validation pictures"
+    elif count < least:
+        why = f"{count} validation pictures are too few to choose by (trainer.min_val={least})"
+    else:
+        why = f"{absent} classes have no validation picture"
+    return Selection("last", ("train", "val"), f"the last epoch, fitted on train and val: {why}")
+
+
+def fit_head(
+    experiment: Experiment, artifacts: Artifacts, fit: pd.DataFrame, num_classes: int
+) -> tuple[Head | None, Row]:
+    """The head that the strategy computes from stored features, and facts about it.
+
+    Raises:
+        UserError: a class has no picture to fit.
+    """
+    head_init = experiment.transfer.head_init
+    if not head_init.needs_features:
+        return None, {}
+    from graftwork.features import features_of
+
+    labels = fit["label"].to_numpy(np.int64)
+    features = features_of(experiment, artifacts, fit)
+    found = head_init.weights(features, labels, num_classes, experiment.seed)
+    assert found is not None, "a head that needs features is computed"
+    weight, bias, facts = found
+    return (weight, bias), facts
+
+
+def build_classifier(
+    experiment: Experiment, artifacts: Artifacts, head: Head | None, num_classes: int
+) -> Classifier:
+    """The network as it stands before its first step; the same for the same seed."""
+    import torch
+
+    from graftwork.pretrained import weights_file
+
+    torch.manual_seed(experiment.seed)
+    weights = None
+    if experiment.transfer.initialisation == "pretrained":
+        weights = weights_file(artifacts.weights(experiment.model.name))
+    classifier = experiment.model.build(num_classes, weights)
+    if head is not None:
+        with torch.no_grad():
+            classifier.head.weight.copy_(torch.from_numpy(head[0]))
+            classifier.head.bias.copy_(torch.from_numpy(head[1]))
+    return classifier
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave."""
+
+    rows: list[Row]  # the curves, one row an epoch
+    epoch: int  # whose weights were kept, from 1
+    trainable: int  # parameters
+
+
+def train(
+    experiment: Experiment,
+    artifacts: Artifacts,
+    classifier: Classifier,
+    fit: pd.DataFrame,
+    val: pd.DataFrame,
+    num_classes: int,
+    told: Callable[[Row, int], None],
+) -> Trained:
+    """Trains the classifier in place and leaves it on the CPU in eval mode.
+
+    Args:
+        val: none: no validation, and the last epoch is kept; else the best one is.
+        told: called with each epoch's numbers and its number, from 1.
+
+    Raises:
+        UserError: the loss is no number any more; a name of a layer group is wrong.
+    """
+    from graftwork import distributed, precision
+    from graftwork.trainer import quiet, share_cores
+    from graftwork.training import GraftModule
+    from graftwork.watching import BestWeights, Curves, EndedBySigterm, Progress
+
+    share_cores(distributed.world_size())
+    module = GraftModule(classifier, experiment.transfer, num_classes)
+    curves, best = Curves(told), BestWeights(experiment.trainer.patience)
+    watchers = [EndedBySigterm(), Progress(), curves, *([best] if len(val) else [])]
+    trainer = experiment.trainer.lightning(experiment.transfer.epochs, watchers, artifacts.root)
+    if trainer.precision == "bf16-mixed" and not experiment.trainer.uses_gpu():
+        precision.keep_depthwise_fp32(classifier)
+    trainable = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
+    with quiet():
+        trainer.fit(module, datamodule=_pictures(experiment, artifacts, classifier, fit, val))
+    precision.restore_depthwise(classifier)
+    classifier.cpu().eval()
+    epoch = best.epoch + 1 if len(val) else len(curves.rows)
+    return Trained(curves.rows, epoch, trainable)
+
+
+def _pictures(
+    experiment: Experiment,
+    artifacts: Artifacts,
+    classifier: Classifier,
+    fit: pd.DataFrame,
+    val: pd.DataFrame,
+):
+    from graftwork import distributed
+    from graftwork.datamodule import PictureData
+    from graftwork.images import DecodedImages, eval_view
+
+    spec = classifier.input_spec
+    return PictureData(
+        fit,
+        val,
+        DecodedImages(artifacts, experiment.dataset),
+        augment=experiment.augmentation.build(spec, experiment.seed),
+        view=lambda image: eval_view(image, spec),
+        batch_size=experiment.trainer.batch_size,
+        workers=experiment.trainer.workers,
+        seed=experiment.seed,
+        rank=distributed.rank(),
+        processes=distributed.world_size(),
+    )
+
+
+def write_history(rows: Sequence[Row], path: Path) -> None:
+    """Training curves as CSV, the epoch first."""
+    names = sorted({name for row in rows for name in row} - {"epoch"})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["epoch", *names], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

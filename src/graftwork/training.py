@@ -1,0 +1,147 @@
+"""The one LightningModule: every strategy trains through it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassAccuracy
+
+from graftwork.errors import UserError
+
+if TYPE_CHECKING:
+    from graftwork.classifier import Classifier
+    from graftwork.datamodule import Batch
+    from graftwork.transfer.strategy import Transfer
+
+
+class Diverged(UserError):
+    """The loss is no number any more."""
+
+
+class GraftModule(pl.LightningModule):
+    """A classifier, trained as a transfer strategy says.
+
+    Logs `train/loss`, `train/top1`, `val/loss` (without label smoothing), `val/top1`, with more
+    than five classes `val/top5`, and `lr` (of the head), once an epoch. Sums and counts are
+    added over all processes, so that N of them report what one would.
+    """
+
+    def __init__(self, classifier: Classifier, transfer: Transfer, num_classes: int) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.transfer = transfer
+        self.group_names = [group.name for group in classifier.layer_groups()[:-1]]
+        self.configure_metrics(num_classes)
+        self.freeze(epoch=0)  # wrong group names show before any data is read
+
+    def configure_metrics(self, num_classes: int) -> None:
+        """Sums and counts that add up over batches and processes."""
+
+        def hits(top_k: int) -> Metric:
+            return MulticlassAccuracy(num_classes, top_k=top_k, average="micro")
+
+        self.train_metrics = torch.nn.ModuleDict({"loss": MeanMetric(), "top1": hits(1)})
+        self.val_metrics = torch.nn.ModuleDict({"loss": MeanMetric(), "top1": hits(1)})
+        if num_classes > 5:
+            self.val_metrics["top5"] = hits(5)
+
+    def freeze(self, epoch: int) -> None:
+        """What this epoch trains. Follows from the epoch alone, so that no history is needed."""
+        trained = self.transfer.trainable.groups(self.group_names, epoch)
+        self.classifier.freeze(trained, self.transfer.batch_norm)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 `[B, S, S, 3]` to logits `[B, num_classes]`."""
+        return self.classifier(self.classifier.normalise(images))
+
+    def on_train_epoch_start(self) -> None:
+        self.freeze(self.current_epoch)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        images, labels = batch
+        logits = self(images).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.transfer.label_smoothing)
+        if not torch.isfinite(loss):
+            raise Diverged(
+                f"training diverged: the loss is {loss.item()} in epoch {self.current_epoch + 1}, "
+                f"step {batch_idx + 1}. Nothing of it was kept. Lower the learning rate "
+                "(transfer.rates), lengthen transfer.warmup_epochs, or set trainer.precision=fp32."
+            )
+        self._count("train", self.train_metrics, logits.detach(), labels, loss.detach())
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        images, labels = batch
+        logits = self(images).float()
+        self._count("val", self.val_metrics, logits, labels, F.cross_entropy(logits, labels))
+
+    def _count(
+        self,
+        split: str,
+        metrics: torch.nn.ModuleDict,
+        logits: torch.Tensor,
+        labels: torch.Tensor,
+        loss: torch.Tensor,
+    ) -> None:
+        for name, metric in metrics.items():
+            if name == "loss":
+                metric.update(loss, len(labels))
+            else:
+                metric.update(logits, labels)
+            self.log(f"{split}/{name}", metric, on_step=False, on_epoch=True)
+
+    def on_train_epoch_end(self) -> None:
+        self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+
+    def on_validation_epoch_start(self) -> None:
+        """Trained BatchNorm statistics differ among processes: all validate with their mean."""
+        if self.trainer.world_size > 1 and self.transfer.batch_norm == "trained":
+            for buffer in self.classifier.buffers():
+                if buffer.is_floating_point():
+                    torch.distributed.all_reduce(buffer)
+                    buffer /= self.trainer.world_size
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over every layer group from the start, whatever is frozen when."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        warmup = self.transfer.warmup_epochs * steps / (self.trainer.max_epochs or 1)
+        optimiser = torch.optim.AdamW(list(parameter_groups(self.classifier, self.transfer)))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: rate_factor(step, steps, warmup)
+        )
+        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
+
+
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Share of the peak learning rate at a step: linear warm-up, then a cosine to 0.
+
+    Args:
+        step: from 0.
+        steps: of the whole training.
+        warmup: steps until the peak; more than `steps` never reaches it.
+    """
+    if step < warmup:
+        return (step + 1) / (math.floor(warmup) + 1)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, steps - warmup))))
+
+
+def parameter_groups(classifier: Classifier, transfer: Transfer) -> Iterator[dict[str, Any]]:
+    """The optimiser's groups, head first: one rate a layer group; biases, normalisation and what
+    the backbone's authors exempt are not decayed."""
+    exempt = classifier.no_weight_decay()
+    for depth, group in enumerate(reversed(classifier.layer_groups())):
+        named = list(zip(group.parameters, classifier.parameters_of(group), strict=True))
+        for decayed in (True, False):
+            members = [p for n, p in named if (p.ndim > 1 and n not in exempt) == decayed]
+            if members:
+                yield {
+                    "params": members,
+                    "lr": transfer.rates.of(depth),
+                    "weight_decay": transfer.regulariser.weight_decay if decayed else 0.0,
+                }
