@@ -12,10 +12,10 @@ import hashlib
 import json
 import math
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,84 +24,148 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 SHARD_BYTES = 1 << 30  # a new shard begins after this many bytes: bounds the loss of a crash
+ABANDONED_SECONDS = 24 * 3600  # a partial file that nobody has written to for so long is rubbish
 
-
-@dataclass(frozen=True)
-class _Place:
-    shard: int
-    offset: int  # bytes
-    shape: tuple[int, ...]
+Shape = tuple[int, ...]
 
 
 class ArrayStore:
     """Arrays of one dtype under text keys (sha256 of what they were made from).
 
+    A shard that is damaged (index unreadable, size wrong) or of another dtype is left out, and its
+    entries count as missing.
+
     Args:
         folder: where the shards lie; made on the first write.
         dtype: of every array.
         verify: compare each shard's sha256 when it is opened. Reading costs about a second per
-            GiB; a shard that does not match is left out, and its entries count as missing.
+            GiB; a shard that does not match counts as damaged.
     """
 
     def __init__(self, folder: Path, dtype: np.typing.DTypeLike, *, verify: bool = False) -> None:
         self.folder = folder
         self.dtype = np.dtype(dtype)
         self._verify = verify
-        self._places: dict[str, _Place] = {}
-        self._bytes: list[np.ndarray] = []
         self._seen: set[str] = set()
+        self._bytes: list[np.ndarray] = []  # of each shard, mapped
+        self._shapes: list[Shape] = []  # the distinct ones
+        # One row an entry, sorted by key:
+        self._keys = np.empty(0, "S1")
+        self._shard = np.empty(0, np.int32)
+        self._offset = np.empty(0, np.int64)  # bytes
+        self._shape = np.empty(0, np.int32)  # position in _shapes
         self.refresh()
 
     def refresh(self) -> None:
         """Takes in the shards that other processes have finished since."""
-        for index in sorted(self.folder.glob("*.parquet")):
-            if index.name not in self._seen:
-                self._seen.add(index.name)
-                self._open(index)
+        new = {path.name for path in self.folder.glob("*.parquet")} - self._seen
+        if not new:
+            return
+        self._seen |= new
+        for name in sorted(new):
+            if (table := self._open(self.folder / name)) is not None:
+                self._take_in(table)
+        # Stable: of two entries under one key, which hold the same, the earlier stays first.
+        order = np.argsort(self._keys, kind="stable")
+        self._keys, self._shard = self._keys[order], self._shard[order]
+        self._offset, self._shape = self._offset[order], self._shape[order]
 
-    def _open(self, index: Path) -> None:
-        table = pq.read_table(index)
-        about = json.loads(table.schema.metadata[b"shard"])
+    def _open(self, index: Path) -> pa.Table | None:
+        try:
+            table = pq.read_table(index)
+            about = json.loads(table.schema.metadata[b"shard"])
+        except (OSError, pa.ArrowInvalid, KeyError, TypeError):  # the disk was full, or the power went, while writing
+            return None
         data = index.with_suffix(".bin")
         whole = data.is_file() and data.stat().st_size == about["bytes"]
         if not whole or about["dtype"] != self.dtype.str:
-            return
+            return None
         if self._verify and _sha256(data) != about["sha256"]:
-            return
-        shard = len(self._bytes)
-        self._bytes.append(np.memmap(data, np.uint8, "r") if about["bytes"] else np.empty(0, "u1"))
-        columns = (table[name].to_pylist() for name in ("key", "offset", "shape"))
-        for key, offset, shape in zip(*columns, strict=True):
-            self._places[key] = _Place(shard, offset, tuple(shape))
+            return None
+        mapped = np.memmap(data, np.uint8, "r").view(np.ndarray) if about["bytes"] else _NOTHING
+        self._bytes.append(mapped)
+        return table
+
+    def _take_in(self, table: pa.Table) -> None:
+        shapes = table["shape"].combine_chunks().dictionary_encode()
+        known = len(self._shapes)
+        self._shapes += [_shape(text) for text in shapes.dictionary.to_pylist()]
+        shard = np.full(len(table), len(self._bytes) - 1, np.int32)
+        keys = np.array(table["key"].cast(pa.binary()).to_pylist(), "S")
+        self._keys = np.concatenate([self._keys, keys])
+        self._shard = np.concatenate([self._shard, shard])
+        self._offset = np.concatenate([self._offset, table["offset"].to_numpy()])
+        self._shape = np.concatenate([self._shape, shapes.indices.to_numpy() + np.int32(known)])
+
+    def _find(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Where each key is, and whether it is there at all."""
+        wanted = np.array([key.encode() for key in keys], "S")
+        if not len(self._keys) or not len(wanted):
+            return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
+        at = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        return at, self._keys[at] == wanted
 
     def __contains__(self, key: str) -> bool:
-        return key in self._places
+        return bool(self._find([key])[1][0])
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._keys)
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """The keys that the store does not hold, each once, in the given order."""
-        return [key for key in dict.fromkeys(keys) if key not in self._places]
+        asked = list(dict.fromkeys(keys))
+        return [key for key, found in zip(asked, self._find(asked)[1], strict=True) if not found]
 
     def __getitem__(self, key: str) -> np.ndarray:
         """A read-only view of the stored array; nothing is copied until it is used."""
-        place = self._places[key]
-        size = math.prod(place.shape) * self.dtype.itemsize
-        raw = self._bytes[place.shard][place.offset : place.offset + size]
-        return raw.view(self.dtype).reshape(place.shape)
+        if (array := self.get(key)) is None:
+            raise KeyError(key)
+        return array
+
+    def get(self, key: str) -> np.ndarray | None:
+        """As `store[key]`, or None where there is nothing under this key."""
+        at, found = self._find([key])
+        return self._view(int(at[0])) if found[0] else None
+
+    def _view(self, at: int) -> np.ndarray:
+        shape, offset = self._shapes[self._shape[at]], self._offset[at]
+        size = math.prod(shape) * self.dtype.itemsize
+        raw = self._bytes[self._shard[at]][offset : offset + size]
+        return raw.view(self.dtype).reshape(shape)
 
     def rows(self, keys: Sequence[str]) -> np.ndarray:
-        """Arrays of equal shape, stacked: `[len(keys), *shape]`, a copy in memory."""
-        return np.stack([self[key] for key in keys])
+        """Arrays of equal shape, stacked: `[len(keys), *shape]`, a copy in memory.
+
+        Raises:
+            KeyError: one of them is not in the store.
+        """
+        at, found = self._find(keys)
+        if not found.all():
+            raise KeyError(keys[int(np.flatnonzero(~found)[0])])
+        if not len(at):
+            raise ValueError("rows() of no keys has no shape.")
+        rows = np.empty((len(at), *self._shapes[self._shape[at[0]]]), self.dtype)
+        # In the order of the disk, which reads ahead; the rows land where they belong.
+        for row in np.lexsort((self._offset[at], self._shard[at])):
+            stored = self._view(int(at[row]))
+            assert stored.shape == rows.shape[1:], "arrays of different shapes cannot be stacked"
+            rows[row] = stored
+        return rows
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Waits while another process fills this store, then takes in what it added."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
+            self._sweep()
             self.refresh()
             yield
+
+    def _sweep(self) -> None:
+        """Removes what killed writers left behind."""
+        for partial in self.folder.glob("*.partial"):
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                partial.unlink(missing_ok=True)
 
     def append(self, items: Iterable[tuple[str, np.ndarray]]) -> int:
         """Streams arrays into new shards. Returns how many were written.
@@ -109,61 +173,59 @@ class ArrayStore:
         Everything before an exception in `items` is kept.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        count, source = 0, iter(items)
-        while True:
-            written, exhausted = self._write_shard(source)
-            count += written
-            if exhausted:
-                self.refresh()
-                return count
+        count, source, exhausted = 0, iter(items), False
+        try:
+            while not exhausted:
+                written, exhausted = self._write_shard(source)
+                count += written
+        finally:
+            self.refresh()
+        return count
 
     def _write_shard(self, items: Iterator[tuple[str, np.ndarray]]) -> tuple[int, bool]:
-        name = uuid.uuid4().hex
-        partial = self.folder / f"{name}.bin.partial"
-        digest, offset = hashlib.sha256(), 0
-        keys: list[str] = []
-        offsets: list[int] = []
-        shapes: list[tuple[int, ...]] = []
-        exhausted = False
+        partial = self.folder / f"{uuid.uuid4().hex}.bin.partial"
+        digest, offset, exhausted = hashlib.sha256(), 0, False
+        entries: list[tuple[str, int, str]] = []  # key, offset, shape
         try:
             with partial.open("wb") as file:
                 try:
                     while offset < SHARD_BYTES:
                         key, array = next(items)
-                        raw = np.ascontiguousarray(array, self.dtype).data.cast("B")
+                        raw = np.ascontiguousarray(array, self.dtype).reshape(-1).view(np.uint8)
                         file.write(raw)
                         digest.update(raw)
-                        keys.append(key)
-                        offsets.append(offset)
-                        shapes.append(array.shape)
+                        entries.append((key, offset, ",".join(map(str, np.shape(array)))))
                         offset += raw.nbytes
                 except StopIteration:
                     exhausted = True
                 finally:
-                    file.flush()
-                    os.fsync(file.fileno())
-                    if keys:
-                        self._publish(partial, name, digest.hexdigest(), keys, offsets, shapes)
+                    if entries:
+                        file.truncate(offset)  # half an array, if interrupted while writing
+                        os.fsync(file.fileno())
+                        self._publish(partial, digest.hexdigest(), offset, entries)
         finally:
             partial.unlink(missing_ok=True)
-        return len(keys), exhausted
+        return len(entries), exhausted
 
     def _publish(
-        self,
-        partial: Path,
-        name: str,
-        sha256: str,
-        keys: list[str],
-        offsets: list[int],
-        shapes: list[tuple[int, ...]],
+        self, partial: Path, sha256: str, size: int, entries: list[tuple[str, int, str]]
     ) -> None:
-        about = {"dtype": self.dtype.str, "sha256": sha256, "bytes": partial.stat().st_size}
-        table = pa.table({"key": keys, "offset": offsets, "shape": [list(s) for s in shapes]})
+        data = partial.with_suffix("")
+        about = {"dtype": self.dtype.str, "sha256": sha256, "bytes": size}
+        keys, offsets, shapes = zip(*sorted(entries), strict=True)
+        table = pa.table({"key": keys, "offset": offsets, "shape": shapes})
         table = table.replace_schema_metadata({"shard": json.dumps(about)})
-        os.replace(partial, self.folder / f"{name}.bin")
-        index = self.folder / f"{name}.parquet.partial"
+        index = data.with_suffix(".parquet.partial")
         pq.write_table(table, index)
-        os.replace(index, self.folder / f"{name}.parquet")
+        os.replace(partial, data)
+        os.replace(index, index.with_suffix(""))
+
+
+_NOTHING = np.empty(0, np.uint8)
+
+
+def _shape(text: str) -> Shape:
+    return tuple(int(length) for length in text.split(",") if length)
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,115 @@
+"""Splits that the data does not bring: stratified by class, seeded, the same whatever the order.
+
+Every picture (or group of pictures, which never part) gets a place in its class by a hash of the
+seed and its content; the first places go to test, the next to val. So the result does not depend
+on file names or order, adding pictures moves few of the others, and shares are exact to within
+one picture a class. It is one pass and needs no library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from graftwork.datasets.base import Splits
+from graftwork.errors import UserError
+
+
+def make(pictures: pd.DataFrame, splits: Splits) -> pd.Series:
+    """The split of every picture; what the data says is kept.
+
+    A missing test or val split is taken from the pictures that the data gives no split, or, where
+    it gives every picture one, from train. A class keeps at least one picture (or group) in train,
+    and test comes before val where a class is too small for both.
+
+    Args:
+        pictures: usable pictures, each content once: `sha256`, `class`, `split` (None where the
+            data does not say) and `group` (None: on its own).
+
+    Returns:
+        train, val or test for each row of `pictures`.
+
+    Raises:
+        UserError: nothing would be left to train on.
+    """
+    said = _follow_groups(pictures)
+    result = said.fillna("train")
+    missing = [name for name in ("test", "val") if not (said == name).any()]
+    pool = pictures[said.isna() if said.isna().any() else said == "train"]
+    if (result != "train").all():
+        raise UserError("dataset: no picture is left for training: every one is in val or test.")
+    shares = {name: getattr(splits, f"{name}_fraction") for name in missing}
+    units = _units(pool, splits.seed)
+    for _, members in units.groupby("class", sort=False):
+        for name, chosen in _deal(members["size"].to_numpy(), shares).items():
+            units.loc[members.index[chosen], "split"] = name
+    result.loc[pool.index] = _unit_of(pool).map(units.set_index("unit")["split"])
+    return result
+
+
+def made(pictures: pd.DataFrame, result: pd.Series) -> list[str]:
+    """The splits that `make` made, in words for the report."""
+    said = set(pictures["split"].dropna())
+    return [name for name in ("train", "val", "test") if name in set(result) - said]
+
+
+def straddling_groups(pictures: pd.DataFrame) -> int:
+    """Groups that the data's own splits tear apart."""
+    grouped = pictures.dropna(subset=["group", "split"])
+    return int((grouped.groupby("group")["split"].nunique() > 1).sum())
+
+
+def _follow_groups(pictures: pd.DataFrame) -> pd.Series:
+    """What the data says; a picture without a split goes where others of its group are."""
+    said = pictures["split"]
+    if pictures["group"].isna().all():
+        return said
+    known = pictures.dropna(subset=["group", "split"]).drop_duplicates("group")
+    return said.fillna(pictures["group"].map(known.set_index("group")["split"]))
+
+
+def _unit_of(pool: pd.DataFrame) -> pd.Series:
+    """What is dealt as one: a group, or a picture alone."""
+    return ("group " + pool["group"]).fillna(pool["sha256"])
+
+
+def _units(pool: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """unit, class (the most frequent in it), size, split (train so far), in dealing order."""
+    unit = _unit_of(pool)
+    counts = pool.groupby([unit.rename("unit"), "class"]).size().rename("size").reset_index()
+    total = counts.groupby("unit")["size"].transform("sum")
+    order = counts.sort_values(["unit", "size", "class"], ascending=[True, False, True])
+    units = order.assign(size=total).drop_duplicates("unit")
+    place = [hashlib.sha256(f"{seed} {name}".encode()).digest() for name in units["unit"]]
+    return units.assign(place=place, split="train").sort_values("place").reset_index(drop=True)
+
+
+def _deal(sizes: np.ndarray, shares: dict[str, float]) -> dict[str, np.ndarray]:
+    """Positions that go to each split, for the units of one class in dealing order.
+
+    Args:
+        sizes: `[units]`, pictures in each.
+        shares: of all pictures of the class, by split, in the order in which they are served.
+    """
+    free = list(range(len(sizes) - 1))  # the last always trains
+    result = {}
+    for name, share in shares.items():
+        wanted = max(round(float(sizes.sum()) * share), 1) if share else 0
+        result[name] = np.array(_fill(free, sizes, wanted), int)
+        free = sorted(set(free) - set(result[name].tolist()))
+    return result
+
+
+def _fill(free: Sequence[int], sizes: np.ndarray, wanted: int) -> list[int]:
+    """Units taken in order while they fit; the smallest, if none does."""
+    chosen: list[int] = []
+    for unit in free:
+        if sizes[unit] <= wanted:
+            chosen.append(unit)
+            wanted -= sizes[unit]
+    if not chosen and wanted and free:
+        return [min(free, key=lambda unit: sizes[unit])]
+    return chosen
