@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from graftwork.models.base import InputSpec
 from graftwork.pooling import Pooling
 
+Backbone = Any  # a torch module with timm's interface
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and OpenCV turn colour into grey
 HEAD = "head"
 
@@ -39,9 +41,13 @@ class Classifier(nn.Module):
         num_features: width of what the pooling returns.
     """
 
+    backbone: Backbone
+    _mean: torch.Tensor
+    _std: torch.Tensor
+
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Backbone,
         pooling: str,
         head: nn.Module,
         input_spec: InputSpec,
@@ -58,7 +64,7 @@ class Classifier(nn.Module):
         for name, values in (("mean", input_spec.mean), ("std", input_spec.std)):
             level = torch.tensor(values, dtype=torch.float32).mul(255).view(1, -1, 1, 1)
             self.register_buffer(f"_{name}", level, persistent=False)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     # forward
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
@@ -92,7 +98,7 @@ class Classifier(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters that the backbone's authors exempt from weight decay."""
-        names = getattr(self.backbone, "no_weight_decay", set)()
+        names: set[str] = getattr(self.backbone, "no_weight_decay", set)()
         return {f"backbone.{name}" for name in names}
 
     # freezing
@@ -139,13 +145,13 @@ class Classifier(nn.Module):
         return self
 
 
-def _batch_norms(backbone: nn.Module) -> Iterator[nn.Module]:
+def _batch_norms(backbone: Backbone) -> Iterator[nn.Module]:
     for module in backbone.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             yield module
 
 
-def pooling_of(backbone: nn.Module, kind: str) -> Pooling:
+def pooling_of(backbone: Backbone, kind: str) -> Pooling:
     """The pooling that fits the layout of this backbone's feature maps."""
     return Pooling(
         kind,
@@ -154,7 +160,7 @@ def pooling_of(backbone: nn.Module, kind: str) -> Pooling:
     )
 
 
-def pooled(backbone: nn.Module, pooling: Pooling, images: torch.Tensor) -> torch.Tensor:
+def pooled(backbone: Backbone, pooling: Pooling, images: torch.Tensor) -> torch.Tensor:
     """`[B, C, S, S]` to `[B, num_features]`."""
     features = backbone.forward_features(images)
     if pooling.kind == "default":
@@ -181,7 +187,7 @@ def unused_parameters(classifier: Classifier) -> frozenset[str]:
     return frozenset(n for n, g in zip(named, gradients, strict=True) if g is None)
 
 
-def backbone_groups(backbone: nn.Module, unused: frozenset[str]) -> list[LayerGroup]:
+def backbone_groups(backbone: Backbone, unused: frozenset[str]) -> list[LayerGroup]:
     """timm's coarse layer groups, from the stem on, named by the modules they hold."""
     from timm.models import group_parameters
 
@@ -212,4 +218,4 @@ def _shared_path(names: tuple[str, ...]) -> list[str]:
     """
     top = names[0].split(".")[0]
     inside = [name.split(".") for name in names if name.split(".")[0] == top]
-    return commonprefix([path[:-1] or path for path in inside])
+    return list(commonprefix([path[:-1] or path for path in inside]))

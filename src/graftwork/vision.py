@@ -20,7 +20,7 @@ SCHEMAS = (
 
 
 def compiled_operators_load(folder: Path) -> bool:
-    """Whether torchvision's own operators, in its package folder, can be loaded beside this torch."""
+    """Whether torchvision's operators, in its package folder, can be loaded beside this torch."""
     for pattern in ("_C*.so", "_C*.pyd", "_C*.dylib"):
         for library in folder.glob(pattern):
             try:

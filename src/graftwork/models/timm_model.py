@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graftwork.errors import UserError, nearest_first, unknown
 from graftwork.models.base import InputSpec, Model
 from graftwork.models.weights import load_weights
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from graftwork.classifier import Classifier
+    from graftwork.classifier import Backbone, Classifier
 
 _REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 
@@ -51,7 +49,7 @@ class TimmModel(Model):
         head = self.head.build(num_features, num_classes)
         return Classifier(backbone, self.pooling, head, input_spec, num_features)
 
-    def _backbone(self, weights: Path | None) -> nn.Module:
+    def _backbone(self, weights: Path | None) -> Backbone:
         """With the classifier it was pretrained with, so that loading can be strict."""
         from graftwork.models.backbones import register
         from graftwork.vision import timm
@@ -69,8 +67,8 @@ class TimmModel(Model):
             load_weights(backbone, weights, self.weights.key_map)
         return backbone
 
-    def _input_spec(self, backbone: nn.Module) -> InputSpec:
-        from timm.data import resolve_model_data_config
+    def _input_spec(self, backbone: Backbone) -> InputSpec:
+        from timm.data.config import resolve_model_data_config
 
         config = resolve_model_data_config(backbone)
         return InputSpec(
@@ -81,7 +79,7 @@ class TimmModel(Model):
             crop_pct=config["crop_pct"],
         )
 
-    def _resize(self, backbone: nn.Module, size: int) -> None:
+    def _resize(self, backbone: Backbone, size: int) -> None:
         """Position embeddings and windows follow the input size; convolutions do not care."""
         if size == backbone.pretrained_cfg["input_size"][-1]:
             return
@@ -101,7 +99,7 @@ def _size_refused(architecture: str, size: int) -> str:
     )
 
 
-def _num_features(backbone: nn.Module, pooling: str, spec: InputSpec) -> int:
+def _num_features(backbone: Backbone, pooling: str, spec: InputSpec) -> int:
     """Asked of the network by one blank picture: no table of widths can be wrong or missing."""
     import torch
 
@@ -144,15 +142,3 @@ def _sources() -> Iterator[str]:
     for folder in (own, Path(spec.origin).parent / "models"):
         for path in sorted(folder.glob("*.py")):
             yield path.read_text(encoding="utf-8")
-
-
-def describe(model: Model) -> dict[str, Any]:
-    """What `graftwork models` prints of a model without importing torch."""
-    weights = model.weights
-    return {
-        "name": model.name,
-        "architecture": getattr(model, "architecture", type(model).__name__),
-        "weights": weights.source.origin if weights else "none: only from scratch",
-        "pretrained_on": weights.pretrained_on if weights else "",
-        "licence": weights.licence if weights else "",
-    }

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from graftwork.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    from graftwork.classifier import Backbone
 
 Tensors = Mapping[str, "Tensor"]
 SHOWN = 3  # differing names that an error lists
@@ -86,7 +88,7 @@ KEY_MAPS: dict[str, KeyMap] = {
 }
 
 
-def load_weights(backbone: nn.Module, path: Path, key_map: str) -> None:
+def load_weights(backbone: Backbone, path: Path, key_map: str) -> None:
     """Fills the backbone from a file; every tensor of both sides must find its partner.
 
     Only the classifier may be absent from the file, or have another number of classes: it is
@@ -111,9 +113,9 @@ def load_weights(backbone: nn.Module, path: Path, key_map: str) -> None:
     backbone.load_state_dict(offered, strict=False)
 
 
-def classifier_names(backbone: nn.Module) -> set[str]:
+def classifier_names(backbone: Backbone) -> set[str]:
     """Names of the tensors of the backbone's own classifier."""
-    prefixes = backbone.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr, operator]
+    prefixes = backbone.pretrained_cfg.get("classifier") or ()
     if isinstance(prefixes, str):
         prefixes = (prefixes,)
     return {

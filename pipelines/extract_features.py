@@ -1,0 +1,24 @@
+"""The frozen backbone's features of every split, once, into the feature store."""
+
+from __future__ import annotations
+
+import json
+
+from graftwork import features
+from graftwork.artifacts import Artifacts
+from graftwork.experiment import Experiment
+from pipelines.stage import main
+
+
+def run(experiment: Experiment, artifacts: Artifacts) -> None:
+    """Runs the frozen backbone over the manifest's usable pictures."""
+    if features.needed(experiment):
+        receipt = features.extract(experiment, artifacts)
+    else:  # a strategy that never looks at them should not pay for them
+        receipt = {"count": 0, "extracted": 0, "why": f"{experiment.transfer.name} needs none"}
+    artifacts.feature_receipt.parent.mkdir(parents=True, exist_ok=True)
+    artifacts.feature_receipt.write_text(json.dumps(receipt, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,1 @@
+"""Engines that run a frozen backbone, and the choice among them."""

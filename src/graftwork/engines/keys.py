@@ -1,0 +1,110 @@
+"""Keys of what is stored: everything that a result depends on, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from graftwork.artifacts import Artifacts
+from graftwork.component_params import params_of
+from graftwork.engines.backbone import receipt
+from graftwork.experiment import Experiment
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def digest(facts: object) -> str:
+    """32 hexadecimal digits of the sha256 of the facts."""
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
+    """Key of a frozen backbone: architecture, weights, pooling, input size, code, libraries."""
+    model = experiment.model
+    facts = params_of(model)
+    for name in ("name", "head", "weights"):
+        del facts[name]
+    weights = receipt(experiment, artifacts)
+    return digest(
+        {
+            "model": facts,
+            "key_map": weights and model.weights and model.weights.key_map,
+            "weights": weights["sha256"] if weights else f"random, seed {experiment.seed}",
+            "batch_size": experiment.extraction.batch_size,
+            "code": _code(type(model).__module__),
+            "versions": _versions("torch", "timm", "openvino"),
+        }
+    )
+
+
+def feature_key(network: str, engine: str, precision: str, experiment: Experiment) -> str:
+    """Key of a feature store: the network, how it runs, and how pictures are prepared."""
+    return digest(
+        {
+            "network": network,
+            "engine": engine,
+            "precision": precision,
+            "decoded_side": experiment.dataset.decoded_side,
+            "code": [_sha256(path) for path in sorted(PACKAGE.glob("images/**/*.py"))],
+            "versions": _versions("opencv-python-headless", "pillow"),
+        }
+    )
+
+
+def verdict_key(experiment: Experiment) -> str:
+    """Key of the choice of an engine: what was asked for, and the hardware."""
+    extraction = experiment.extraction
+    return digest(
+        {
+            "engine": extraction.engine,
+            "precision": extraction.precision,
+            "min_cosine": extraction.min_cosine,
+            "hardware": hardware(),
+        }
+    )
+
+
+@cache
+def hardware() -> tuple[str, ...]:
+    """Names of the CPU and of NVIDIA GPUs, without importing a library that knows."""
+    names = [platform.machine(), platform.processor()]
+    cpus = Path("/proc/cpuinfo")
+    if cpus.is_file():
+        wanted = ("model name", "flags", "Features")
+        lines = cpus.read_text().splitlines()
+        names += sorted({line for line in lines if line.startswith(wanted)})
+    for gpu in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        names.append(gpu.read_text().partition("IRQ")[0])
+    return tuple(names)
+
+
+@cache
+def _code(module: str) -> list[str]:
+    """Hashes of the code that a backbone is made of: an edited backbone is another one."""
+    paths = [PACKAGE / "classifier.py", PACKAGE / "pooling.py"]
+    paths += sorted((PACKAGE / "models").rglob("*.py"))
+    own = getattr(sys.modules[module], "__file__", None)
+    return [_sha256(path) for path in [*paths, *([Path(own)] if own else [])]]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@cache
+def _versions(*names: str) -> dict[str, Any]:
+    return {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
