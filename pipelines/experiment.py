@@ -24,7 +24,7 @@ from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 from pipelines import sweep
-from pipelines.overrides import Request, requested
+from pipelines.overrides import Request, quoted, requested
 from pipelines.stage import PREEMPTED, Run, measured, reported
 
 log = logging.getLogger(__name__)
@@ -83,14 +83,9 @@ def run_sweep(request: Request, first: Experiment) -> int:
     """Runs a sweep's jobs under one parent run. Returns the exit code: 0 if all finished."""
     assert request.sweep_folder is not None
     with sweep.recorded(request.sweep_folder, request.swept, first.tracking, Path.cwd()) as ended:
-        sys.argv.append(f"hydra.sweep.dir={_quoted(str(request.sweep_folder))}")
+        sys.argv.append(f"hydra.sweep.dir={quoted(str(request.sweep_folder))}")
         job()
     return int(ended.failures > 0)
-
-
-def _quoted(text: str) -> str:
-    """A string as Hydra's grammar quotes it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def main() -> None:
@@ -100,7 +95,7 @@ def main() -> None:
         request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what is left are no user's mistakes
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(PREEMPTED))
-        if request and request.sweep:
+        if request and request.sweep_folder:
             raise SystemExit(run_sweep(request, built[0]))
         job()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -16,7 +16,41 @@ from graftwork.errors import UserError, unknown
 from graftwork.tracked_params import SECRET
 
 
+@dataclass(frozen=True)
+class Groups:
+    """The configuration groups and what can be chosen in each."""
+
+    loader: ConfigLoader
+    config_name: str
+    search: list[str]  # overrides that say where else to look
+
+    def options(self, group: str) -> list[str]:
+        """The files of a group, without those that only others build on; none: not a group."""
+        if "." in group:
+            return []
+        found = self._list(group, ObjectType.CONFIG)
+        return [name for name in found if not name.startswith("_")]
+
+    def exists(self, group: str) -> bool:
+        return group.rpartition("/")[2] in self._list(group.rpartition("/")[0], ObjectType.GROUP)
+
+    def names(self, parent: str = "") -> list[str]:
+        """Every group by its path, Hydra's own left out."""
+        inner = [name for name in self._list(parent, ObjectType.GROUP) if name != "hydra"]
+        paths = [f"{parent}/{name}".lstrip("/") for name in inner]
+        return [*paths, *itertools.chain.from_iterable(map(self.names, paths))]
+
+    def _list(self, group: str, kind: ObjectType) -> list[str]:
+        return self.loader.get_group_options(group, kind, self.config_name, self.search)
+
+    def chosen_by(self, override: Override) -> bool:
+        """Whether the override chooses among files, as `model=...` does."""
+        group = override.key_or_group
+        return "." not in group and self.exists(group) and not isinstance(override.value(), dict)
+
+
 def check_secret(override: Override) -> None:
+    """What is typed is written to several files; a password must not be."""
     if SECRET.search(override.key_or_group):
         raise UserError(
             f"{override.key_or_group}: a secret on the command line ends up in recorded files. "
@@ -24,47 +58,24 @@ def check_secret(override: Override) -> None:
         )
 
 
-def is_group(override: Override, loader: ConfigLoader) -> bool:
-    """Whether it chooses among files, as `model=...` does."""
-    value = override.value()
-    return bool(_options(override.key_or_group, loader)) and not isinstance(value, dict)
-
-
-def _options(group: str, loader: ConfigLoader) -> list[str]:
-    if "." in group:
-        return []
-    found = loader.get_group_options(group, ObjectType.CONFIG)
-    return [name for name in found if not name.startswith("_")]
-
-
-def check_options(override: Override, loader: ConfigLoader) -> None:
+def check_options(override: Override, groups: Groups) -> None:
+    """Raises UserError for `model=efficientnt_lite0`, in a sweep's list too."""
     group = override.key_or_group
-    if "/" in group and not group.startswith("hydra/") and not _options(group, loader):
-        raise unknown("group", group, _groups(loader))
-    if override.is_delete() or not is_group(override, loader):
+    if "/" in group and not groups.exists(group):
+        raise unknown("group", group, groups.names())
+    if override.is_delete() or not groups.chosen_by(override):
         return
-    chosen = choices_of(override) if override.is_sweep_override() else [override.value()]
-    for choice in itertools.chain.from_iterable(_names(item) for item in chosen):
-        if choice not in _options(group, loader) and loader.get_group_options(group):
-            nested = loader.get_group_options(f"{group}/{Path(choice).parent}", ObjectType.CONFIG)
-            if "/" in choice and Path(choice).name in nested:
-                continue
-            raise unknown(group, choice, _options(group, loader))
+    legal = groups.options(group)
+    values = choices_of(override) if override.is_sweep_override() else [override.value()]
+    for choice in itertools.chain.from_iterable(map(_names, values)):
+        folder, _, name = f"{group}/{choice}".rpartition("/")
+        if name not in groups.options(folder):
+            raise unknown(group, choice, legal)
 
 
 def _names(choice: Any) -> list[str]:
-    """Of one option or of a list of them; `null` chooses nothing."""
-    items = choice if isinstance(choice, list) else [choice]
-    return [str(item) for item in items if item is not None and str(item) != "null"]
-
-
-def _groups(loader: ConfigLoader, parent: str = "") -> list[str]:
-    found = []
-    for name in loader.list_groups(parent):
-        path = f"{parent}/{name}" if parent else name
-        if path != "hydra":
-            found += [path, *_groups(loader, path)]
-    return found
+    """Of one option or of a list of them."""
+    return [str(item) for item in (choice if isinstance(choice, list) else [choice])]
 
 
 def choices_of(override: Override) -> list[str]:
@@ -75,27 +86,25 @@ def choices_of(override: Override) -> list[str]:
     return [str(interval.start)]
 
 
-def assigned(override: Override, value: str) -> str:
-    return f"{override.get_key_element()}={value}"
+def check_key(override: Override, base: DictConfig, groups: Groups) -> None:
+    """Raises UserError for `datset.path=x` and `~trainer.batchsize`, which name what is not there.
 
-
-def check_key(override: Override, base: DictConfig, loader: ConfigLoader) -> None:
-    """`datset.path=x` and `~trainer.batchsize` name what is not there."""
+    Whether an added key may be there (`+trainer.typo=1`), the component itself says.
+    """
     added = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
     node: Any = base
     parts = override.key_or_group.split(".")
     for depth, part in enumerate(parts):
         if not isinstance(node, DictConfig):
             return
-        if part not in node:
-            if added and not depth:
-                raise _unknown_key(parts, depth, [*map(str, base), *_groups(loader)])
-            if added:  # whether it may be there, the component itself says
+        if part not in list(node):  # `in` alone overlooks keys whose value is missing
+            if added and depth:
                 return
-            raise _unknown_key(parts, depth, map(str, node))
-        node = node[part] if not OmegaConf.is_missing(node, part) else None
+            own = [] if depth else groups.names()
+            raise _unknown_key(parts, depth, [*map(str, node), *own])
+        node = None if OmegaConf.is_missing(node, part) else node[part]
 
 
 def _unknown_key(parts: list[str], depth: int, legal: Iterable[str]) -> UserError:
-    names = [name for name in legal if name != "hydra" or parts[0].startswith("hydr")]
+    names = [name for name in legal if depth or name != "hydra" or parts[0].startswith("hyd")]
     return unknown(".".join(parts[: depth + 1]), parts[depth], dict.fromkeys(names))

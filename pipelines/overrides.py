@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -23,18 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from graftwork.errors import UserError, unknown
-from pipelines.override_names import (
-    assigned,
-    check_key,
-    check_options,
-    check_secret,
-    choices_of,
-    is_group,
-)
+from pipelines.override_names import Groups, check_key, check_options, check_secret, choices_of
 
 CONF = Path(__file__).parents[1] / "conf"
 Check = Callable[[Mapping[str, Any]], object]
-_MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+MANY = 12  # choices of one key that are all checked
+_MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,6 @@ class Request:
     """A command line that is right."""
 
     overrides: list[str]
-    sweep: bool
     sweep_folder: Path | None = None  # absolute; None: not a sweep
     swept: dict[str, list[str]] = field(default_factory=dict)  # what the jobs differ in
 
@@ -59,29 +51,40 @@ def requested(arguments: Sequence[str], check: Check, conf: Path = CONF) -> Requ
         None where nothing is to be run: help, `--cfg`, `--info`, shell completion.
 
     Raises:
-        UserError: for anything wrong, in any of a sweep's choices.
+        UserError: for anything wrong. Of a sweep every choice is checked once, the other keys at
+            their first choice; what only certain combinations do wrong, the job itself finds.
     """
-    options, strays = get_args_parser().parse_known_args(list(arguments))
+    parser = get_args_parser()
+    options, strays = parser.parse_known_args(list(arguments))
     if strays:
-        flags = [flag for action in get_args_parser()._actions for flag in action.option_strings]
+        flags = [flag for action in parser._actions for flag in action.option_strings]
         raise unknown("option", strays[0], flags)
     if options.experimental_rerun:
-        raise UserError("--experimental-rerun unpickles a file, which may run anything. Copy the "
-                        "overrides from .hydra/overrides.yaml instead.")  # fmt: skip
+        raise UserError(
+            "--experimental-rerun unpickles a file, which may run anything. Repeat the overrides "
+            "in .hydra/overrides.yaml instead."
+        )
     if options.help or options.hydra_help or options.info or options.shell_completion:
         return None
-    search = [f"hydra.searchpath=[file://{_folder(options.config_dir)}]"] * bool(options.config_dir)
-    name = options.config_name or "config"
     folder = _folder(options.config_path) if options.config_path else conf
+    name = options.config_name or "config"
+    search = []
+    if options.config_dir:
+        search = [f"hydra.searchpath=[{quoted(f'file://{_folder(options.config_dir)}')}]"]
     with initialize_config_dir(str(folder), version_base=None):
-        request = _checked([*search, *options.overrides], name, check, sweep=options.multirun)
+        request = _checked(name, search, options.overrides, check, sweep=options.multirun)
     return None if options.cfg else request
 
 
 def check_all(overrides: Sequence[str], check: Check, conf: Path = CONF) -> None:
     """Checks the overrides of one composition, as `make params` takes them."""
     with initialize_config_dir(str(conf), version_base=None):
-        _checked(list(overrides), "config", check, sweep=False)
+        _checked("config", [], overrides, check, sweep=False)
+
+
+def quoted(text: str) -> str:
+    """A string as Hydra's grammar quotes it: backslashes count before a quote only."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), text) + "'"
 
 
 def _folder(path: str) -> Path:
@@ -90,62 +93,54 @@ def _folder(path: str) -> Path:
     return Path(path).absolute()
 
 
-def _checked(overrides: list[str], name: str, check: Check, *, sweep: bool) -> Request:
-    loader = GlobalHydra.instance().config_loader()
-    parsed = _parsed(overrides, loader)
+def _checked(
+    name: str, search: list[str], overrides: Sequence[str], check: Check, *, sweep: bool
+) -> Request:
+    groups = Groups(GlobalHydra.instance().config_loader(), name, search)
+    parsed = [_parsed(text, groups) for text in overrides]
     for override in parsed:
         check_secret(override)
-        check_options(override, loader)
+        check_options(override, groups)
     swept = {o.get_key_element(): choices_of(o) for o in parsed if o.is_sweep_override()}
-    first = [assigned(o, swept[key][0]) if (key := o.get_key_element()) in swept
-             else str(o.input_line) for o in parsed]  # fmt: skip
-    groups = [line for o, line in zip(parsed, first, strict=True) if is_group(o, loader)]
-    base = _composed(name, groups)
+    first = [_at(o, swept[o.get_key_element()][0]) if o.is_sweep_override() else str(o.input_line)
+             for o in parsed]  # fmt: skip
+    _check_keys(parsed, first, name, groups)
+    whole = _composed(name, [*search, *first])
+    sweep = sweep or str(OmegaConf.select(whole, "hydra.mode")).endswith("MULTIRUN")
+    if not sweep:
+        _check_single(swept)
+    for combination in _combinations(parsed, first, swept):
+        _check_composition(name, search, combination, check, several=bool(swept))
+    place = Path(str(OmegaConf.select(whole, "hydra.sweep.dir"))).absolute() if sweep else None
+    return Request(list(overrides), place, swept)
+
+
+def _parsed(text: str, groups: Groups) -> Override:
+    try:
+        return OverridesParser.create(config_loader=groups.loader).parse_overrides([text])[0]
+    except HydraException as error:
+        reason = str(error).strip().partition("\n")[0].partition(" expecting ")[0]
+        raise UserError(
+            f"'{text}' is not an override ({reason}). Write key=value, +key=value to add, ~key to "
+            "take away; quote values with blanks, commas or braces."
+        ) from error
+
+
+def _check_keys(parsed: list[Override], lines: list[str], name: str, groups: Groups) -> None:
+    pairs = list(zip(parsed, lines, strict=True))
+    choices = [line for override, line in pairs if groups.chosen_by(override)]
+    base = _composed(name, [*groups.search, *choices])
     for override in parsed:
-        if not is_group(override, loader):
-            check_key(override, base, loader)
-    mode = str(OmegaConf.select(_composed(name, first), "hydra.mode"))
-    sweep = sweep or mode.endswith("MULTIRUN")
-    if swept and not sweep:
-        key, choices = next(iter(swept.items()))
+        if not groups.chosen_by(override):
+            check_key(override, base, groups)
+
+
+def _check_single(swept: Mapping[str, Sequence[str]]) -> None:
+    for key, choices in swept.items():
         raise UserError(
             f"{key}={','.join(choices)} names several values. Add -m to run one experiment for "
             f"each, or write a list as {key}=[...]."
         )
-    for combination in _combinations(parsed, first, swept):
-        _check_composition(name, combination, check, swept)
-    return Request(overrides, sweep, _sweep_folder(name, first) if sweep else None, swept)
-
-
-def _parsed(overrides: list[str], loader: ConfigLoader) -> list[Override]:
-    parser, parsed = OverridesParser.create(config_loader=loader), []
-    for text in overrides:
-        try:
-            parsed += parser.parse_overrides([text])
-        except HydraException as error:
-            raise UserError(
-                f"'{text}' is not an override ({_first_line(error)}). Write key=value, +key=value "
-                "to add, ~key to take away; quote values with blanks or braces."
-            ) from error
-    return parsed
-
-
-def _first_line(error: Exception) -> str:
-    lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__).rstrip(".")
-
-
-def _composed(name: str, overrides: list[str]) -> DictConfig:
-    try:
-        return compose(name, overrides, return_hydra_config=True)
-    except _MISTAKES as error:
-        raise UserError(_mistake(error, overrides)) from error
-
-
-def _mistake(error: Exception, overrides: list[str]) -> str:
-    """Hydra's own words, on one line, without its advice on Hydra itself."""
-    text = re.sub(r"\s+", " ", str(error).partition("\nSet the environment")[0]).strip()
-    return f"{' '.join(overrides)}: {text}" if overrides else text
 
 
 def _combinations(
@@ -153,27 +148,41 @@ def _combinations(
 ) -> Iterator[list[str]]:
     """The first choice of every swept key, then each other choice among first ones."""
     yield first
-    for position, override in enumerate(parsed):
-        for choice in swept.get(override.get_key_element(), [])[1:]:
-            yield [*first[:position], assigned(override, choice), *first[position + 1 :]]
+    for place, override in enumerate(parsed):
+        choices = swept.get(override.get_key_element(), [])
+        # Each takes 0.1 s: of long lists, such as a range of seeds, the beginning and the end.
+        for choice in [*choices[1:MANY], *choices[MANY:][-1:]]:
+            yield [*first[:place], _at(override, choice), *first[place + 1 :]]
+
+
+def _at(override: Override, choice: str) -> str:
+    return f"{override.get_key_element()}={choice}"
+
+
+def _composed(name: str, overrides: list[str]) -> DictConfig:
+    try:
+        return compose(name, overrides, return_hydra_config=True)
+    except _MISTAKES as error:
+        raise _mistake(error, overrides) from error
 
 
 def _check_composition(
-    name: str, overrides: list[str], check: Check, swept: Mapping[str, list[str]]
+    name: str, search: list[str], overrides: list[str], check: Check, *, several: bool
 ) -> None:
     try:
-        config = compose(name, overrides)
-        params: Any = OmegaConf.to_container(config, resolve=True)
+        params: Any = OmegaConf.to_container(compose(name, [*search, *overrides]), resolve=True)
     except _MISTAKES as error:
-        raise UserError(_mistake(error, overrides)) from error
+        raise _mistake(error, overrides) from error
     try:
         check(params)
     except UserError as error:
         # In a sweep it matters which of the choices is wrong.
-        place = f" (In: {' '.join(overrides)})" if swept else ""
-        raise UserError(f"{error}{place}") from error
+        raise UserError(f"{error} (In: {' '.join(overrides)})" if several else str(error)) from None
 
 
-def _sweep_folder(name: str, overrides: list[str]) -> Path:
-    config = _composed(name, overrides)
-    return Path(str(OmegaConf.select(config, "hydra.sweep.dir"))).absolute()
+def _mistake(error: Exception, overrides: list[str]) -> UserError:
+    """Hydra's own words, on one line."""
+    text = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
+    if again := re.search(r"Multiple values for (\S+?)\.", text):
+        text = f"{again[1]} is there already. Write {again[1]}=... without the plus sign."
+    return UserError(f"{' '.join(overrides)}: {text}" if overrides else text)
