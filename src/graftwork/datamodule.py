@@ -13,11 +13,11 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from graftwork.errors import UserError
+from graftwork.lightning import pl
 
 Key = tuple[int, int]  # (epoch, index of the row)
 View = Callable[[np.ndarray, int, int], np.ndarray]
@@ -88,7 +88,9 @@ class TrainingOrder(Sampler[list[Key]]):
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
         for batch in range(len(self)):
             rows = order[batch * self.whole : (batch + 1) * self.whole]
-            yield [(self.epoch, int(row)) for row in np.array_split(rows, self.processes)[self.rank]]
+            yield [
+                (self.epoch, int(row)) for row in np.array_split(rows, self.processes)[self.rank]
+            ]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Fine-tuning, from the manifest to a trained classifier: which pictures, which head, which epoch."""
+"""From the manifest to a trained classifier: which pictures, which head, which epoch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from graftwork.artifacts import Artifacts
     from graftwork.classifier import Classifier
+    from graftwork.datamodule import PictureData
     from graftwork.experiment import Experiment
+    from graftwork.models.base import InputSpec
 
 Row = dict[str, float]
 Head = tuple[np.ndarray, np.ndarray]  # [num_classes, num_features] and [num_classes]
@@ -87,19 +89,66 @@ def fit_head(
     return (weight, bias), facts
 
 
+@dataclass(frozen=True)
+class Model:
+    """What the model folder keeps."""
+
+    weights: Classifier | dict[str, np.ndarray]  # tensors by name where no network was built
+    input_spec: InputSpec
+
+
+def finetune(
+    experiment: Experiment,
+    artifacts: Artifacts,
+    fit: pd.DataFrame,
+    val: pd.DataFrame,
+    num_classes: int,
+    told: Callable[[Row, int], None],
+) -> tuple[Model, list[Row], dict[str, Any]]:
+    """Runs the strategy.
+
+    Args:
+        fit: rows of the manifest to train on.
+        val: rows to choose the best epoch by; none: the last one is kept.
+        told: called with the numbers of each epoch and its number; 0 is before training.
+
+    Returns:
+        the model, the curves (one row an epoch) and facts that are the same for the same run.
+    """
+    head, found = fit_head(experiment, artifacts, fit, num_classes)
+    rows = [{"epoch": 0, **found}] if found else []
+    facts: dict[str, Any] = {name.partition("/")[2]: value for name, value in found.items()}
+    if found:
+        told(found, 0)
+    if head is not None and not experiment.transfer.epochs:
+        return _probed(experiment, artifacts, head), rows, {"epochs": 0, **facts}
+    classifier = build_classifier(experiment, artifacts, head, num_classes)
+    if experiment.transfer.epochs:
+        trained = train(experiment, artifacts, classifier, fit, val, num_classes, told)
+        rows += trained.rows
+        facts |= {"trainable_parameters": trained.trainable, "kept_epoch": trained.epoch}
+    return Model(classifier, classifier.input_spec), rows, {"epochs": len(rows), **facts}
+
+
+def _probed(experiment: Experiment, artifacts: Artifacts, head: Head) -> Model:
+    """The stored backbone with a new head: no network is built, torch is not imported."""
+    from graftwork.features import frozen_network
+
+    network = frozen_network(experiment, artifacts)
+    tensors = {**network.tensors(), "head.weight": head[0], "head.bias": head[1]}
+    return Model(tensors, network.input_spec)
+
+
 def build_classifier(
     experiment: Experiment, artifacts: Artifacts, head: Head | None, num_classes: int
 ) -> Classifier:
     """The network as it stands before its first step; the same for the same seed."""
     import torch
 
-    from graftwork.pretrained import weights_file
+    from graftwork import pretrained
 
     torch.manual_seed(experiment.seed)
-    weights = None
-    if experiment.transfer.initialisation == "pretrained":
-        weights = weights_file(artifacts.weights(experiment.model.name))
-    classifier = experiment.model.build(num_classes, weights)
+    classifier = pretrained.build_classifier(experiment, artifacts, num_classes)
     if head is not None:
         with torch.no_grad():
             classifier.head.weight.copy_(torch.from_numpy(head[0]))
@@ -161,7 +210,7 @@ def _pictures(
     classifier: Classifier,
     fit: pd.DataFrame,
     val: pd.DataFrame,
-):
+) -> PictureData:
     from graftwork import distributed
     from graftwork.datamodule import PictureData
     from graftwork.images import DecodedImages, eval_view

@@ -87,8 +87,7 @@ class Trainer(Component):
             callbacks: pytorch_lightning callbacks.
             root: folder of the experiment.
         """
-        import pytorch_lightning as pl
-
+        from graftwork.lightning import pl
         from graftwork.precision import chosen
 
         on_gpu = self.uses_gpu()
@@ -115,10 +114,10 @@ class Trainer(Component):
 
 
 def _several_processes(on_gpu: bool) -> Any:
-    from pytorch_lightning.strategies import DDPStrategy
+    from graftwork.lightning import pl
 
     # Validation gives processes different numbers of batches: nothing may be broadcast there.
-    return DDPStrategy(
+    return pl.strategies.DDPStrategy(
         process_group_backend="nccl" if on_gpu else "gloo", broadcast_buffers=False
     )
 

@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 import torch
 from torch.nn import functional as F
-from torchmetrics import MeanMetric, Metric
-from torchmetrics.classification import MulticlassAccuracy
 
 from graftwork.errors import UserError
+from graftwork.lightning import pl, torchmetrics
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
@@ -27,9 +25,9 @@ class Diverged(UserError):
 class GraftModule(pl.LightningModule):
     """A classifier, trained as a transfer strategy says.
 
-    Logs `train/loss`, `train/top1`, `val/loss` (without label smoothing), `val/top1`, with more
-    than five classes `val/top5`, and `lr` (of the head), once an epoch. Sums and counts are
-    added over all processes, so that N of them report what one would.
+    Logs `train/loss`, `train/top1`, `val/loss` (without label smoothing), `val/top1` and, with
+    more than five classes, `val/top5`, once an epoch. Sums and counts are added over all
+    processes, so that N of them report what one would.
     """
 
     def __init__(self, classifier: Classifier, transfer: Transfer, num_classes: int) -> None:
@@ -38,20 +36,22 @@ class GraftModule(pl.LightningModule):
         self.transfer = transfer
         self.group_names = [group.name for group in classifier.layer_groups()[:-1]]
         self.configure_metrics(num_classes)
-        self.freeze(epoch=0)  # wrong group names show before any data is read
+        self.freeze_for(epoch=0)  # wrong group names show before any data is read
 
     def configure_metrics(self, num_classes: int) -> None:
         """Sums and counts that add up over batches and processes."""
 
-        def hits(top_k: int) -> Metric:
-            return MulticlassAccuracy(num_classes, top_k=top_k, average="micro")
+        def hits(split: str, *top_k: int) -> torchmetrics.MetricCollection:
+            accuracy = torchmetrics.classification.MulticlassAccuracy
+            counts = {f"top{k}": accuracy(num_classes, top_k=k, average="micro") for k in top_k}
+            # Grouped, two metrics whose first batch looks alike would share one count for good.
+            return torchmetrics.MetricCollection(counts, prefix=f"{split}/", compute_groups=False)
 
-        self.train_metrics = torch.nn.ModuleDict({"loss": MeanMetric(), "top1": hits(1)})
-        self.val_metrics = torch.nn.ModuleDict({"loss": MeanMetric(), "top1": hits(1)})
-        if num_classes > 5:
-            self.val_metrics["top5"] = hits(5)
+        self.train_loss, self.val_loss = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
+        self.train_hits = hits("train", 1)
+        self.val_hits = hits("val", *((1, 5) if num_classes > 5 else (1,)))
 
-    def freeze(self, epoch: int) -> None:
+    def freeze_for(self, epoch: int) -> None:
         """What this epoch trains. Follows from the epoch alone, so that no history is needed."""
         trained = self.transfer.trainable.groups(self.group_names, epoch)
         self.classifier.freeze(trained, self.transfer.batch_norm)
@@ -61,7 +61,7 @@ class GraftModule(pl.LightningModule):
         return self.classifier(self.classifier.normalise(images))
 
     def on_train_epoch_start(self) -> None:
-        self.freeze(self.current_epoch)
+        self.freeze_for(self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         images, labels = batch
@@ -73,31 +73,19 @@ class GraftModule(pl.LightningModule):
                 f"step {batch_idx + 1}. Nothing of it was kept. Lower the learning rate "
                 "(transfer.rates), lengthen transfer.warmup_epochs, or set trainer.precision=fp32."
             )
-        self._count("train", self.train_metrics, logits.detach(), labels, loss.detach())
+        self.train_loss.update(loss.detach(), len(labels))
+        self.train_hits.update(logits.detach(), labels)
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
+        self.log_dict(self.train_hits, on_step=False, on_epoch=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = batch
         logits = self(images).float()
-        self._count("val", self.val_metrics, logits, labels, F.cross_entropy(logits, labels))
-
-    def _count(
-        self,
-        split: str,
-        metrics: torch.nn.ModuleDict,
-        logits: torch.Tensor,
-        labels: torch.Tensor,
-        loss: torch.Tensor,
-    ) -> None:
-        for name, metric in metrics.items():
-            if name == "loss":
-                metric.update(loss, len(labels))
-            else:
-                metric.update(logits, labels)
-            self.log(f"{split}/{name}", metric, on_step=False, on_epoch=True)
-
-    def on_train_epoch_end(self) -> None:
-        self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        self.val_loss.update(F.cross_entropy(logits, labels), len(labels))
+        self.val_hits.update(logits, labels)
+        self.log("val/loss", self.val_loss)
+        self.log_dict(self.val_hits)
 
     def on_validation_epoch_start(self) -> None:
         """Trained BatchNorm statistics differ among processes: all validate with their mean."""

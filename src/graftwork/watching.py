@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 
+from graftwork.lightning import pl
 from graftwork.progress import count_bar
 
 Row = dict[str, float]
@@ -47,7 +47,7 @@ class BestWeights(pl.Callback):
 
 
 class Curves(pl.Callback):
-    """One row an epoch of everything that was logged."""
+    """One row an epoch: everything that was logged, and the head's learning rate at its end."""
 
     def __init__(self, told: Callable[[Row, int], None]) -> None:
         self.rows: list[Row] = []
@@ -55,6 +55,7 @@ class Curves(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        logged["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         epoch = trainer.current_epoch + 1
         self.rows.append({"epoch": epoch, **logged})
         self._told(logged, epoch)
@@ -95,7 +96,7 @@ class Progress(pl.Callback):
 
 
 def _said(metrics: Any) -> str:
-    return "  ".join(f"{n} {float(v):.4f}" for n, v in metrics.items() if n != "lr")
+    return "  ".join(f"{n} {float(v):.4f}" for n, v in metrics.items())
 
 
 class EndedBySigterm(pl.Callback):

@@ -20,7 +20,7 @@ pictures x pictures exists, and there is no second copy of the features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,9 @@ def fit_probe(
     scale, mean = _scale(features, standardise)
     space, lift = _space(features, mean, scale)
     tried = sorted(set(strengths), reverse=True)
-    losses, accuracies, best, start = [], [], 0, None
+    losses: list[float] = []
+    accuracies: list[float] = []
+    best, start = 0, None
     if len(tried) > 1:
         fold = stratified_folds(labels, folds, seed)
         losses, accuracies, paths = _cross_validate(space, labels, num_classes, tried, fold)
@@ -115,7 +117,9 @@ def _scale(features: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray]:
     return scale / (length or 1.0), mean
 
 
-def _space(features: np.ndarray, mean: np.ndarray, scale: np.ndarray):
+def _space(
+    features: np.ndarray, mean: np.ndarray, scale: np.ndarray
+) -> tuple[Space, Callable[[np.ndarray], np.ndarray]]:
     """Directions by the eigenvectors of the smaller Gram matrix, and the way back to features."""
     n, d = features.shape
     if n < d:
@@ -311,7 +315,9 @@ def _direction(slope: np.ndarray, pairs: list) -> np.ndarray:
     if pairs:
         _, change, inverse = pairs[-1]
         length = inverse * _dot(change, change)
-        direction = direction * _column(np.where(length > 0, 1 / np.where(length > 0, length, 1), 1))
+        direction = direction * _column(
+            np.where(length > 0, 1 / np.where(length > 0, length, 1), 1)
+        )
     for (step, change, inverse), amount in zip(pairs, reversed(amounts), strict=True):
         direction = direction + _column(amount - inverse * _dot(change, direction)) * step
     return direction
