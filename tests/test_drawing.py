@@ -53,7 +53,7 @@ def test_long_names_are_shortened_to_what_fits() -> None:
     assert short.startswith("Williams")
     assert short.endswith("lopes")
     assert shortened("Lime", 120, 12) == "Lime"
-    assert shortened("日本語のクラス名", 40, 12).endswith("…名")
+    assert shortened("日本語のクラス名", 40, 12) == "日本…"
     assert shortened("mmmm", 1, 12) == "m…"
 
 

@@ -70,7 +70,7 @@ def written(path: Path, **changes: Any) -> str:
             "images_per_second": {"test": 61.25},
             "peak_mib": 812.4,
             "parameters": 1234567,
-            "trainable_parameters": None,
+            "trainable_parameters": 8765432,
         },
         "selection": f"By {EVIL}.",
         "pictures": {
@@ -83,7 +83,13 @@ def written(path: Path, **changes: Any) -> str:
         "classes": classes,
         "mistakes": report.worst_mistakes(FRAME, names, PROBABILITIES, Photos(), 5),
         "wrong": 2,
-        "data": {"unreadable": [{"path": EVIL, "reason": "cut"}] * 4, "count": {EVIL: 1389}},
+        "data": {
+            "findings": [f"{EVIL} is odd."],
+            "splits": {"train": 1389, "test": 4},
+            "classes": {"apple": {"train": 7, "test": 1}, EVIL: {"train": 0, "test": 3}},
+            "unreadable": {"count": 4, "files": [{"path": EVIL, "verdict": "cut"}] * 4},
+            "made_splits": [],
+        },
         "configuration": f"name: {EVIL}",
         "lineage": {"git": EVIL},
     }
@@ -109,10 +115,12 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
     for words in (
         "50.0\u202f%", "95 % interval 25.0 to 75.0\u202f%", "n = 4 test pictures",
         "How the checkpoint was chosen", "2\u202fmin 10\u202fs", "61.2", "812",
-        "1\u202f234\u202f567", "2 of 2 pictures", "No epochs", "1\u202f389", "100\u202f%", "&lt;1\u202f%",
+        "1\u202f234\u202f567", "2 of 2 pictures", "No epochs", "1\u202f389", "100\u202f%",
+        "&lt;1\u202f%", "&lt;/script&gt; is odd.",
     ):  # fmt: skip
         assert words in text, words
-    assert "trainable parameters" not in text
+    assert "8\u202f765\u202f432" in text
+    assert '<td class="n wrong">0</td>' in text  # a class without training pictures stands out
     assert "rule of three" not in text
 
 

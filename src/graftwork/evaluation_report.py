@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from graftwork import plots, report
+from graftwork import model_folder, plots, report
 from graftwork.artifacts import Artifacts
 from graftwork.drawing import standalone
 from graftwork.experiment import Experiment
@@ -40,24 +41,42 @@ def cost(artifacts: Artifacts, speed: float, begun: float) -> dict[str, Any]:
         begun: when evaluation started (perf_counter): its own seconds are those until now.
 
     Returns:
-        seconds by stage, images_per_second by use, peak_mib over all stages, and the numbers of
-        parameters (None where the model folder does not say).
+        seconds by stage, images_per_second by use, peak_mib over all stages, parameters and
+        trainable_parameters.
     """
     from graftwork.costs import Cost
 
     own = Cost.of_process(time.perf_counter() - begun).as_dict()
     spent = {stage: _read(artifacts.cost(stage)) for stage in STAGES} | {"evaluate": own}
     spent = {stage: found for stage, found in spent.items() if found}
-    training = _read(artifacts.model / "model.json").get("training", {})
     extraction = _read(artifacts.feature_receipt).get("images_per_second")
+    everything, head = parameters(artifacts.model / model_folder.WEIGHTS)
+    training = model_folder.read_contract(artifacts.model).training
     return {
         "seconds": {stage: found["seconds"] for stage, found in spent.items()},
-        "images_per_second": ({"feature extraction": extraction} if extraction else {})
+        "images_per_second": ({"feature_extraction": extraction} if extraction else {})
         | {"test": speed},
         "peak_mib": max(found["peak_mib"] for found in spent.values()),
-        "parameters": training.get("parameters"),
-        "trainable_parameters": training.get("trainable_parameters"),
+        "parameters": everything,
+        # Without epochs, the head is all that was fitted.
+        "trainable_parameters": training.get("trainable_parameters", head),
     }
+
+
+def parameters(weights: Path) -> tuple[int, int]:
+    """How many parameters a model has, and how many of them its head; reads the header alone.
+
+    Statistics of BatchNorm stand among the tensors, but are no parameters.
+    """
+    from safetensors import safe_open
+
+    sizes: dict[str, int] = {}
+    with safe_open(weights, "numpy") as tensors:
+        for name in tensors.keys():  # noqa: SIM118  (not a mapping)
+            if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+                sizes[name] = math.prod(tensors.get_slice(name).get_shape())
+    head = sum(size for name, size in sizes.items() if name.startswith("head."))
+    return sum(sizes.values()), head
 
 
 def flat(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -97,7 +116,7 @@ def write(
     plots.write_tables(artifacts.plots, classes, labels, predicted, by_class)
     images = DecodedImages(artifacts, experiment.dataset)
     count = evaluation.mistakes
-    training = _read(artifacts.model / "model.json").get("training", {})
+    contract = model_folder.read_contract(artifacts.model)
     report.write(
         artifacts.report,
         title=title(experiment),
@@ -105,7 +124,7 @@ def write(
         metrics=metrics,
         confidence=evaluation.confidence,
         cost=spent,
-        selection=training.get("selection", "Not recorded."),
+        selection=_sentence(contract.training["selection"]),
         pictures=pictures,
         classes=by_class,
         mistakes=report.worst_mistakes(frame, classes, probabilities, images, count),
@@ -114,6 +133,10 @@ def write(
         configuration=_configuration(artifacts.params),
         lineage=lineage(artifacts, experiment.model.name),
     )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:].rstrip(".") + "."
 
 
 def _configuration(path: Path) -> str:

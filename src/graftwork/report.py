@@ -68,7 +68,8 @@ def write(
         classes: a score for each.
         mistakes: the worst first.
         wrong: how many pictures were not recognised.
-        data: what prepare found (data/report.json).
+        data: what prepare found (data/report.json): findings in words, counts of pictures
+            (splits, and classes by split), and anything else.
         configuration: params.yaml.
         lineage: facts about code, data, weights and versions.
     """
@@ -85,7 +86,8 @@ def write(
         classes=classes,
         mistakes=mistakes,
         wrong=wrong,
-        data=data,
+        data={"findings": [], "splits": {}, "classes": {}} | dict(data),
+        details={k: v for k, v in data.items() if k not in ("findings", "splits", "classes")},
         configuration=configuration,
         lineage=lineage,
     )

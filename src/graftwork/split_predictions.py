@@ -55,22 +55,20 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
+    from graftwork import model_folder
     from graftwork.features import features_of
 
     features = features_of(experiment, artifacts, frame)
-    if experiment.model.head.is_linear:
-        from safetensors import safe_open
-
-        with safe_open(artifacts.model / "model.safetensors", "numpy") as tensors:
-            weight, bias = (tensors.get_tensor(f"head.{name}") for name in ("weight", "bias"))
-        return features.astype(np.float64) @ weight.T.astype(np.float64) + bias
+    if experiment.model.head.is_linear:  # without torch
+        contract = model_folder.read_contract(artifacts.model)
+        tensors = model_folder.read_tensors(artifacts.model, contract)
+        weight, bias = (tensors[f"head.{name}"].astype(np.float64) for name in ("weight", "bias"))
+        return np.asarray(features.astype(np.float64) @ weight.T + bias)
     import torch
-
-    from graftwork import model_folder
 
     classifier, _ = model_folder.load(artifacts.model)
     with torch.inference_mode():
-        return np.asarray(classifier.eval().head(torch.from_numpy(features)).float())
+        return np.asarray(classifier.head(torch.from_numpy(features)).float())
 
 
 def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:

@@ -65,11 +65,8 @@ def _facts(result: Mapping[str, Any], artifacts: Artifacts) -> list[tuple[str, s
     cost = result["cost"]
     stages = ", ".join(f"{stage} {duration(s)}" for stage, s in cost["seconds"].items())
     spent = f"{duration(sum(cost['seconds'].values()))} ({stages})"
-    size = f"peak {number(round(cost['peak_mib']))} MiB"
-    if cost["parameters"] is not None:
-        size += f", {number(cost['parameters'])} parameters"
-    if cost["trainable_parameters"] is not None:
-        size += f" ({number(cost['trainable_parameters'])} trained)"
+    size = f"peak {number(round(cost['peak_mib']))} MiB, {number(cost['parameters'])} parameters"
+    size += f" ({number(cost['trainable_parameters'])} trained)"
     return [
         ("cost", spent),
         ("", size),

@@ -1,0 +1,86 @@
+"""Processes by torchrun: started once, told apart, ended together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graftwork import distributed
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Artifacts:
+    return Artifacts.at(tmp_path / "a folder", tmp_path)
+
+
+class Started:
+    """Stands for the process that would be started."""
+
+    code = 0
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        type(self).command, type(self).env = command, env
+
+    def wait(self) -> int:
+        return self.code
+
+
+def test_one_process_is_this_one(artifacts: Artifacts) -> None:
+    assert not distributed.relaunched(1, artifacts, "pipelines.evaluate")
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    assert distributed.gathered("x") == ["x"]
+    with distributed.joined():
+        pass
+
+
+def test_inside_torchrun_nothing_is_started(
+    artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("RANK", "1"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    assert not distributed.relaunched(2, artifacts, "pipelines.evaluate")
+    assert (distributed.rank(), distributed.world_size()) == (1, 2)
+
+
+def test_the_command(artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    assert distributed.relaunched(2, artifacts, "pipelines.evaluate")
+    assert Started.command[-9:] == [
+        "--standalone", "--nproc-per-node", "2", "-m", "pipelines.evaluate",
+        "--root", str(artifacts.root), "--shared", str(artifacts.shared),
+    ]  # fmt: skip
+    assert os.getcwd() in Started.env["PYTHONPATH"].split(os.pathsep)
+
+
+def test_a_failure_names_the_stage(artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    monkeypatch.setattr(Started, "code", 1)
+    with pytest.raises(UserError, match="pipelines.evaluate failed in 2 processes"):
+        distributed.relaunched(2, artifacts, "pipelines.evaluate")
+
+
+def test_who_is_ended_ends_the_others() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+    class Interrupted:
+        """The process, while something interrupts the first wait for it."""
+
+        waits = 0
+        send_signal = staticmethod(process.send_signal)
+
+        def wait(self, timeout: float | None = None) -> int:
+            self.waits += 1
+            if self.waits == 1:
+                raise KeyboardInterrupt
+            return process.wait(timeout)
+
+    with pytest.raises(KeyboardInterrupt):
+        distributed._finished(Interrupted())  # type: ignore[arg-type]
+    assert process.returncode == -signal.SIGTERM

@@ -1,0 +1,170 @@
+"""Probabilities are the same whatever the processes and threads, and equal plain computation."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from graftwork import distributed, manifest, split_predictions
+from graftwork.artifacts import Artifacts
+from graftwork.experiment import Experiment
+
+TWO_PROCESSES = """
+import numpy as np
+from graftwork import distributed, manifest, split_predictions
+from graftwork.artifacts import Artifacts
+from graftwork.experiment import Experiment
+
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--root")
+parser.add_argument("--shared")
+options = parser.parse_args()
+artifacts = Artifacts.at(options.root, options.shared)
+frame = manifest.of_split(manifest.read(artifacts.manifest), "test")
+experiment = Experiment.from_file(artifacts.params)
+found = split_predictions.probabilities(experiment, artifacts, frame)
+np.save(artifacts.root / f"rank{distributed.rank()}of{distributed.world_size()}.npy", found)
+"""
+
+
+def save_model(experiment: Experiment, artifacts: Artifacts) -> None:
+    """A model folder with random weights, as if a training had ended there."""
+    import torch
+
+    from graftwork import model_folder
+
+    torch.manual_seed(0)
+    classifier = experiment.model.build(3, None)
+    torch.nn.init.normal_(classifier.head.weight)  # else all logits are equal
+    model_folder.save(
+        artifacts.model,
+        classifier,
+        experiment=experiment,
+        input_spec=classifier.input_spec,
+        classes=json.loads(artifacts.classes.read_text()),
+        training={"selection": "the last epoch"},
+        pretrained=None,
+        data_digest="0",
+    )
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, tiny_params: Callable[..., Any]) -> Callable[..., Any]:
+    """`prepared(*overrides)`: an experiment on 15 test photos, with a model folder."""
+
+    def make(*overrides: str) -> tuple[Experiment, Artifacts, Any]:
+        from pipelines import download, prepare
+
+        artifacts = Artifacts.at(tmp_path / "job", tmp_path)
+        artifacts.root.mkdir()
+        params = tiny_params("extraction.batch_size=2", *overrides)
+        artifacts.params.write_text(yaml.safe_dump(params))
+        experiment = Experiment.from_params(params)
+        download.run(experiment, artifacts)
+        prepare.run(experiment, artifacts)
+        save_model(experiment, artifacts)
+        frame = manifest.of_split(manifest.read(artifacts.manifest), "test")
+        assert len(frame) == 15
+        return experiment, artifacts, frame
+
+    return make
+
+
+def plainly(experiment: Experiment, artifacts: Artifacts, frame: Any) -> np.ndarray:
+    """Picture by picture, in the frame's order."""
+    import torch
+
+    from graftwork import model_folder
+    from graftwork.images import DecodedImages, eval_view
+
+    classifier, _ = model_folder.load(artifacts.model)
+    images = DecodedImages(artifacts, experiment.dataset)
+    rows = []
+    with torch.inference_mode():
+        for sha256, path in zip(frame["sha256"], frame["path"], strict=True):
+            view = eval_view(images.get(sha256, path), classifier.input_spec)
+            logits = classifier(classifier.normalise(torch.from_numpy(view[None].copy())))
+            rows.append(torch.softmax(logits, 1)[0].numpy())
+    return np.stack(rows)
+
+
+def test_processes_and_threads_change_nothing(
+    prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """15 pictures in 8 batches over two gloo processes: bit-identical to one process."""
+    experiment, artifacts, frame = prepared("trainer.accelerator=cpu")
+    one = split_predictions.probabilities(experiment, artifacts, frame)
+    assert one.shape == (15, 3)
+    assert one == pytest.approx(plainly(experiment, artifacts, frame), abs=1e-5)
+    assert len(np.unique(one, axis=0)) == 15
+    monkeypatch.setattr(split_predictions, "_cores", lambda: 5)
+    assert (split_predictions.probabilities(experiment, artifacts, frame) == one).all()
+    (tmp_path / "measured.py").write_text(TWO_PROCESSES)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert distributed.relaunched(2, artifacts, "measured")
+    for rank in (0, 1):
+        assert (np.load(artifacts.root / f"rank{rank}of2.npy") == one).all()
+
+
+def test_stored_features_times_head(
+    prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen backbone needs no network here; the features come from the store."""
+    import torch
+
+    from graftwork import features, model_folder
+
+    experiment, artifacts, frame = prepared(
+        "transfer=linear_probe", "transfer.initialisation=random"
+    )
+    rows = np.random.default_rng(0).normal(size=(15, 64)).astype(np.float32)
+    classifier, _ = model_folder.load(artifacts.model)
+    rows = rows[:, : classifier.num_features]
+    monkeypatch.setattr(features, "features_of", lambda *_: rows)
+    monkeypatch.setattr(model_folder, "load", None)
+    found = split_predictions.probabilities(experiment, artifacts, frame)
+    with torch.inference_mode():
+        expected = torch.softmax(classifier.head(torch.from_numpy(rows)), 1).numpy()
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_stored_features_through_another_head(
+    prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from graftwork import features, model_folder
+
+    experiment, artifacts, frame = prepared("transfer.epochs=0")
+    mlp = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.GELU())
+    classifier = torch.nn.Module()
+    classifier.head = mlp
+    rows = np.ones((15, 4), np.float32)
+    monkeypatch.setattr(features, "features_of", lambda *_: rows)
+    monkeypatch.setattr(model_folder, "load", lambda _: (classifier, None))
+    monkeypatch.setattr(type(experiment.model.head), "is_linear", property(lambda _: False))
+    found = split_predictions.probabilities(experiment, artifacts, frame)
+    with torch.inference_mode():
+        expected = torch.softmax(mlp(torch.ones(15, 4)), 1).numpy()
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_softmax_never_exceeds_one() -> None:
+    found = split_predictions.softmax(np.array([[1e4, 0, -1e4], [1, 1, 1]], np.float32))
+    assert found.dtype == np.float32
+    assert found.tolist() == [[1, 0, 0], pytest.approx([1 / 3] * 3)]
+    assert found.max() <= 1
+
+
+def test_cores_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert split_predictions._cores() == os.cpu_count()
