@@ -46,7 +46,7 @@ WRONG = [
     (["model/head=liner"], ["model/head", "Did you mean 'linear'"]),
     (["modle/head=linear"], ["group: 'modle/head'", "Did you mean 'model/head'"]),
     (["+experiment=best"], ["experiment=... without the plus"]),
-    (["experiment=null"], ["experiment", "Legal: best"]),
+    (["experiment=null"], ["experiment", "Legal: "]),
     (["+experiment=bst"], ["experiment", "Did you mean 'best'"]),
     (["+experiment=2024/odl"], ["2024/odl"]),
     (["+experiment=[best,bst]"], ["'bst'", "Did you mean 'best'"]),
