@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,3 +129,5 @@ def _quiet() -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # MLflow 3.17 under SQLAlchemy 2.1: MLflow's own business, on every query.
+    warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
