@@ -15,7 +15,7 @@ CONFLICT = "same picture under several classes: "  # and the classes
 
 
 def leave_out_conflicts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Gives every copy of a picture that has several classes a verdict: nobody knows which is right.
+    """Leaves out every copy of a picture that has several classes: nobody knows the right one.
 
     Args:
         frame: `sha256`, `class`, `verdict`.

@@ -67,7 +67,8 @@ class _Look:
     sha256: str
     header: Header
     verdict: str
-    pixels: np.ndarray | None  # None: unreadable, in the store, or seen before
+    pixels: np.ndarray | None  # None: unreadable, a copy, or in the store
+    is_copy: bool = False  # of a file that was looked at before
 
     def row(self) -> tuple[Any, ...]:
         record, header = self.record, self.header
@@ -124,31 +125,30 @@ class _Looker:
             return _Look(record, "", NOTHING, f"cannot be read: {error.strerror}", None)
         digest = hashlib.sha256(content)
         sha256, bound = digest.hexdigest(), self._dataset.max_pixels
+        is_copy = self._is_copy(digest.digest())
         try:
-            if self._known(digest.digest(), sha256):
-                return _Look(record, sha256, inspect(content, bound), OK, None)
+            if is_copy or sha256 in self._store:
+                return _Look(record, sha256, inspect(content, bound), OK, None, is_copy)
             header, pixels = examine(content, bound, self._dataset.decoded_side)
         except UnreadableImage as error:
             return _Look(record, sha256, NOTHING, str(error), None)
         return _Look(record, sha256, header, OK, pixels)
 
-    def _known(self, digest: bytes, sha256: str) -> bool:
+    def _is_copy(self, digest: bytes) -> bool:
         with self._lock:
-            if digest in self._begun:
-                return True
+            before = len(self._begun)
             self._begun.add(digest)
-        return sha256 in self._store
+            return len(self._begun) == before
 
 
 class _Keeper:
-    """Decides what is kept decoded."""
+    """Decides what is kept decoded, and counts it."""
 
     def __init__(self, store: ArrayStore, budget_gib: float) -> None:
-        self._store, self._seen = store, set[bytes]()
+        self._store = store
         existing = next(p for p in (store.folder, *store.folder.parents) if p.exists())
         self._budget = min(budget_gib * GIB, shutil.disk_usage(existing).free * DISK_SHARE)
-        self._pictures = self._decoded = 0
-        self._bytes = 0
+        self._pictures = self._bytes = self._decoded = 0
 
     @property
     def kept(self) -> Kept:
@@ -156,25 +156,20 @@ class _Keeper:
 
     def wants(self, look: _Look) -> bool:
         """Whether these pixels go to the store; counts those that are there already."""
-        stored = self._stored(look)
-        pixels = look.pixels if stored is None else stored
-        if pixels is None:
+        if look.verdict != OK or look.is_copy:
             return False
-        self._decoded += stored is None
-        if stored is None and self._bytes + pixels.nbytes > self._budget:
+        if look.pixels is None:
+            self._count(self._store[look.sha256])
             return False
+        self._decoded += 1
+        fits = self._bytes + look.pixels.nbytes <= self._budget
+        if fits:
+            self._count(look.pixels)
+        return fits
+
+    def _count(self, pixels: np.ndarray) -> None:
         self._pictures += 1
         self._bytes += pixels.nbytes
-        return stored is None
-
-    def _stored(self, look: _Look) -> np.ndarray | None:
-        if look.pixels is not None or look.verdict != OK:
-            return None
-        stored, digest = self._store.get(look.sha256), bytes.fromhex(look.sha256)
-        if stored is None or digest in self._seen:  # else: a duplicate, counted once
-            return None
-        self._seen.add(digest)
-        return stored
 
 
 class _Packer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,8 @@ def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
     report = {
         "dataset": dataset.name,
         **data_report.describe(divided, judged["split"], classes),
-        "decoded": {"side": dataset.decoded_side, **asdict(kept)},
+        # Nothing here may tell one run from the next: stages that read the report would run again.
+        "decoded": {"side": dataset.decoded_side, "pictures": kept.pictures, "gib": kept.gib},
     }
     manifest.write(divided, artifacts.manifest)
     _write_json(artifacts.classes, classes)

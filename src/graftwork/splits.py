@@ -68,12 +68,13 @@ def _follow_groups(pictures: pd.DataFrame) -> pd.Series:
     if pictures["group"].isna().all():
         return said
     known = pictures.dropna(subset=["group", "split"]).drop_duplicates("group")
-    return said.fillna(pictures["group"].map(known.set_index("group")["split"]))
+    of_group = pictures["group"].map(known.set_index("group")["split"])
+    return said.where(said.notna(), of_group)
 
 
 def _unit_of(pool: pd.DataFrame) -> pd.Series:
     """What is dealt as one: a group, or a picture alone."""
-    return ("group " + pool["group"]).fillna(pool["sha256"])
+    return ("group " + pool["group"]).where(pool["group"].notna(), pool["sha256"])
 
 
 def _units(pool: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -74,8 +74,8 @@ class ArrayStore:
         try:
             table = pq.read_table(index)
             about = json.loads(table.schema.metadata[b"shard"])
-        except (OSError, pa.ArrowInvalid, KeyError, TypeError):  # the disk was full, or the power went, while writing
-            return None
+        except (OSError, pa.ArrowInvalid, KeyError, TypeError):
+            return None  # the disk was full, or the power went, while it was written
         data = index.with_suffix(".bin")
         whole = data.is_file() and data.stat().st_size == about["bytes"]
         if not whole or about["dtype"] != self.dtype.str:
@@ -191,7 +191,9 @@ class ArrayStore:
                 try:
                     while offset < SHARD_BYTES:
                         key, array = next(items)
-                        raw = np.ascontiguousarray(array, self.dtype).reshape(-1).view(np.uint8)
+                        raw = (
+                            np.ascontiguousarray(array, self.dtype).reshape(-1).view(np.uint8).data
+                        )
                         file.write(raw)
                         digest.update(raw)
                         entries.append((key, offset, ",".join(map(str, np.shape(array)))))

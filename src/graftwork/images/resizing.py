@@ -51,9 +51,7 @@ def fit_side(image: np.ndarray, side: int) -> np.ndarray:
     shorter = min(height, width)
     if shorter <= side:
         return image
-    return resize(
-        image, round(width * side / shorter), round(height * side / shorter), "bilinear"
-    )
+    return resize(image, round(width * side / shorter), round(height * side / shorter), "bilinear")
 
 
 def eval_view(image: np.ndarray, input_spec: InputSpec) -> np.ndarray:

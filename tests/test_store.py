@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from graftwork import store as store_module
+from graftwork.store import ArrayStore
+
+
+def arrays(*keys: str, shape=(2, 3)):
+    return [(key, np.full(shape, index + 1, np.float32)) for index, key in enumerate(keys)]
+
+
+@pytest.fixture
+def filled(tmp_path):
+    store = ArrayStore(tmp_path / "store", "float32")
+    assert store.append(arrays("b", "a", "c")) == 3
+    return store
+
+
+def test_what_goes_in_comes_out(filled):
+    for store in (filled, ArrayStore(filled.folder, "float32")):
+        assert len(store) == 3 and "a" in store and "x" not in store
+        assert np.array_equal(store["a"], np.full((2, 3), 2, np.float32))
+        assert store.get("x") is None
+        with pytest.raises(KeyError, match="x"):
+            store["x"]
+
+
+def test_views_cannot_be_written_to(filled):
+    with pytest.raises(ValueError, match="read-only"):
+        filled["a"][0] = 1
+
+
+def test_missing_names_each_key_once_in_order(filled):
+    assert filled.missing(["z", "a", "y", "z", "b", "longer than any"]) == [
+        "z",
+        "y",
+        "longer than any",
+    ]
+    assert filled.missing([]) == []
+    assert ArrayStore(filled.folder / "nothing", "u1").missing(["a"]) == ["a"]
+
+
+def test_rows_come_in_the_order_asked(filled):
+    assert filled.rows(["c", "a", "b", "a"])[:, 0, 0].tolist() == [3, 2, 1, 2]
+    with pytest.raises(KeyError, match="x"):
+        filled.rows(["a", "x"])
+    with pytest.raises(ValueError, match="no keys"):
+        filled.rows([])
+
+
+def test_shapes_and_keys_of_any_kind(tmp_path):
+    store = ArrayStore(tmp_path, "uint8")
+    items = {
+        "scalar": np.array(7, np.uint8),
+        "empty": np.zeros((0, 3), np.uint8),
+        "wide": np.arange(12, dtype=np.uint8).reshape(2, 6),
+        "turned": np.arange(12, dtype=np.uint8).reshape(2, 6).T,
+        "früchte": np.ones(1, np.uint8),
+    }
+    store.append(items.items())
+    for key, value in items.items():
+        assert np.array_equal(store[key], value) and store[key].shape == value.shape
+    only_empty = ArrayStore(tmp_path / "other", "uint8")
+    only_empty.append([("e", np.zeros((0, 3), np.uint8))])
+    assert only_empty["e"].shape == (0, 3)
+
+
+def test_later_shards_add_and_the_first_stays(filled):
+    filled.append([("d", np.zeros(5, np.float32)), ("a", np.full((2, 3), 99, np.float32))])
+    assert filled["d"].shape == (5,)
+    assert filled["a"][0, 0] in (2, 99), "same key, same content: either will do"
+    assert filled["b"][0, 0] == 1
+
+
+def test_shards_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "SHARD_BYTES", 50)
+    store = ArrayStore(tmp_path, "float32")
+    assert store.append(arrays(*"abcdefg")) == 7  # 24 bytes each
+    assert len(list(tmp_path.glob("*.bin"))) == 3
+    assert store.rows(list("gfedcba"))[:, 0, 0].tolist() == [7, 6, 5, 4, 3, 2, 1]
+
+
+def test_nothing_written_leaves_nothing(tmp_path):
+    assert ArrayStore(tmp_path, "u1").append([]) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_came_before_an_error_is_kept(tmp_path):
+    def failing():
+        yield from arrays("a", "b")
+        raise RuntimeError("half way")
+
+    store = ArrayStore(tmp_path, "float32")
+    with pytest.raises(RuntimeError, match="half way"):
+        store.append(failing())
+    assert len(store) == len(ArrayStore(tmp_path, "float32", verify=True)) == 2
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_full_disk_leaves_no_broken_shard(tmp_path, filled, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        filled.append(arrays("x"))
+    assert len(ArrayStore(filled.folder, "float32", verify=True)) == 3
+    assert len(list(filled.folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["shorter", "gone", "index cut", "index foreign", "dtype"])
+def test_a_damaged_shard_counts_as_missing(filled, damage):
+    data, index = next(filled.folder.glob("*.bin")), next(filled.folder.glob("*.parquet"))
+    if damage == "shorter":
+        os.truncate(data, data.stat().st_size - 1)
+    elif damage == "gone":
+        data.unlink()
+    elif damage == "index cut":
+        os.truncate(index, 40)
+    elif damage == "index foreign":
+        pq.write_table(pq.read_table(index).replace_schema_metadata(None), index)
+    dtype = "float64" if damage == "dtype" else "float32"
+    store = ArrayStore(filled.folder, dtype)
+    assert len(store) == 0 and store.missing(["a"]) == ["a"]
+    store.append([("a", np.zeros(2, dtype))])
+    assert store["a"].shape == (2,)
+
+
+def test_a_flipped_bit_is_found_on_request(filled):
+    data = next(filled.folder.glob("*.bin"))
+    content = bytearray(data.read_bytes())
+    content[5] ^= 1
+    data.write_bytes(content)
+    assert len(ArrayStore(filled.folder, "float32", verify=True)) == 0
+
+
+def test_refresh_takes_in_what_others_wrote(filled):
+    other = ArrayStore(filled.folder, "float32")
+    other.append(arrays("new"))
+    assert "new" not in filled
+    filled.refresh()
+    assert "new" in filled and filled["b"][0, 0] == 1
+
+
+def test_writing_waits_and_then_sees(tmp_path):
+    first, second = ArrayStore(tmp_path, "float32"), ArrayStore(tmp_path, "float32")
+    seen: list[list[str]] = []
+
+    def late():
+        with second.writing():
+            seen.append(second.missing(["a", "b"]))
+
+    with first.writing():
+        thread = threading.Thread(target=late)
+        thread.start()
+        first.append(arrays("a"))
+        assert not seen
+    thread.join(10)
+    assert seen == [["b"]]
+
+
+def test_writing_sweeps_what_the_dead_left(tmp_path):
+    old, young = tmp_path / "old.bin.partial", tmp_path / "young.bin.partial"
+    for path in (old, young):
+        path.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    with ArrayStore(tmp_path, "u1").writing():
+        assert not old.exists() and young.exists()
+
+
+def _killed_half_way(folder, started):
+    def items():
+        yield from arrays("a")
+        started.set()
+        threading.Event().wait()
+
+    ArrayStore(folder, "float32").append(items())
+
+
+def test_a_killed_writer_leaves_the_store_as_it_was(filled):
+    context = multiprocessing.get_context("spawn")
+    started = context.Event()
+    process = context.Process(target=_killed_half_way, args=(filled.folder, started))
+    process.start()
+    assert started.wait(20)
+    process.kill()
+    process.join(10)
+    assert len(ArrayStore(filled.folder, "float32", verify=True)) == 3
