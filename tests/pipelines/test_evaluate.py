@@ -1,0 +1,189 @@
+"""The stage: from a model folder and a manifest to numbers, files and a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from graftwork import distributed, manifest, split_predictions, tracking
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from pipelines import download, evaluate, prepare
+
+
+class Recorded:
+    """Stands for the MLflow run: remembers what it was given."""
+
+    run_id = "0123"
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, float] = {}
+        self.cost: dict[str, Any] = {}
+        self.artifacts: list[tuple[str, str]] = []
+        self.model: tuple[Path, bytes] | None = None
+        self.ended = False
+
+    def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
+        self.metrics |= values
+
+    def log_cost(self, cost: dict[str, Any]) -> None:
+        self.cost = cost
+
+    def log_artifacts(self, path: Path, folder: str = "") -> None:
+        assert path.exists()
+        self.artifacts.append((path.name, folder))
+
+    def log_model(self, model: Path, example: bytes) -> None:
+        self.model = (model, example)
+
+    def __enter__(self) -> Recorded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended = True
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    run = Recorded()
+    monkeypatch.setattr(tracking, "open_run", lambda experiment, artifacts: run)
+    return run
+
+
+@pytest.fixture
+def job(
+    tmp_path: Path, tiny_params: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """`job(*overrides)`: prepared, with a model whose probabilities are given here."""
+
+    def make(*overrides: str) -> tuple[Experiment, Artifacts]:
+        from safetensors.numpy import save_file
+
+        artifacts = Artifacts.at(tmp_path / "job", tmp_path)
+        artifacts.root.mkdir()
+        params = tiny_params("evaluation.mistakes=3", *overrides)
+        artifacts.params.write_text(yaml.safe_dump(params))
+        experiment = Experiment.from_params(params)
+        download.run(experiment, artifacts)
+        prepare.run(experiment, artifacts)
+        artifacts.model.mkdir()
+        tensors = {"head.weight": (3, 8), "head.bias": (3,), "backbone.bn.running_mean": (8,)}
+        arrays = {name: np.zeros(shape, np.float32) for name, shape in tensors.items()}
+        save_file(arrays, artifacts.model / "model.safetensors")
+        contract = {
+            "format": 1,
+            "architecture": {},
+            "classes": ["blue", "green", "red"],
+            "input_spec": {
+                "size": 8, "mean": [0], "std": [1], "interpolation": "bilinear", "crop_pct": 1,
+            },
+            "preprocessing": {"decoded_side": 8, "max_pixels": 1},
+            "training": {"selection": "the last epoch", "trainable_parameters": 7},
+            "pretrained": None,
+            "data_digest": "",
+            "weights_sha256": "",
+        }  # fmt: skip
+        (artifacts.model / "model.json").write_text(json.dumps(contract))
+        artifacts.history.parent.mkdir(exist_ok=True)
+        artifacts.history.write_text("epoch,train/loss,val/top1\n1,2.0,0.5\n2,1.0,0.75\n")
+        artifacts.cost("prepare").parent.mkdir()
+        artifacts.cost("prepare").write_text('{"seconds": 12.5, "peak_mib": 99999.0}')
+        monkeypatch.setattr(split_predictions, "probabilities", wrong_in_four)
+        return experiment, artifacts
+
+    return make
+
+
+def wrong_in_four(experiment: Experiment, artifacts: Artifacts, frame: Any) -> np.ndarray:
+    """Right but for the first four pictures, which are taken for the next class."""
+    labels = frame["label"].to_numpy()
+    predicted = np.where(np.arange(len(frame)) < 4, (labels + 1) % 3, labels)
+    return np.full((len(frame), 3), 0.1, np.float32) + 0.7 * np.eye(3, dtype=np.float32)[predicted]
+
+
+def test_everything_is_written(
+    job: Callable[..., Any], recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment, artifacts = job()
+    evaluate.run(experiment, artifacts)
+
+    metrics = json.loads(artifacts.metrics.read_text())
+    assert list(metrics) == ["test", "cost", "run_id"]
+    top1 = metrics["test"]["top1"]
+    assert (top1["value"], top1["n"]) == (pytest.approx(11 / 15), 15)
+    assert top1["low"] < 11 / 15 < top1["high"]
+    assert "top5" not in metrics["test"]  # three classes
+    assert metrics["run_id"] == "0123"
+    cost = metrics["cost"]
+    assert list(cost["seconds"]) == ["prepare", "evaluate"]
+    assert (cost["peak_mib"], cost["parameters"], cost["trainable_parameters"]) == (99999, 27, 7)
+
+    predictions = pd.read_parquet(artifacts.predictions)
+    test = manifest.of_split(manifest.read(artifacts.manifest), "test")
+    assert predictions["sha256"].tolist() == test["sha256"].tolist()
+    assert (predictions["class"] != predictions["predicted"]).sum() == 4
+
+    assert {path.name for path in artifacts.plots.iterdir()} == {
+        "intervals.svg", "confusion.svg", "classes.svg", "calibration.svg", "training.svg",
+        "confusion.csv", "per_class.csv",
+    }  # fmt: skip
+    html = artifacts.report.read_text()
+    assert html.count("<figure>") == 3
+    assert "3 of 4 pictures" in html
+    assert "The last epoch." in html
+    assert "bootstrap_samples: 100" in html
+
+    assert recorded.metrics["test/top1_low"] == top1["low"]
+    assert recorded.cost == cost
+    assert ("report.html", "") in recorded.artifacts
+    assert ("plots", "plots") in recorded.artifacts
+    assert recorded.model is not None
+    assert recorded.model[1].startswith(b"\xff\xd8")  # a JPEG
+    assert recorded.ended
+    shown = capsys.readouterr().out
+    assert "73.3\u202f%" in shown
+    assert str(artifacts.report) in shown
+
+
+def test_the_model_is_recorded_only_if_wanted(job: Callable[..., Any], recorded: Recorded) -> None:
+    evaluate.run(*job("tracking.log_model=false", "evaluation.mistakes=0"))
+    assert recorded.model is None
+    assert recorded.ended
+
+
+def test_no_test_pictures(job: Callable[..., Any], recorded: Recorded) -> None:
+    experiment, artifacts = job()
+    frame = pd.read_parquet(artifacts.manifest)
+    frame[frame["split"] != "test"].to_parquet(artifacts.manifest)
+    with pytest.raises(UserError, match="test split.*test_fraction=0.2"):
+        evaluate.run(experiment, artifacts)
+
+
+def test_several_processes_only_where_the_network_runs(
+    job: Callable[..., Any], recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(distributed, "relaunched", lambda *args: asked.append(args) or True)
+    experiment, artifacts = job("trainer.processes=2")
+    evaluate.run(experiment, artifacts)
+    assert asked == [(2, artifacts, "pipelines.evaluate")]
+    assert not artifacts.metrics.exists()  # the new processes write
+
+
+def test_only_the_first_process_writes(
+    job: Callable[..., Any], recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, artifacts = job("trainer.processes=2")
+    monkeypatch.setattr(distributed, "relaunched", lambda *_: False)
+    monkeypatch.setattr(distributed, "rank", lambda: 1)
+    evaluate.run(experiment, artifacts)
+    assert not artifacts.metrics.exists()
+    assert not recorded.ended

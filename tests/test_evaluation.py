@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graftwork.errors import UserError
+from graftwork.evaluation import Evaluation, measure
+from graftwork.metrics.accuracy import TopK
+from graftwork.metrics.base import Metric
+from graftwork.metrics.log_loss import LogLoss
+
+
+def evaluation(**metrics: Metric) -> Evaluation:
+    return Evaluation(metrics=metrics, bootstrap_samples=100, confidence=0.95, mistakes=0)
+
+
+HERE = str(Path(__file__).parent)
+TOP1 = TopK(higher_is_better=True, k=1)
+LOSS = LogLoss(higher_is_better=False)
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """Read-only, as columns of a data frame are."""
+    generator = np.random.default_rng(0)
+    probabilities = generator.dirichlet([1, 1, 1], 40).astype(np.float32)
+    labels = generator.integers(0, 3, 40)
+    probabilities.flags.writeable = labels.flags.writeable = False
+    return probabilities, labels
+
+
+def test_measure() -> None:
+    probabilities, labels = data()
+    found = measure(evaluation(log_loss=LOSS, top1=TOP1), probabilities, labels, seed=1)
+    assert list(found) == ["top1", "log_loss"]  # the headline first
+    top1 = found["top1"]
+    assert top1["value"] == (probabilities.argmax(1) == labels).mean()
+    assert top1["low"] < top1["value"] < top1["high"]
+    assert top1["n"] == 40
+    again = measure(evaluation(log_loss=LOSS, top1=TOP1), probabilities, labels, seed=1)
+    assert again == found
+    assert measure(evaluation(top1=TOP1), probabilities, labels, seed=2)["top1"] != top1
+
+
+def test_what_says_nothing_is_left_out() -> None:
+    probabilities, labels = data()
+    both = evaluation(top1=TOP1, top3=TopK(higher_is_better=True, k=3))
+    assert list(measure(both, probabilities, labels, seed=0)) == ["top1"]
+
+
+def test_two_arithmetics_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TopK, "weighted", lambda self, p, y, w: np.zeros(len(w)))
+    import torch  # noqa: F401  (whose presence turns the comparison on)
+
+    with pytest.raises(AssertionError, match="top1: 0.0, torchmetrics"):
+        measure(evaluation(top1=TOP1), *data(), seed=0)
+
+
+def test_a_linear_probe_is_measured_without_torch() -> None:
+    """Also the pictures and the report import none of what takes seconds."""
+    code = """
+import sys
+import numpy as np
+from test_evaluation import TOP1, data, evaluation
+from graftwork import evaluation_report, predictions, report, split_predictions, summary
+from graftwork.evaluation import measure
+measure(evaluation(top1=TOP1), *data(), seed=0)
+print([name for name in ("torch", "torchmetrics", "timm", "matplotlib") if name in sys.modules])
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([HERE, *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("bootstrap_samples", 99), ("confidence", 1.0), ("mistakes", -1)]
+)
+def test_bounds(field: str, value: float) -> None:
+    values = {"metrics": {}, "bootstrap_samples": 100, "confidence": 0.9, "mistakes": 0}
+    with pytest.raises(UserError, match=f"{field}: .* out of bounds"):
+        Evaluation(**(values | {field: value}))  # type: ignore[arg-type]
