@@ -1,0 +1,50 @@
+"""`make bench`: the ratios that the README reports. Choose some by name: python -m benchmarks step.
+
+Needs `make repro` (or its download stage) to have run once; takes about 40 minutes in full, of
+which the naive loop takes most: `--epochs 5` shortens it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.workplace import Workplace
+
+BENCHMARKS = ("extract", "step", "heads", "probe")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=BENCHMARKS, metavar="|".join(BENCHMARKS))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=20, help="of the naive loop")
+    options = parser.parse_args()
+    if wrong := set(options.names) - set(BENCHMARKS):
+        parser.error(f"unknown: {', '.join(sorted(wrong))}. Legal: {', '.join(BENCHMARKS)}.")
+    out = Console(soft_wrap=True, highlight=False)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Workplace.at(Path(folder))
+        for name in options.names:
+            for line in measure(name, place, options.repeats, options.epochs):
+                out.print(line, markup=False)
+
+
+def measure(name: str, place: Workplace, repeats: int, epochs: int) -> list[str]:
+    """The lines of one benchmark."""
+    from benchmarks import throughput, whole_process
+
+    if name == "extract":
+        return [throughput.extraction_against_engine(place, repeats, s) for s in (160, 224)]
+    if name == "step":
+        return [throughput.step_against_loop(place, repeats, 160)]
+    if name == "heads":
+        return [whole_process.eight_heads(place, repeats)]
+    return [whole_process.probe_against_naive(place, repeats, epochs)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Throughput: extraction against the bare engine, a training step against a bare loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.workplace import Workplace, alternating, parameters, ratio, told
+from graftwork import manifest
+from graftwork.artifacts import Artifacts
+from graftwork.features import frozen_network
+
+STEPS = 12
+
+
+def extraction_against_engine(place: Workplace, repeats: int, size: int) -> str:
+    """Images/s of the whole pass over the pictures, and of the engine on tensors in memory."""
+    from graftwork.images import DecodedImages
+    from graftwork.loading import Picture, batches
+    from graftwork.streaming import stream
+
+    experiment = parameters(place.folder, f"model.input_size={size}")
+    network = frozen_network(experiment, place.artifacts)
+    frame = manifest.usable(manifest.read(place.artifacts.manifest))
+    pictures = [Picture(*pair) for pair in zip(frame.sha256, frame.path, strict=True)]
+    batch = experiment.extraction.batch_size
+    kept = DecodedImages(place.artifacts, experiment.dataset)
+    memory = [b.images for b in batches(pictures, kept, network.input_spec, batch)]
+    verdict = network.verdict(memory[0], batch)
+    engine = network.engine(verdict.engine, verdict.precision)
+
+    def bare() -> float:
+        return _rate(len(pictures), lambda: [engine(images) for images in memory])
+
+    def whole(images: DecodedImages) -> float:
+        passed = stream(engine, pictures, images, network.input_spec, batch)
+        return _rate(len(pictures), lambda: [np.asarray(row).sum() for _, row in passed])
+
+    nothing_stored = Artifacts.at(place.folder, shared=place.folder / "empty")
+    fresh = DecodedImages(nothing_stored, experiment.dataset)
+    bare()
+    alone, stored, decoding = alternating(repeats, bare, lambda: whole(kept), lambda: whole(fresh))
+    return (
+        f"features at {size} px, {verdict.engine} {verdict.precision}, images/s: engine alone "
+        f"{told(alone, 0)}, from the decoded store {told(stored, 0)}, decoding files "
+        f"{told(decoding, 0)}\n"
+        f"  of the engine alone: {told(ratio(stored, alone), 2)} from the store, "
+        f"{told(ratio(decoding, alone), 2)} decoding"
+    )
+
+
+def _rate(count: int, work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - start)
+
+
+def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
+    """Seconds of a fine-tuning step (loading and augmenting included), and of a bare loop's."""
+    import torch
+
+    from graftwork import finetuning, precision
+    from graftwork.training import GraftModule, parameter_groups
+
+    experiment = parameters(
+        place.folder, f"model.input_size={size}", f"trainer.limit_batches={STEPS}",
+        "transfer.epochs=1", "transfer/head_init=as_built",
+    )  # fmt: skip
+    frame = manifest.of_split(manifest.read(place.artifacts.manifest), "train")
+    classes = int(frame.label.max()) + 1
+    classifier = finetuning.build_classifier(experiment, place.artifacts, None, classes)
+
+    def ours() -> float:
+        start = time.perf_counter()
+        finetuning.train(
+            experiment, place.artifacts, classifier, frame, frame[:0], classes, lambda *_: None
+        )
+        return (time.perf_counter() - start) / STEPS
+
+    batch = experiment.trainer.batch_size
+    images = torch.randint(0, 255, (STEPS, batch, size, size, 3), dtype=torch.uint8)
+    labels = torch.randint(0, classes, (STEPS, batch))
+
+    def bare() -> float:
+        classifier.train()
+        GraftModule(classifier, experiment.transfer, classes)  # freezes as the strategy says
+        optimiser = torch.optim.AdamW(list(parameter_groups(classifier, experiment.transfer)))
+        precision.keep_depthwise_fp32(classifier)
+        start = time.perf_counter()
+        for x, y in zip(images, labels, strict=True):
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = classifier(classifier.normalise(x))
+            smoothing = experiment.transfer.label_smoothing
+            loss = torch.nn.functional.cross_entropy(logits.float(), y, label_smoothing=smoothing)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
+            optimiser.step()
+        seconds = (time.perf_counter() - start) / STEPS
+        precision.restore_depthwise(classifier)
+        return seconds
+
+    bare()
+    loop, step = alternating(repeats, bare, ours)
+    return (
+        f"fine-tuning step at {size} px, batch {batch}, milliseconds: bare loop "
+        f"{told([1000 * s for s in loop], 0)}, graftwork {told([1000 * s for s in step], 0)}\n"
+        f"  graftwork / bare loop: {told(ratio(step, loop), 2)}"
+    )
