@@ -24,7 +24,7 @@ from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 from pipelines import sweep
-from pipelines.overrides import Request, quoted, requested
+from pipelines.overrides import CONF, Request, quoted, requested
 from pipelines.stage import PREEMPTED, Run, measured, reported
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def stages() -> list[Run]:
     return [download.run, prepare.run, extract_features.run, finetune.run, evaluate.run]
 
 
-@hydra.main(version_base=None, config_path="../conf", config_name="config")
+@hydra.main(version_base=None, config_path=str(CONF), config_name="config")
 def job(config: DictConfig) -> float | None:
     """One experiment in its own folder. Returns test top-1, for sweepers that look for the best."""
     place = HydraConfig.get()

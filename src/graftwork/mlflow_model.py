@@ -82,12 +82,9 @@ class ImageClassifier:
     """What `mlflow.pyfunc` calls."""
 
     def __init__(self, folder: Path) -> None:
-        import json
-
         from graftwork.prediction import Predictor
 
         self._predictor = Predictor(folder)
-        self._classes = json.loads((folder / "model.json").read_text())["classes"]
 
     def predict(self, images: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Classes and probabilities of encoded images.
@@ -104,7 +101,7 @@ class ImageClassifier:
         probabilities = self._predictor.probabilities(list(images["image"]))
         return pd.DataFrame(
             {
-                "class": [self._classes[index] for index in probabilities.argmax(axis=1)],
+                "class": [self._predictor.classes[index] for index in probabilities.argmax(axis=1)],
                 "probabilities": [row.tolist() for row in probabilities],
             },
             index=images.index,

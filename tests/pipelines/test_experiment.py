@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from pipelines import experiment
+
+PROJECT = Path(__file__).parents[2]
+SMALL = ["model=tiny_cnn", "transfer=from_scratch", "trainer=smoke"]
+
+
+def download(settings: Experiment, artifacts: Artifacts) -> None:
+    artifacts.raw("x").mkdir(parents=True, exist_ok=True)
+
+
+def finetune(settings: Experiment, artifacts: Artifacts) -> None:
+    from graftwork.tracking import open_run
+
+    if settings.seed == 13:
+        raise UserError("dataset.path: this photo is bad")
+    if settings.seed == 14:
+        raise RuntimeError("a bug\nin two lines")
+    if settings.seed == 15:
+        sys.exit(143)
+    with open_run(settings, artifacts) as run:
+        run.log_metrics({"val/top1": 0.5}, step=0)
+
+
+def evaluate(settings: Experiment, artifacts: Artifacts) -> None:
+    value = 0.5 + settings.seed / 10
+    top1 = {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 15}
+    result = {
+        "test": {"top1": top1, "macro_f1": {"value": 0.25}},
+        "cost": {"parameters": 2_500_000},
+    }
+    artifacts.metrics.parent.mkdir(exist_ok=True)
+    artifacts.metrics.write_text(json.dumps(result))
+
+
+STAGES = [download, finetune, evaluate]
+for stage in STAGES:
+    stage.__module__ = f"pipelines.{stage.__name__}"
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory) -> Path:
+    """A new database, copied by each test: making one takes a second."""
+    from graftwork.mlflow_store import open_store
+
+    artifacts = Artifacts.at(tmp_path_factory.mktemp("store"))
+    open_store(None, artifacts)
+    return artifacts.mlflow_db
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, empty_store):
+    """`run(*arguments)`: the command line in an empty project with stand-ins for the stages."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, "mlflow.db")
+    monkeypatch.setattr(experiment, "stages", lambda: STAGES)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setenv("COLUMNS", "250")
+    handlers = logging.root.handlers[:]
+
+    def command(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["experiment", *arguments])
+        try:
+            experiment.main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        finally:  # Hydra sets up logging for a process that ends after it
+            for handler in {*logging.root.handlers} - {*handlers}:
+                handler.close()
+            logging.root.handlers = handlers[:]
+        return 0
+
+    return command
+
+
+def only(pattern: str) -> Path:
+    (found,) = Path.cwd().glob(pattern)
+    return found
+
+
+def table(sweep: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((sweep / "ranking.csv").read_text().splitlines()))
+
+
+def client() -> MlflowClient:
+    return MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
+
+
+def test_one_experiment_has_a_folder_of_its_own(run):
+    assert run(*SMALL, "seed=3") == 0
+    job = only("runs/*/*_tiny_cnn_from_scratch")
+    params = yaml.safe_load((job / "params.yaml").read_text())
+    assert params["seed"] == 3 and "hydra" not in params
+    assert Experiment.from_file(job / "params.yaml").seed == 3
+    assert {path.stem for path in (job / "costs").iterdir()} == {"download", "finetune", "evaluate"}
+    assert (Path.cwd() / "data/raw/x").is_dir() and not (job / "data").exists()  # shared
+    found = client().get_run(json.loads((job / "run.json").read_text())["run_id"])
+    assert found.info.status == "FINISHED" and found.data.params["model.name"] == "tiny_cnn"
+    assert "mlflow.parentRunId" not in found.data.tags
+
+
+def test_params_are_what_dvc_would_have_written(run, tmp_path):
+    from pipelines import params
+
+    run(*SMALL)
+    params.write(tmp_path / "dvcs.yaml", SMALL)
+    assert only("runs/*/*/params.yaml").read_bytes() == (tmp_path / "dvcs.yaml").read_bytes()
+
+
+def test_a_sweep_is_ranked_under_a_parent_run(run, capsys):
+    assert run("-m", *SMALL, "seed=1,3", "trainer.batch_size=4,8") == 0
+    sweep = only("runs/*/*_sweep")
+    parent = client().get_run(json.loads((sweep / "run.json").read_text())["run_id"])
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params == {"seed": "1, 3", "trainer.batch_size": "4, 8"}
+    assert {item.path for item in client().list_artifacts(parent.info.run_id)} == {
+        "ranking.csv", "ranking.html",
+    }  # fmt: skip
+    rows = table(sweep)
+    assert [row["differs"] for row in rows] == [
+        "seed=3 trainer.batch_size=4",
+        "seed=3 trainer.batch_size=8",
+        "seed=1 trainer.batch_size=4",
+        "seed=1 trainer.batch_size=8",
+    ]
+    for row in rows:
+        child = client().get_run(row["run_id"])
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.info.run_name == row["differs"] and row["status"] == "finished"
+        assert float(row["seconds"]) > 0 and float(row["peak_mib"]) > 50
+    shown = capsys.readouterr().out
+    assert "80.0 (70.0 to 90.0)" in shown and "25.0" in shown and "2.50 M" in shown
+    assert rows[0]["run_id"][:8] in shown
+
+
+def test_one_failing_job_leaves_the_others_alone(run, capsys):
+    assert run("-m", *SMALL, "seed=13,14,2") == 1
+    sweep = only("runs/*/*_sweep")
+    rows = table(sweep)
+    assert [(row["differs"], row["status"]) for row in rows] == [
+        ("seed=2", "finished"), ("seed=13", "failed"), ("seed=14", "failed"),
+    ]  # fmt: skip
+    assert "this photo is bad" in rows[1]["error"] and rows[2]["error"] == "a bug in two lines"
+    assert "failed: dataset.path: this photo is bad" in capsys.readouterr().out
+    parent = client().get_run(json.loads((sweep / "run.json").read_text())["run_id"])
+    assert parent.info.status == "FAILED"
+    runs = client().search_runs([parent.info.experiment_id], order_by=["attributes.start_time"])
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED"]
+
+
+def test_a_killed_sweep_says_so(run):
+    assert run("-m", *SMALL, "seed=2,15,3") == 143
+    sweep = only("runs/*/*_sweep")
+    rows = table(sweep)
+    assert [(row["differs"], row["status"]) for row in rows] == [
+        ("seed=2", "finished"), ("seed=15", "killed"),
+    ]  # fmt: skip
+    parent = client().get_run(json.loads((sweep / "run.json").read_text())["run_id"])
+    assert parent.info.status == "KILLED"
+
+
+def test_a_mistake_found_on_the_way_is_one_message(run, capsys):
+    assert run(*SMALL, "seed=13") == 2
+    assert capsys.readouterr().err == "graftwork: dataset.path: this photo is bad\n"
+
+
+def test_a_bug_keeps_its_traceback_and_fails_the_run(run):
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(*SMALL, "seed=14")
+    found = client().get_run(json.loads(only("runs/*/*/run.json").read_text())["run_id"])
+    assert found.info.status == "FAILED" and "a bug" in found.data.tags["error"]
+
+
+def test_a_mistake_leaves_nothing_behind(run, capsys):
+    assert run("-m", *SMALL, "seed=1,-1") == 2
+    assert "seed: -1" in capsys.readouterr().err and os.listdir() == ["mlflow.db"]
+
+
+def test_a_job_in_another_process_finds_its_sweep_by_files(run):
+    """As joblib and submitit start jobs: nothing of the launching process is in memory."""
+    assert run("-m", *SMALL, "seed=1,2") == 0
+    sweep = only("runs/*/*_sweep")
+    code = """
+import sys
+from pathlib import Path
+from graftwork.artifacts import Artifacts
+from pipelines import sweep
+folder = Path(sys.argv[1])
+artifacts = Artifacts.at(folder / "7")
+artifacts.root.mkdir()
+def work(artifacts):
+    import os
+    (artifacts.root / "parent").write_text(os.environ["GRAFTWORK_PARENT_RUN"])
+sweep.member(artifacts, folder, 7, ["model=tiny_cnn", "seed=9"], work)
+"""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])}
+    subprocess.run([sys.executable, "-c", code, str(sweep)], check=True, env=env, timeout=60)
+    parent = json.loads((sweep / "run.json").read_text())["run_id"]
+    assert (sweep / "7/parent").read_text() == parent
+    from pipelines.sweep import ranking
+
+    assert [(row["job"], row["differs"]) for row in ranking(sweep)] == [
+        (0, "seed=1"),
+        (7, "seed=9"),
+    ]
+
+
+def test_the_stages_are_those_of_dvc():
+    names = [run.__module__.rpartition(".")[2] for run in experiment.stages()]
+    assert names == list(yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"])
+
+
+def test_help_and_composition_still_work():
+    env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+    for arguments, words in ((["--help"], "linear_probe"), (["--cfg", "job", *SMALL], "tiny_cnn")):
+        command = [sys.executable, "-m", "pipelines.experiment", *arguments]
+        done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
+        assert done.returncode == 0 and words in done.stdout, done.stderr
+
+
+def test_peak_memory_is_a_jobs_own():
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("Linux only")
+    import resource
+
+    big = bytearray(200 * 2**20)
+    big[:] = b"x" * len(big)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    del big
+    experiment._forget_peak()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before - 100 * 2**10

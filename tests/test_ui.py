@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from graftwork import ui
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.mlflow_store import open_store
+
+PROJECT = Path(__file__).parents[1]
+
+
+def answer(port: int, method: str, path: str, **headers: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.putrequest(method, path, skip_host="Host" in headers)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    try:
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The port of a served project, and the process."""
+    root = tmp_path_factory.mktemp("a project")
+    open_store(None, Artifacts.at(root))
+    port = ui._free()
+    code = "import sys; from pathlib import Path; from graftwork.ui import serve; " \
+           "serve(Path(sys.argv[1]), int(sys.argv[2]))"  # fmt: skip
+    env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+    command = [sys.executable, "-c", code, str(root), str(port)]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(600):
+            try:
+                answer(port, "GET", "/health")
+                break
+            except OSError:
+                assert process.poll() is None
+                time.sleep(0.1)
+        yield port, process
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    with socket.socket() as probe:  # nothing is left behind on the port
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+HOSTS = ["10.evil.com", "192.168.evil.com", "evil.com", "localhost", "localhost:1", "127.0.0.1",
+         "127.0.0.1.evil.com:{port}", "0.0.0.0:{port}", ""]  # fmt: skip
+LIST = "/api/2.0/mlflow/experiments/search?max_results=1"
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_hostile_host_is_refused(server, host):
+    port, _ = server
+    for path in ("/", LIST, "/ajax-api/2.0/mlflow/experiments/search?max_results=1"):
+        assert answer(port, "GET", path, Host=host.format(port=port)) == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}"])
+def test_this_machine_is_answered(server, host):
+    port, _ = server
+    assert answer(port, "GET", LIST, Host=host.format(port=port)) == 200
+    assert answer(port, "GET", "/", Host=host.format(port=port)) == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.com", "null", "https://127.0.0.1.evil.com"])
+def test_a_foreign_page_changes_nothing(server, origin):
+    port, _ = server
+    path = "/api/2.0/mlflow/experiments/create"
+    assert answer(port, "POST", path, Origin=origin) == 403
+
+
+def test_it_listens_on_this_machine_only(server):
+    port, _ = server
+    own = [item[4][0] for item in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    for address in own:
+        if not address.startswith("127."):
+            with socket.socket() as probe:
+                probe.settimeout(2)
+                assert probe.connect_ex((address, port)) != 0
+
+
+def test_a_port_in_use_is_named_with_a_free_one(server, tmp_path):
+    port, _ = server
+    Artifacts.at(tmp_path).mlflow_db.touch()
+    with pytest.raises(UserError, match=rf"--port: {port} is taken.*Free: \d+"):
+        ui.serve(tmp_path, port)
+
+
+def test_wrong_ports_and_folders_are_named(tmp_path):
+    with pytest.raises(UserError, match="no runs are recorded"):
+        ui.serve(tmp_path, 5000)
+    Artifacts.at(tmp_path).mlflow_db.touch()
+    with pytest.raises(UserError, match="--port: 80 is out of bounds"):
+        ui.serve(tmp_path, 80)
+
+
+def test_the_server_runs_no_jobs_and_unpickles_nothing():
+    assert ui.environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert ui.environment()["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+
+
+def test_serving_ends_with_the_server(tmp_path, monkeypatch, capsys):
+    Artifacts.at(tmp_path).mlflow_db.touch()
+    port = ui._free()
+    monkeypatch.setattr(ui, "command", lambda *_: [sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(SystemExit) as ended:
+        ui.serve(tmp_path, port)
+    assert ended.value.code == 3 and f"http://127.0.0.1:{port}" in capsys.readouterr().out
