@@ -51,11 +51,14 @@ def test_inside_torchrun_nothing_is_started(
 
 def test_the_command(artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", Started)
+    monkeypatch.setattr(distributed, "cores", lambda: 5)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert distributed.relaunched(2, artifacts, "pipelines.evaluate")
     assert Started.command[-9:] == [
         "--standalone", "--nproc-per-node", "2", "-m", "pipelines.evaluate",
         "--root", str(artifacts.root), "--shared", str(artifacts.shared),
     ]  # fmt: skip
+    assert Started.env["OMP_NUM_THREADS"] == "2"
     assert os.getcwd() in Started.env["PYTHONPATH"].split(os.pathsep)
 
 
@@ -84,3 +87,8 @@ def test_who_is_ended_ends_the_others() -> None:
     with pytest.raises(KeyboardInterrupt):
         distributed._finished(Interrupted())  # type: ignore[arg-type]
     assert process.returncode == -signal.SIGTERM
+
+
+def test_cores_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert distributed.cores() == os.cpu_count()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,8 +104,10 @@ def test_processes_and_threads_change_nothing(
     assert one.shape == (15, 3)
     assert one == pytest.approx(plainly(experiment, artifacts, frame), abs=1e-5)
     assert len(np.unique(one, axis=0)) == 15
-    monkeypatch.setattr(split_predictions, "_cores", lambda: 5)
-    assert (split_predictions.probabilities(experiment, artifacts, frame) == one).all()
+    with monkeypatch.context() as patched:
+        patched.setattr(distributed, "cores", lambda: 5)
+        again = split_predictions.probabilities(experiment, artifacts, frame)
+    assert (again == one).all()
     (tmp_path / "measured.py").write_text(TWO_PROCESSES)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -163,8 +164,3 @@ def test_softmax_never_exceeds_one() -> None:
     assert found.dtype == np.float32
     assert found.tolist() == [[1, 0, 0], pytest.approx([1 / 3] * 3)]
     assert found.max() <= 1
-
-
-def test_cores_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert split_predictions._cores() == os.cpu_count()

@@ -31,6 +31,13 @@ def world_size() -> int:
     return int(os.environ["WORLD_SIZE"]) if inside() else 1
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:
     """Runs a stage's module in `processes` processes, if it wants several and is only one yet.
 
@@ -52,7 +59,11 @@ def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:
     command += ["--nproc-per-node", str(processes), "-m", module]
     command += ["--root", str(artifacts.root), "--shared", str(artifacts.shared)]
     paths = [os.getcwd(), *(path for path in sys.path if path)]  # what is importable stays so
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {
+        "OMP_NUM_THREADS": str(max(1, cores() // processes)),  # else torchrun says 1, aloud
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
     code = _finished(subprocess.Popen(command, env=environment))
     if code:
         raise UserError(f"trainer.processes: {module} failed in {processes} processes (see above).")

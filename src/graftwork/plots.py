@@ -140,7 +140,7 @@ def metric_intervals(
         metric = metrics[name]
         high = 1.0 if metric.is_share else (score["high"] or 1.0) * 1.05
         row = {"label": metric.label, "share": metric.is_share, "ticks": ticks(0, high, 6)}
-        rows.append(row | {"x": Scale(0, high, 170, 620)} | score)
+        rows.append({**row, "x": Scale(0, high, 170, 620), **score})
     rows.sort(key=lambda row: not row["share"])
     return render("intervals.svg.jinja", rows=rows, confidence=confidence)
 
@@ -249,5 +249,5 @@ def write_tables(
         ]
         csv.writer(file).writerows([("actual", "predicted"), *rows])
     with (folder / "per_class.csv").open("w", newline="", encoding="utf-8") as file:
-        rows = ((s.name, s.n, s.recall, s.precision, s.f1) for s in scores)
-        csv.writer(file).writerows([("class", "n", "recall", "precision", "f1"), *rows])
+        lines = ((s.name, s.n, s.recall, s.precision, s.f1) for s in scores)
+        csv.writer(file).writerows([("class", "n", "recall", "precision", "f1"), *lines])

@@ -46,7 +46,7 @@ def write(
     confidence: float,
     cost: Mapping[str, Any],
     selection: str,
-    pictures: Mapping[str, Markup],
+    pictures: Mapping[str, Markup | None],
     classes: Sequence[ClassScore],
     mistakes: Sequence[Mistake],
     wrong: int,
@@ -64,7 +64,8 @@ def write(
         confidence: of the intervals.
         cost: as in metrics.json.
         selection: in words, how the checkpoint was chosen.
-        pictures: by name: intervals, confusion, classes, calibration, and training if there was.
+        pictures: by name: intervals, confusion, classes, calibration, and training or
+            None.
         classes: a score for each.
         mistakes: the worst first.
         wrong: how many pictures were not recognised.

@@ -99,7 +99,7 @@ def _run(
     device = _device(accelerator)
     classifier.eval().to(device)
     before = torch.get_num_threads()
-    threads = max(1, _cores() // _processes_here())
+    threads = max(1, distributed.cores() // _processes_here())
     try:
         # One torch thread for each Python thread: see the module's first words.
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -134,9 +134,3 @@ def _device(accelerator: str) -> torch.device:
 
 def _processes_here() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if distributed.inside() else 1
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
