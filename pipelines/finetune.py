@@ -49,7 +49,7 @@ def _save(
     model: finetuning.Model,
     data_digest: str,
 ) -> None:
-    from graftwork.pretrained import receipt
+    from graftwork.engines.backbone import receipt
 
     training = {
         "strategy": experiment.transfer.name,

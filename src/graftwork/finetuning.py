@@ -145,10 +145,11 @@ def build_classifier(
     """The network as it stands before its first step; the same for the same seed."""
     import torch
 
-    from graftwork import pretrained
+    from graftwork.engines import backbone
 
+    classifier = backbone.build(experiment, artifacts)
     torch.manual_seed(experiment.seed)
-    classifier = pretrained.build_classifier(experiment, artifacts, num_classes)
+    classifier.head = experiment.model.head.build(classifier.num_features, num_classes)
     if head is not None:
         with torch.no_grad():
             classifier.head.weight.copy_(torch.from_numpy(head[0]))
@@ -183,7 +184,8 @@ def train(
     Raises:
         UserError: the loss is no number any more; a name of a layer group is wrong.
     """
-    from graftwork import distributed, precision
+    from graftwork import distributed
+    from graftwork.fast_forward import fast_forward
     from graftwork.trainer import quiet, share_cores
     from graftwork.training import GraftModule
     from graftwork.watching import BestWeights, Curves, EndedBySigterm, Progress
@@ -193,12 +195,14 @@ def train(
     curves, best = Curves(told), BestWeights(experiment.trainer.patience)
     watchers = [EndedBySigterm(), Progress(), curves, *([best] if len(val) else [])]
     trainer = experiment.trainer.lightning(experiment.transfer.epochs, watchers, artifacts.root)
-    if trainer.precision == "bf16-mixed" and not experiment.trainer.uses_gpu():
-        precision.keep_depthwise_fp32(classifier)
+    fast = fast_forward(
+        classifier,
+        fold=experiment.transfer.batch_norm == "frozen",
+        depthwise_fp32=trainer.precision == "bf16-mixed" and not experiment.trainer.uses_gpu(),
+    )
     trainable = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
-    with quiet():
+    with quiet(), fast:
         trainer.fit(module, datamodule=_pictures(experiment, artifacts, classifier, fit, val))
-    precision.restore_depthwise(classifier)
     classifier.cpu().eval()
     epoch = best.epoch + 1 if len(val) else len(curves.rows)
     return Trained(curves.rows, epoch, trainable)

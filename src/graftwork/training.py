@@ -43,7 +43,7 @@ class GraftModule(pl.LightningModule):
 
         def hits(split: str, *top_k: int) -> torchmetrics.MetricCollection:
             accuracy = torchmetrics.classification.MulticlassAccuracy
-            counts = {f"top{k}": accuracy(num_classes, top_k=k, average="micro") for k in top_k}
+            counts: dict[str, Any] = {f"top{k}": accuracy(num_classes, top_k=k, average="micro") for k in top_k}
             # Grouped, two metrics whose first batch looks alike would share one count for good.
             return torchmetrics.MetricCollection(counts, prefix=f"{split}/", compute_groups=False)
 

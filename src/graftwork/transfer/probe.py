@@ -21,12 +21,14 @@ pictures x pictures exists, and there is no second copy of the features.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
 HISTORY = 8  # pairs that L-BFGS remembers
 MAX_STEPS = 300
+MANY = 4_000_000  # numbers in the feature matrix from which all cores are worth using
 BLOCK_BYTES = 64 << 20  # of logits at a time
 
 
@@ -84,6 +86,29 @@ def fit_probe(
             penalised: 0 leaves proportions as they are, 1 makes all features equal.
         seed: of the folds.
     """
+    with _threads(features.size):
+        return _fit(features, labels, num_classes, strengths, folds, standardise, seed)
+
+
+def _threads(size: int) -> AbstractContextManager[object]:
+    """Small products gain little from threads, and lose much where the cores are shared; with one
+    thread their last bits do not depend on the machine's number of cores either."""
+    if size >= MANY:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")
+
+
+def _fit(
+    features: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    strengths: Sequence[float],
+    folds: int,
+    standardise: float,
+    seed: int,
+) -> Probe:
     scale, mean = _scale(features, standardise)
     space, lift = _space(features, mean, scale)
     tried = sorted(set(strengths), reverse=True)
@@ -168,7 +193,7 @@ def _cross_validate(
     losses, accuracies, paths = [], [], []
     weights = None
     for strength in strengths:
-        weights = solve(space, labels, num_classes, training, strength, weights, 1e-2)
+        weights = solve(space, labels, num_classes, training, strength, weights, 1e-3)
         loss, hits = 0.0, 0
         for which, one in zip(used, weights, strict=True):
             out = fold == which

@@ -28,5 +28,5 @@ class Transfer(Component):
         check_choice("initialisation", self.initialisation, ("pretrained", "random"))
         check_choice("batch_norm", self.batch_norm, ("frozen", "trained"))
         check_range("epochs", self.epochs, 0)
-        check_range("warmup_epochs", self.warmup_epochs, 0)
+        check_range("warmup_epochs", self.warmup_epochs, 0, self.epochs or None)
         check_range("label_smoothing", self.label_smoothing, 0, 0.99)

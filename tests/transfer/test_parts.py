@@ -1,0 +1,89 @@
+"""The parts of a strategy: bounds, and what each of them says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graftwork.errors import UserError
+from graftwork.transfer.head_init import AsBuilt, ConvergedProbe
+from graftwork.transfer.rates import LayerDecay, Uniform
+from graftwork.transfer.regularisers import WeightDecay
+from graftwork.transfer.trainable import All, FromGroup, HeadOnly
+
+GROUPS = ["stem", "blocks.0", "blocks.1"]
+
+
+@pytest.mark.parametrize(
+    ("trainable", "expected"),
+    [
+        (All(), [True, True, True]),
+        (HeadOnly(), [False, False, False]),
+        (FromGroup("blocks.1"), [False, False, True]),
+        (FromGroup("stem"), [True, True, True]),
+        (FromGroup("1"), [False, True, True]),
+        (FromGroup("0"), [True, True, True]),
+        (FromGroup("3"), [False, False, False]),
+    ],
+)
+def test_trainable(trainable: All, expected: list[bool]) -> None:
+    assert trainable.groups(GROUPS, epoch=0) == expected
+    assert trainable.groups(GROUPS, epoch=7) == expected
+
+
+def test_a_group_that_matches_nothing_is_an_error_with_the_legal_names() -> None:
+    with pytest.raises(UserError, match=r"block\.1.*Did you mean 'blocks\.1'.*stem"):
+        FromGroup("block.1").groups(GROUPS, epoch=0)
+    with pytest.raises(UserError, match=r"4 is out of bounds.*0 to 3.*stem"):
+        FromGroup("4").groups(GROUPS, epoch=0)
+
+
+def test_rates() -> None:
+    assert [Uniform(0.1).of(depth) for depth in (0, 1, 5)] == [0.1] * 3
+    rates = LayerDecay(head_lr=0.8, backbone_factor=0.5, layer_decay=0.1)
+    assert [rates.of(depth) for depth in range(4)] == pytest.approx([0.8, 0.4, 0.04, 0.004])
+
+
+def wrong_parts() -> list:
+    probe = {"strengths": [1e-3], "folds": 5, "standardise": 0.5}
+    return [
+        (lambda: Uniform(0.0), "lr"),
+        (lambda: LayerDecay(1e-3, 1.0, 1.5), "layer_decay"),
+        (lambda: LayerDecay(-1.0, 1.0, 0.5), "head_lr"),
+        (lambda: LayerDecay(1e-3, 0.0, 0.5), "backbone_factor"),
+        (lambda: WeightDecay(-0.1), "weight_decay"),
+        (lambda: ConvergedProbe(**probe | {"folds": 1}), "folds"),
+        (lambda: ConvergedProbe(**probe | {"strengths": []}), "strengths"),
+        (lambda: ConvergedProbe(**probe | {"strengths": [0.0]}), "strengths"),
+        (lambda: ConvergedProbe(**probe | {"standardise": 2.0}), "standardise"),
+    ]
+
+
+@pytest.mark.parametrize(("make", "field"), wrong_parts())
+def test_bounds(make, field: str) -> None:
+    with pytest.raises(UserError, match=f"^{field}.*out of bounds"):
+        make()
+
+
+def test_the_head_as_built_needs_nothing() -> None:
+    nothing = np.zeros((0, 4), np.float32)
+    assert not AsBuilt().needs_features
+    assert AsBuilt().weights(nothing, np.zeros(0, int), 2, seed=0) is None
+
+
+def test_the_converged_probe_separates_what_can_be_separated() -> None:
+    random = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    features = (np.eye(8)[labels] * 4 + random.normal(0, 0.3, (60, 8))).astype(np.float32)
+    part = ConvergedProbe(strengths=[1e-2, 1e-4], folds=3, standardise=0.5)
+    weight, bias, facts = part.weights(features, labels, 3, seed=0)
+    assert weight.dtype == bias.dtype == np.float32
+    assert ((features @ weight.T + bias).argmax(1) == labels).all()
+    assert facts["probe/cv_top1"] == 1.0
+    assert facts["probe/strength"] in (1e-2, 1e-4)
+
+
+def test_one_strength_alone_is_taken_without_cross_validation() -> None:
+    features, labels = np.eye(4, dtype=np.float32), np.arange(4)
+    _, _, facts = ConvergedProbe([1e-2], 5, 0.0).weights(features, labels, 4, seed=0)
+    assert facts == {"probe/strength": 1e-2}

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graftwork.transfer.probe import fit_probe, stratified_folds
+
+
+def blobs(n: int, d: int, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Overlapping classes; features of very different scale and offset."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    centres = random.normal(0, 1, (classes, d))
+    scale = np.exp(random.normal(0, 1.5, d))
+    features = (centres[labels] + random.normal(0, 2, (n, d)) + 3) * scale
+    return features.astype(np.float32), labels
+
+
+def peer(features: np.ndarray, labels: np.ndarray, strength: float, standardise: float):
+    """scikit-learn's solution, brought back to unscaled features."""
+    from sklearn.linear_model import LogisticRegression
+
+    x = features.astype(np.float64)
+    mean, deviation = x.mean(0), x.std(0)
+    scale = 1 / deviation**standardise
+    scale /= np.sqrt(np.square(scale * deviation).sum())
+    model = LogisticRegression(C=1 / (strength * len(x)), tol=1e-9, max_iter=10_000)
+    model.fit((x - mean) * scale, labels)
+    weight = model.coef_ * scale
+    return weight, model.intercept_ - weight @ mean
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("shape", [(60, 200), (300, 20)], ids=["n<d", "n>d"])
+@pytest.mark.parametrize("standardise", [0.0, 0.5, 1.0])
+def test_the_solution_is_scikit_learns(shape: tuple[int, int], standardise: float) -> None:
+    features, labels = blobs(*shape)
+    probe = fit_probe(
+        features, labels, 4, strengths=[1e-3], folds=5, standardise=standardise, seed=0
+    )
+    weight, bias = peer(features, labels, 1e-3, standardise)
+    ours = softmax(features @ probe.weight.T + probe.bias)
+    theirs = softmax(features @ weight.T + bias)
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
+    centred = probe.weight - probe.weight.mean(0)
+    close = np.abs(centred - (weight - weight.mean(0))).max() / np.abs(weight).max()
+    assert close < 5e-3
+
+
+def test_cross_validation_equals_one_fit_a_fold() -> None:
+    features, labels = blobs(80, 120)
+    strengths = [1e-1, 1e-3]
+    probe = fit_probe(features, labels, 4, strengths=strengths, folds=4, standardise=0.0, seed=3)
+    fold = stratified_folds(labels, 4, seed=3)
+    for strength, loss, accuracy in zip(
+        probe.strengths, probe.log_loss, probe.accuracy, strict=True
+    ):
+        chances = np.zeros((len(labels), 4))
+        for held_out in range(4):
+            inside = fold != held_out
+            mean = features.mean(0, dtype=np.float64)
+            length = np.sqrt(np.square(features - mean).sum(1).mean())
+            weight, bias = _at_scale(features[inside], labels[inside], strength, length)
+            chances[~inside] = softmax(features[~inside] @ weight.T + bias)
+        expected = -np.log(chances[np.arange(len(labels)), labels]).mean()
+        assert loss == pytest.approx(expected, rel=0.02)
+        assert accuracy == pytest.approx((chances.argmax(1) == labels).mean(), abs=0.03)
+
+
+def _at_scale(features: np.ndarray, labels: np.ndarray, strength: float, length: float):
+    """The peer at a given scale: the strength's unit is that of all pictures."""
+    from sklearn.linear_model import LogisticRegression
+
+    x = features.astype(np.float64) / length
+    model = LogisticRegression(C=1 / (strength * len(x)), tol=1e-9, max_iter=10_000).fit(x, labels)
+    return model.coef_ / length, model.intercept_
+
+
+def test_the_strength_with_the_smallest_held_out_loss_is_taken() -> None:
+    features, labels = blobs(80, 120)
+    probe = fit_probe(
+        features, labels, 4, strengths=[1e-6, 1e-2, 10.0], folds=4, standardise=0.0, seed=0
+    )
+    assert probe.strengths == [10.0, 1e-2, 1e-6]
+    assert probe.strength == probe.strengths[int(np.argmin(probe.log_loss))]
+    assert probe.strength != 10.0
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    features, labels = blobs(90, 150)
+    first, second = (
+        fit_probe(features, labels, 4, strengths=[1e-2, 1e-4], folds=3, standardise=0.5, seed=1)
+        for _ in range(2)
+    )
+    assert first.weight.tobytes() == second.weight.tobytes()
+    assert first.bias.tobytes() == second.bias.tobytes()
+
+
+def test_constant_features_and_classes_without_pictures_do_no_harm() -> None:
+    features, labels = blobs(40, 60, classes=3)
+    features[:, 7] = 5.0
+    probe = fit_probe(features, labels, 5, strengths=[1e-3], folds=3, standardise=1.0, seed=0)
+    assert np.isfinite(probe.weight).all() and np.isfinite(probe.bias).all()
+    assert not probe.weight[:, 7].any()
+    predicted = (features @ probe.weight.T + probe.bias).argmax(1)
+    assert set(predicted) <= {0, 1, 2}
+
+
+def test_many_pictures_are_streamed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs(300, 20)
+    arguments = {"strengths": [1e-3], "folds": 2, "standardise": 0.5, "seed": 0}
+    whole = fit_probe(features, labels, 4, **arguments)
+    monkeypatch.setattr("graftwork.transfer.probe.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("graftwork.transfer.probe.MANY", 1)
+    parts = fit_probe(features, labels, 4, **arguments)
+    np.testing.assert_allclose(parts.weight, whole.weight, rtol=0.02, atol=1e-4)
+
+
+def test_folds_are_stratified_and_even() -> None:
+    labels = np.repeat([0, 1, 2], [50, 10, 3])
+    fold = stratified_folds(labels, 5, seed=0)
+    assert np.ptp(np.bincount(fold, minlength=5)) <= 1
+    for label in range(3):
+        assert np.ptp(np.bincount(fold[labels == label], minlength=5)) <= 1
+    assert (fold == stratified_folds(labels, 5, seed=0)).all()
+    assert (fold != stratified_folds(labels, 5, seed=1)).any()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import composed
+
+from graftwork.components import build
+from graftwork.errors import UserError
+from graftwork.transfer.strategy import Transfer
+
+Params = Callable[..., dict[str, Any]]
+
+
+def strategy(*overrides: str) -> Transfer:
+    return build(composed(*overrides)["transfer"], Transfer, "transfer")
+
+
+@pytest.mark.parametrize("name", ["linear_probe", "lp_ft", "fine_tune", "from_scratch"])
+def test_each_strategy_is_named_as_its_file(name: str) -> None:
+    assert strategy(f"transfer={name}").name == name
+
+
+def test_the_strategies_differ_where_they_should() -> None:
+    assert strategy("transfer=linear_probe").epochs == 0
+    assert strategy("transfer=linear_probe").head_init.needs_features
+    assert strategy("transfer=lp_ft").head_init.needs_features
+    assert strategy("transfer=lp_ft").batch_norm == "frozen"
+    assert not strategy("transfer=fine_tune").head_init.needs_features
+    assert strategy("transfer=from_scratch").initialisation == "random"
+    assert strategy("transfer=from_scratch").batch_norm == "trained"
+
+
+def test_parts_are_exchanged_by_one_key() -> None:
+    found = strategy("transfer/trainable=from_group", "transfer.trainable.first=blocks.3")
+    assert found.trainable.groups(["stem", "blocks.3"], epoch=0) == [False, True]
+
+
+def test_a_warm_up_longer_than_the_training_is_refused() -> None:
+    with pytest.raises(UserError, match=r"transfer\.warmup_epochs: 9\.0 .*<= 2"):
+        strategy("transfer.epochs=2", "transfer.warmup_epochs=9")
