@@ -43,9 +43,7 @@ class TimmModel(Model):
 
         backbone = self._backbone(weights)
         input_spec = self._input_spec(backbone)
-        self._resize(backbone, input_spec.size)
-        backbone.reset_classifier(0)
-        num_features = _num_features(backbone, self.pooling, input_spec)
+        num_features = self._fit_to(backbone, input_spec)
         head = self.head.build(num_features, num_classes)
         return Classifier(backbone, self.pooling, head, input_spec, num_features)
 
@@ -79,28 +77,31 @@ class TimmModel(Model):
             crop_pct=config["crop_pct"],
         )
 
-    def _resize(self, backbone: Backbone, size: int) -> None:
-        """Position embeddings and windows follow the input size; convolutions do not care."""
-        if size == backbone.pretrained_cfg["input_size"][-1]:
-            return
-        if hasattr(backbone, "set_input_size"):
-            try:
-                backbone.set_input_size(img_size=(size, size))
-            except (AssertionError, ValueError) as error:
-                raise UserError(_size_refused(self.architecture, size)) from error
-        elif backbone.pretrained_cfg.get("fixed_input_size"):
-            raise UserError(_size_refused(self.architecture, size))
+    def _fit_to(self, backbone: Backbone, spec: InputSpec) -> int:
+        """Fits the backbone to the input size and takes its classifier off.
+
+        Position embeddings and windows follow the size; convolutions do not care.
+
+        Returns:
+            `num_features`, asked of the network by one blank picture: no table of widths can be
+            wrong or missing.
+        """
+        try:
+            own_size = backbone.pretrained_cfg["input_size"][-1]
+            if spec.size != own_size and hasattr(backbone, "set_input_size"):
+                backbone.set_input_size(img_size=(spec.size, spec.size))
+            backbone.reset_classifier(0)
+            return _width(backbone, self.pooling, spec)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            if self.input_size is None:
+                raise
+            raise UserError(
+                f"model.input_size: {self.architecture} cannot take {spec.size} px ({error}). "
+                "Leave it null for the size it was trained at."
+            ) from error
 
 
-def _size_refused(architecture: str, size: int) -> str:
-    return (
-        f"model.input_size: {architecture} cannot take {size} px. "
-        "Leave it null for the size it was trained at."
-    )
-
-
-def _num_features(backbone: Backbone, pooling: str, spec: InputSpec) -> int:
-    """Asked of the network by one blank picture: no table of widths can be wrong or missing."""
+def _width(backbone: Backbone, pooling: str, spec: InputSpec) -> int:
     import torch
 
     from graftwork.classifier import pooled, pooling_of

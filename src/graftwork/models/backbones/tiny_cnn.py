@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ WIDTHS = (16, 32, 64)  # channels of the stem and of each stage
 
 
 class TinyCnn(nn.Module):
-    """Stem and two stages of convolution, BatchNorm and ReLU, each halving the side.
+    """A stem and two stages of one block each.
 
     The names (`forward_features`, `forward_head`, `reset_classifier`, `group_matcher`,
     `feature_info`) are timm's, so that its tools work on this network.
@@ -26,9 +25,9 @@ class TinyCnn(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = WIDTHS[-1]
-        self.stem = _block(in_chans, WIDTHS[0])
+        self.stem = Block(in_chans, WIDTHS[0])
         pairs = zip(WIDTHS, WIDTHS[1:], strict=False)
-        self.stages = nn.Sequential(*(_block(before, after) for before, after in pairs))
+        self.stages = nn.Sequential(*(Block(before, after) for before, after in pairs))
         self.feature_info = [
             {"num_chs": width, "reduction": 2 ** (index + 1), "module": module}
             for index, (width, module) in enumerate(
@@ -59,14 +58,17 @@ class TinyCnn(nn.Module):
         return self.forward_head(self.forward_features(x))
 
 
-def _block(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        OrderedDict(
-            conv=nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
-            bn=nn.BatchNorm2d(after),
-            act=nn.ReLU(inplace=True),
-        )
-    )
+class Block(nn.Module):
+    """Convolution, BatchNorm and ReLU; halves the side."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(after)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.bn(self.conv(x)))
 
 
 default_cfgs = generate_default_cfgs(
@@ -89,6 +91,5 @@ default_cfgs = generate_default_cfgs(
 @register_model
 def tiny_cnn(pretrained: bool = False, **kwargs: Any) -> TinyCnn:
     """About 24 thousand parameters; 32 px."""
-    return build_model_with_cfg(
-        TinyCnn, "tiny_cnn", pretrained, feature_cfg={"flatten_sequential": True}, **kwargs
-    )
+    maps = {"flatten_sequential": True, "out_indices": (0, 1, 2)}
+    return build_model_with_cfg(TinyCnn, "tiny_cnn", pretrained, feature_cfg=maps, **kwargs)
