@@ -92,3 +92,47 @@ def test_who_is_ended_ends_the_others() -> None:
 def test_cores_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert distributed.cores() == os.cpu_count()
+
+
+def test_who_does_not_listen_is_killed() -> None:
+    done: list[str] = []
+
+    class Deaf:
+        def send_signal(self, number: int) -> None:
+            done.append(signal.Signals(number).name)
+
+        def kill(self) -> None:
+            done.append("kill")
+
+        def wait(self, timeout: float | None = None) -> int:
+            done.append("wait")
+            if len(done) == 1:
+                raise SystemExit(143)
+            if timeout:
+                raise subprocess.TimeoutExpired("x", timeout)
+            return -9
+
+    with pytest.raises(SystemExit):
+        distributed._finished(Deaf())  # type: ignore[arg-type]
+    assert done == ["wait", "SIGTERM", "wait", "kill", "wait"]
+
+
+def test_a_group_is_left_as_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch.distributed as dist
+
+    called: list[str] = []
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(dist, "init_process_group", lambda backend: called.append(backend))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: called.append("end"))
+
+    def gather(values: list[str], value: str) -> None:
+        values[:] = [value, "other"]
+
+    monkeypatch.setattr(dist, "all_gather_object", gather)
+    with distributed.joined():
+        assert distributed.gathered("mine") == ["mine", "other"]
+    assert called == ["gloo", "end"]
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)  # Lightning's own
+    with distributed.joined():
+        pass
+    assert called == ["gloo", "end"]

@@ -121,12 +121,13 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
         assert words in text, words
     assert "8\u202f765\u202f432" in text
     assert '<td class="n wrong">0</td>' in text  # a class without training pictures stands out
-    assert "rule of three" not in text
+    assert "resamples agree" not in text
 
 
 def test_perfect_scores_are_not_sold_as_certain(tmp_path: Path) -> None:
     scores = {"top1": {"value": 1.0, "low": 1.0, "high": 1.0, "n": 30}}
     text = written(tmp_path / "r.html", scores=scores, mistakes=[], wrong=0)
+    assert "Top-1 accuracy: all resamples agree" in text
     assert "rule of three" in text
     assert "10.0\u202f%" in text
     assert "No test picture was mistaken." in text

@@ -101,7 +101,7 @@ def _em(char: str) -> float:
         return 0.0
     if unicodedata.east_asian_width(char) in "WF":
         return 1.0
-    return 0.34 if char in "iIjl.,:;'|! " else 0.9 if char in "mwMW@%" else 0.63
+    return 0.34 if char in "iIjl.,:;'|! " else 0.9 if char in "mwMW@%<>&=+" else 0.63
 
 
 def shortened(text: str, width: float, size: float) -> str:

@@ -74,7 +74,10 @@ def write(
         configuration: params.yaml.
         lineage: facts about code, data, weights and versions.
     """
-    rows = [{"metric": metrics[name], **score} for name, score in scores.items()]
+    rows = [
+        {"metric": metrics[name], "without_width": score["low"] == score["high"], **score}
+        for name, score in scores.items()
+    ]
     html = render(
         "report.html.jinja",
         title=title,
