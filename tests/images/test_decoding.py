@@ -7,6 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from graftwork.images import UnreadableImage, decode, fit_side, inspect
 
@@ -55,6 +56,9 @@ def test_a_damaged_exif_block_counts_as_upright():
     data = encoded(SMOOTH, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert decode(data, LIMIT).shape == SMOOTH.shape
     assert not inspect(data, LIMIT).turned
+    text = PngInfo()
+    text.add_text("Raw profile type exif", "\nexif\n4\nnot hexadecimal")
+    assert np.array_equal(decode(encoded(SMOOTH, pnginfo=text), LIMIT), SMOOTH)
 
 
 def transparent(mode: str) -> Image.Image:

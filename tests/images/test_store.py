@@ -30,7 +30,7 @@ def photo(tmp_path):
 
 
 def test_what_is_stored_is_read_from_the_store(tmp_path, dataset, photo):
-    artifacts, (path, sha256) = Artifacts.at(tmp_path), photo
+    artifacts, (_, sha256) = Artifacts.at(tmp_path), photo
     stored = np.full((16, 20, 3), 7, np.uint8)
     decoded_store(artifacts, dataset).append([(sha256, stored)])
     assert np.array_equal(DecodedImages(artifacts, dataset).get(sha256, "no such file"), stored)

@@ -1,9 +1,10 @@
 """Sizes: one way to shrink, whoever asks.
 
-Halve (area means, exact) while at least twice too large, then interpolate over less than a
-factor of two. No network here can tell this from Pillow's antialiased resampling, and
-it takes a third of the time of OpenCV's area interpolation, which for fractional factors costs
-more than decoding the picture.
+Halve (area means, exact) while at least twice too large, then interpolate bilinearly over less
+than a factor of two. Linear probes of EfficientNet-Lite0 on the groceries cannot tell this from
+Pillow's antialiased bicubic or OpenCV's area resampling (160 px: 75.8, 75.8, 76.0 %; 224 px: 79.1,
+78.7, 79.1 %; 661 test photos), and it takes a fifth of the time of either: for fractional factors
+those cost more than decoding the picture.
 """
 
 from __future__ import annotations
