@@ -94,7 +94,8 @@ def _last_word(log: str) -> str:
     lines = [re.sub(r"(?i)^npm err(or|!) ?", "npm: ", line.strip()) for line in log.splitlines()]
     lines = [line for line in lines if line and "complete log" not in line]
     errors = [line for line in lines if re.match(r"(?i)npm: .|error\b", line)] or lines[-1:]
-    if "from versions: none" in log:  # what pip says as an error hides that nobody answered
-        errors = [line for line in lines if line.startswith("WARNING: Retrying")][-1:] + errors
+    if "from versions: none" in log:  # what pip calls the error hides that nobody answered
+        causes = re.findall(r"Retrying .*?(?:<[^>]*>: )?([^<>']+)'\)", log)
+        errors = [*causes[-1:], *errors[-1:]]
     text = " ".join(dict.fromkeys(errors[:3])) or "no message"
     return re.sub(r"//[^/\s@]+@", "//", text)[:600].rstrip(".")

@@ -47,10 +47,9 @@ def download(url: str, path: Path, size: int | None) -> None:
         UserError: the server refuses, or cannot be reached in `ATTEMPTS` attempts. What has
             arrived stays at `path`, so that the next call continues.
     """
-    failures = 0
+    failures, furthest = 0, _length(path)
     with bytes_bar(path.name[-40:], size) as seen:
         while size is None or _length(path) < size:
-            before = _length(path)
             try:
                 _attempt(url, path, size, seen)
                 if size is None:
@@ -58,7 +57,9 @@ def download(url: str, path: Path, size: int | None) -> None:
                 if _length(path) < size:
                     raise _Interrupted(f"{_length(path)} of {size} bytes arrived")
             except _Interrupted as interruption:
-                failures = 1 if _length(path) > before else failures + 1
+                # Only bytes never had before count: a server may begin again for ever.
+                failures = 1 if _length(path) > furthest else failures + 1
+                furthest = max(furthest, _length(path))
                 if failures >= ATTEMPTS:
                     raise _unreachable(url, str(interruption)) from interruption
                 time.sleep(min(max(interruption.pause, BACKOFF * 2**failures / 2), LONGEST_PAUSE))

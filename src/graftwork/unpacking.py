@@ -148,8 +148,8 @@ def _of_zip(archive: Path, zipped: zipfile.ZipFile) -> Iterator[Member]:
 
 def _of_tar(archive: Path, tarred: tarfile.TarFile) -> Iterator[Member]:
     for info in tarred:
+        _check_name(archive, info.name)
         if info.isdir():
-            _check_name(archive, info.name)
             continue
         if not info.isreg():
             raise _refused(archive, info.name, "is a link or a device")
@@ -169,7 +169,7 @@ def _check_name(archive: Path, name: str) -> None:
     path = PurePosixPath(name)
     climbs = ".." in path.parts or path.is_absolute()
     windows = "\\" in name or (path.parts and path.parts[0].endswith(":"))
-    if climbs or windows or "\0" in name or not path.parts:
+    if climbs or windows or "\0" in name:
         raise _refused(archive, name, "points outside of the target folder")
 
 

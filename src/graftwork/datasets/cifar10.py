@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from graftwork.datasets.base import Record
 from graftwork.datasets.class_folders import class_folders, pictures
-from graftwork.datasets.own_files import undivided
 from graftwork.datasets.published import Published
 from graftwork.errors import UserError, check_range
 from graftwork.progress import Seen, count_bar
@@ -53,19 +52,10 @@ class Cifar10(Published):
         shutil.rmtree(sheets)
 
     def records(self, raw: Path) -> Iterator[Record]:
-        """Training pictures without a split: val is made of them."""
-        found: Counter[tuple[str | None, str]] = Counter()
-        for record in undivided(_all(raw), ("train", "test")):
-            key = record.split, record.label
-            found[key] += 1
-            if self.limit_per_class is None or found[key] <= self.limit_per_class:
-                yield record
-
-
-def _all(raw: Path) -> Iterator[Record]:
-    for folder in class_folders(raw):
-        for path in pictures(folder.path, raw):
-            yield Record(path, folder.label, folder.split)
+        """Training and test pictures: val is made of the former."""
+        for folder in class_folders(raw):
+            for path in islice(pictures(folder.path, raw), self.limit_per_class):
+                yield Record(path, folder.label, folder.split)
 
 
 def _cut(sheets: list[Path], labels: list[int], folder: Path, done: int, seen: Seen) -> int:
@@ -79,10 +69,11 @@ def _cut(sheets: list[Path], labels: list[int], folder: Path, done: int, seen: S
     for path in sheets:
         with Image.open(path) as sheet:
             rows = np.asarray(sheet.convert("RGB"))
-        for pixels in rows.reshape(len(rows), SIDE, SIDE, 3):
-            target = folder / CLASSES[labels[number]] / f"{number:05d}.png"
-            Image.fromarray(pixels).save(target, compress_level=1)
-            number += 1
+        for index, pixels in enumerate(rows.reshape(-1, SIDE, SIDE, 3), start=number):
+            if index < len(labels):
+                target = folder / CLASSES[labels[index]] / f"{index:05d}.png"
+                Image.fromarray(pixels).save(target, compress_level=1)
+        number += len(rows)
         seen(done + number)
     if number != len(labels):
         raise UserError(f"{folder.name}: {number} pictures but {len(labels)} labels came.")

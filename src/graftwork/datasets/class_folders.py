@@ -36,7 +36,7 @@ def class_folders(root: Path) -> list[ClassFolder]:
     """Class folders in a fixed order, from `root/<class>` or `root/<split>/<class>`.
 
     A folder is a split where its name says so (train, val, validation, test, ...) and it holds
-    folders but no pictures of its own; so a class may be called `train`.
+    folders; so a class of plain pictures may be called `train`.
 
     Raises:
         UserError: split folders beside other ones.
@@ -105,9 +105,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _is_split(folder: Path) -> bool:
-    if folder.name.lower() not in SPLIT_NAMES or not _subfolders(folder):
-        return False
-    return not any(_is_picture(path) for path in _entries(folder))
+    return folder.name.lower() in SPLIT_NAMES and bool(_subfolders(folder))
 
 
 def _split_order(folder: Path) -> tuple[int, str]:

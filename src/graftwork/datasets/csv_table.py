@@ -10,7 +10,7 @@ from pathlib import Path
 
 from graftwork.datasets.base import Dataset, Record
 from graftwork.datasets.class_folders import SPLIT_NAMES
-from graftwork.datasets.own_files import existing, listing, undivided
+from graftwork.datasets.own_files import existing, listing
 from graftwork.errors import UserError, nearest_first
 from graftwork.fetching import write_json
 
@@ -46,8 +46,7 @@ class CsvTable(Dataset):
         write_json(raw / "source.json", {"dataset": self.name, "origin": origin, **counts})
 
     def records(self, raw: Path) -> Iterator[Record]:
-        splits = {record.split for record in self._rows()} if self.split_column else {None}
-        yield from undivided(self._rows(), splits)
+        yield from self._rows()
 
     def _rows(self) -> Iterator[Record]:
         table = existing(self.path, "file")

@@ -13,7 +13,7 @@ from graftwork.datasets.class_folders import (
     pictures,
     stray_pictures,
 )
-from graftwork.datasets.own_files import existing, listing, undivided
+from graftwork.datasets.own_files import existing, listing
 from graftwork.errors import UserError
 from graftwork.fetching import write_json
 
@@ -65,13 +65,9 @@ class Folder(Dataset):
 
     def records(self, raw: Path) -> Iterator[Record]:
         root = existing(self.path, "folder")
-        found = class_folders(root)
-        records = (
-            Record(path, folder.label, folder.split)
-            for folder in found
-            for path in pictures(folder.path, root)
-        )
-        yield from undivided(records, {folder.split for folder in found})
+        for folder in class_folders(root):
+            for path in pictures(folder.path, root):
+                yield Record(path, folder.label, folder.split)
 
 
 def _no_pictures(root: Path) -> UserError:

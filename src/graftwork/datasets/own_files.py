@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
 from graftwork.datasets.base import Record
@@ -25,16 +24,6 @@ def existing(path: str, what: str) -> Path:
     near = nearest_first(missing, (p.name for p in ancestor.iterdir() if p.name[0] != "."))[:3]
     hint = f" In {ancestor} there is: {', '.join(near)}." if near else f" {ancestor} is empty."
     raise UserError(f"path: no such {what}: {wanted}.{hint} Set dataset.path=...")
-
-
-def undivided(records: Iterable[Record], splits: Collection[str | None]) -> Iterable[Record]:
-    """Leaves the split of training pictures open where the data lacks a val or a test split.
-
-    Then those that are missing are made of them; val and test pictures always stay what they are.
-    """
-    complete = {"val", "test"} <= set(splits)
-    for record in records:
-        yield replace(record, split=None) if record.split == "train" and not complete else record
 
 
 def listing(records: Iterable[Record]) -> dict[str, object]:

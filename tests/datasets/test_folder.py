@@ -1,0 +1,153 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import composed
+
+from graftwork.components import build
+from graftwork.datasets.base import Dataset
+from graftwork.datasets.folder import Folder
+from graftwork.errors import UserError
+
+
+def dataset(path: Path | str) -> Folder:
+    found = build(composed("dataset=folder", f"dataset.path={path}")["dataset"], Dataset, "dataset")
+    assert isinstance(found, Folder)
+    return found
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def found(root: Path) -> list[tuple[str, str, str | None]]:
+    """(file, label, split) of every record, files relative to the root."""
+    records = dataset(root).records(root / "unused")
+    return [(r.path.relative_to(root).as_posix(), r.label, r.split) for r in records]
+
+
+def test_all_splits_are_the_datas_own(tiny_folder: Path) -> None:
+    records = found(tiny_folder)
+    assert len(records) == 48
+    assert [split for _, _, split in records] == ["train"] * 24 + ["val"] * 9 + ["test"] * 15
+    assert records[0] == ("train/blue/0.jpg", "blue", "train")
+    assert all(label == path.split("/")[1] for path, label, _ in records)
+
+
+def test_without_splits(tmp_path: Path) -> None:
+    touch(tmp_path, "b/2.PNG", "b/deeper/1.jpeg", "a/x.webp")
+    assert found(tmp_path) == [
+        ("a/x.webp", "a", None),
+        ("b/2.PNG", "b", None),
+        ("b/deeper/1.jpeg", "b", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        {"train": "train", "test": "test"},
+        {"Training": "train", "validation": "val"},
+        {"training": "train", "valid": "val", "testing": "test"},
+    ],
+)
+def test_usual_names_of_splits(folders: dict[str, str], tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{name}/{label}/1.jpg" for name in folders for label in "ab"))
+    assert [(p.split("/")[0], s) for p, _, s in found(tmp_path)] == [
+        pair for pair in folders.items() for _ in "ab"
+    ]
+
+
+def test_classes_are_told_apart_by_name_in_every_split(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg")
+    touch(tmp_path, "val/c/1.jpg", "test/a/1.jpg", "test/c/1.jpg", "test/d/1.jpg")
+    labels = [(split, label) for _, label, split in found(tmp_path)]
+    assert labels[3:] == [("val", "c"), ("test", "a"), ("test", "c"), ("test", "d")]
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    touch(tmp_path, "train/1.jpg", "bus/1.jpg")
+    assert [label for _, label, _ in found(tmp_path)] == ["bus", "train"]
+
+
+def test_hidden_and_other_files_are_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/.2.jpg", "a/notes.txt", "a/Thumbs.db", "b/1.jpg")
+    touch(tmp_path, ".ipynb_checkpoints/1.jpg", "a/.cache/1.jpg", "__MACOSX/a/1.jpg")
+    assert [path for path, _, _ in found(tmp_path)] == ["a/1.jpg", "b/1.jpg"]
+    dataset(tmp_path).check()
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    touch(root, "a/1.jpg", "b/1.jpg")
+    touch(elsewhere, "2.jpg")
+    (root / "a/back").symlink_to(root, target_is_directory=True)
+    (root / "a/self").symlink_to(root / "a", target_is_directory=True)
+    (root / "b/more").symlink_to(elsewhere, target_is_directory=True)
+    (root / "b/broken.jpg").symlink_to(root / "nowhere.jpg")
+    assert [path for path, _, _ in found(root)] == ["a/1.jpg", "b/1.jpg", "b/more/2.jpg"]
+
+
+def test_relative_to_the_projects_folder(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_folder.parent)
+    first = next(dataset(tiny_folder.name).records(tiny_folder))
+    assert first.path == tiny_folder / "train/blue/0.jpg"
+
+
+def test_download_leaves_a_listing_and_copies_nothing(tiny_folder: Path, tmp_path: Path) -> None:
+    touch(tiny_folder, "stray.jpg", "train/lost.png")
+    raw = tmp_path / "raw"
+    dataset(tiny_folder).download(raw, tmp_path / "downloads")
+    assert [path.name for path in raw.iterdir()] == ["source.json"]
+    receipt = json.loads((raw / "source.json").read_text())
+    assert receipt["origin"] == str(tiny_folder) and receipt["pictures"] == 48
+    assert receipt["splits"]["test"] == {"blue": 5, "green": 5, "red": 5}
+    assert receipt["outside_of_class_folders"]["pictures"] == 2
+
+
+def test_dvc_watches_the_users_folder(tiny_folder: Path) -> None:
+    assert dataset(tiny_folder).watched == str(tiny_folder)
+
+
+MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty folder": (lambda root: None, "no pictures in"),
+    "no pictures": (lambda root: touch(root, "a/1.txt", "b/2.pdf"), "no pictures in .*.jpg"),
+    "no class folders": (
+        lambda root: touch(root, "1.jpg", "2.jpg"),
+        "holds pictures but no class folders",
+    ),
+    "empty class": (lambda root: touch(root, "a/1.jpg", "b/1.jpg", "c/x.txt"), "folder 'c'"),
+    "one class": (lambda root: touch(root, "a/1.jpg"), "the one class 'a'"),
+    "mixed": (
+        lambda root: touch(root, "train/a/1.jpg", "test/a/1.jpg", "extra/1.jpg"),
+        r"split folders \(test, train\) beside other folders \(extra\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_named_before_any_work(mistake: str, tmp_path: Path) -> None:
+    make, message = MISTAKES[mistake]
+    make(tmp_path)
+    with pytest.raises(UserError, match=message):
+        dataset(tmp_path).check()
+
+
+def test_a_missing_folder_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "zebra").mkdir()
+    with pytest.raises(UserError, match=r"no such folder: .*/phots/x\. In .* there is: photos"):
+        dataset(tmp_path / "phots" / "x").check()
+    with pytest.raises(UserError, match=r"photos is empty"):
+        dataset(tmp_path / "photos" / "x").check()
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "photos.zip")
+    with pytest.raises(UserError, match="is a file. Set dataset.path to a folder"):
+        dataset(tmp_path / "photos.zip").check()

@@ -1,0 +1,76 @@
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from graftwork.pretrained import weights_file, weights_receipt
+from pipelines.download import run
+
+WEIGHTS = b"weights"
+
+
+@pytest.fixture
+def pinned(tiny_params: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
+    """The tiny experiment with a pretrained file of its own."""
+    (tmp_path / "w.pth").write_bytes(WEIGHTS)
+    params = tiny_params()
+    params["model"]["weights"] = {
+        "source": {
+            "_target_": "graftwork.sources.file.LocalFile",
+            "path": str(tmp_path / "w.pth"),
+            "size": len(WEIGHTS),
+            "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
+        },
+        "key_map": "by_name",
+        "pretrained_on": "ImageNet-1k",
+        "licence": "MIT",
+    }
+    return params
+
+
+def downloaded(params: dict[str, Any], root: Path) -> tuple[Artifacts, Path]:
+    experiment, artifacts = Experiment.from_params(params), Artifacts.at(root / "job", root)
+    run(experiment, artifacts)
+    return artifacts, artifacts.weights(experiment.model.name)
+
+
+def test_receipts_of_data_and_weights(pinned: dict[str, Any], tmp_path: Path) -> None:
+    artifacts, folder = downloaded(pinned, tmp_path)
+    assert json.loads((artifacts.raw("folder") / "source.json").read_text())["pictures"] == 48
+    assert weights_file(folder) == folder / "w.pth"
+    assert (folder / "w.pth").read_bytes() == WEIGHTS
+    assert weights_receipt(folder) == {
+        "file": "w.pth",
+        "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
+        "origin": str(tmp_path / "w.pth"),
+        "pretrained_on": "ImageNet-1k",
+        "licence": "MIT",
+    }
+
+
+def test_what_is_there_is_left_alone(pinned: dict[str, Any], tmp_path: Path) -> None:
+    _, folder = downloaded(pinned, tmp_path)
+    (tmp_path / "w.pth").unlink()  # cannot be fetched again
+    downloaded(pinned, tmp_path)
+    (folder / "w.pth").write_bytes(b"wei9hts")  # damaged: it must be
+    with pytest.raises(UserError, match="no such file"):
+        downloaded(pinned, tmp_path)
+
+
+def test_a_model_without_weights_has_a_receipt_too(
+    tiny_params: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, folder = downloaded(tiny_params(), tmp_path)
+    assert weights_receipt(folder) == {"file": None}
+    assert weights_file(folder) is None
+
+
+def test_before_the_download_the_remedy_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Run the stage download first"):
+        weights_file(tmp_path)
