@@ -103,3 +103,20 @@ def test_the_interval_holds_the_value() -> None:
     found = bootstrap.bca(1.0, drawn, np.zeros(5), 0.95)
     assert found.low == 1.0
     assert found.high <= 3
+
+
+def test_bca_is_the_one_of_scipy() -> None:
+    """The same resamples and leave-one-out values must give the same interval."""
+    from scipy import stats
+
+    losses = np.random.default_rng(1).exponential(1, 30)
+    reference = stats.bootstrap(
+        (losses,), np.mean, n_resamples=500, method="BCa", rng=np.random.default_rng(0)
+    )
+    without = (losses.sum() - losses) / 29
+    drawn = reference.bootstrap_distribution
+    found = bootstrap.bca(float(losses.mean()), drawn, without, 0.95)
+    assert (found.low, found.high) == pytest.approx(tuple(reference.confidence_interval))
+    plain = np.quantile(drawn, (0.025, 0.975))
+    assert found.low > plain[0]  # and not what plain percentiles give
+    assert found.high > plain[1]
