@@ -74,7 +74,7 @@ def record(
         if experiment.tracking.log_model:
             tracked.log_model(artifacts.model, Path(frame["path"].iloc[0]).read_bytes())
     metrics = experiment.evaluation.metrics_for(len(classes))
-    title = evaluation_report.title(experiment)
+    title = summary.title(experiment)
     summary.show(result, metrics, experiment.evaluation.confidence, title, artifacts)
 
 

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+import yaml
 from rich.console import Console
 
 from graftwork import summary
 from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
 from graftwork.metrics.accuracy import TopK
 from graftwork.metrics.log_loss import LogLoss
 
@@ -43,3 +49,21 @@ def test_the_result_survives_a_pipe(tmp_path: Path) -> None:
     assert "0123abcd in MLflow; to open its pages: graftwork ui" in text
     assert "[bold]b" in text
     assert "\x1b" not in text
+
+
+def test_a_result_on_disk(tmp_path: Path, tiny_params: Callable[..., Any]) -> None:
+    artifacts = Artifacts.at(tmp_path)
+    with pytest.raises(UserError, match="metrics.json: no such file"):
+        summary.show_results(artifacts)
+    params = tiny_params()
+    params["dataset"]["path"] = "/nowhere/any/more"
+    artifacts.params.write_text(yaml.safe_dump(params))
+    score = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 12}
+    cost = {"seconds": {}, "peak_mib": 1.0, "parameters": 3, "trainable_parameters": 3}
+    result = {"test": {"top1": score, "since_removed": score}, "cost": cost, "run_id": "0123"}
+    artifacts.metrics.parent.mkdir()
+    artifacts.metrics.write_text(json.dumps(result))
+    out = io.StringIO()
+    summary.show_results(artifacts, Console(file=out, width=80))
+    assert "folder · tiny_cnn · from_scratch" in out.getvalue()
+    assert "25.0\u202f% to 75.0\u202f%" in out.getvalue()

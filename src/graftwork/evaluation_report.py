@@ -19,18 +19,13 @@ from graftwork.experiment import Experiment
 from graftwork.images import DecodedImages
 from graftwork.lineage import lineage
 from graftwork.per_class import class_scores
+from graftwork.summary import title
 from graftwork.tracked_params import nested_public
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STAGES = ("download", "prepare", "extract_features", "finetune")
-
-
-def title(experiment: Experiment) -> str:
-    """Data, network and strategy."""
-    parts = (experiment.dataset.name, experiment.model.name, experiment.transfer.name)
-    return " · ".join(parts)
 
 
 def cost(artifacts: Artifacts, speed: float, begun: float) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,14 +12,18 @@ from rich.text import Text
 
 from graftwork.artifacts import Artifacts
 from graftwork.drawing import duration, number, percent
+from graftwork.errors import UserError
 from graftwork.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from graftwork.experiment import Experiment
 
 
 def show(
     result: Mapping[str, Any],
     metrics: Mapping[str, Metric],
     confidence: float,
-    title: str,
+    heading: str,
     artifacts: Artifacts,
     console: Console | None = None,
 ) -> None:
@@ -28,31 +33,65 @@ def show(
         result: the content of metrics.json.
         metrics: of the same names as its scores.
         confidence: of the intervals.
-        title: data, model and strategy.
+        heading: data, model and strategy.
         artifacts: the experiment's tree.
         console: where to; standard output if None.
     """
     console = console or Console()
     console.print()
-    console.print(_scores(result["test"], metrics, confidence, title))
+    console.print(_scores(result["test"], metrics, confidence, heading))
     for label, text in _facts(result, artifacts):
         # Paths are for copying: neither cut nor wrapped, whatever the width.
         console.print(Text(f"{label:<8}{text}"), soft_wrap=True)
+
+
+def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
+    """Prints the result that an experiment left on disk.
+
+    Raises:
+        UserError: it has none.
+    """
+    import yaml
+
+    from graftwork.components import build
+    from graftwork.experiment import Experiment
+
+    for path in (artifacts.metrics, artifacts.params):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file. Run the experiment first: dvc repro.")
+    # Built, not `from_file`: a result stays readable when the photos have moved.
+    experiment = build(yaml.safe_load(artifacts.params.read_text("utf-8")), Experiment, "")
+    show(
+        json.loads(artifacts.metrics.read_text("utf-8")),
+        experiment.evaluation.metrics,
+        experiment.evaluation.confidence,
+        title(experiment),
+        artifacts,
+        console,
+    )
+
+
+def title(experiment: Experiment) -> str:
+    """Data, network and strategy."""
+    parts = (experiment.dataset.name, experiment.model.name, experiment.transfer.name)
+    return " · ".join(parts)
 
 
 def _scores(
     scores: Mapping[str, Mapping[str, float]],
     metrics: Mapping[str, Metric],
     confidence: float,
-    title: str,
+    heading: str,
 ) -> Table:
     n = next(iter(scores.values()))["n"]
-    table = Table(title=Text(title), caption=f"{number(n)} test pictures", title_justify="left")
+    table = Table(title=Text(heading), caption=f"{number(n)} test pictures", title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column(f"{100 * confidence:g} % interval", justify="right")
     for name, score in scores.items():
-        metric = metrics[name]
+        metric = metrics.get(name)
+        if metric is None:  # params.yaml has been changed since
+            continue
         value, low, high = (
             percent(score[key]) if metric.is_share else f"{score[key]:.3f}"
             for key in ("value", "low", "high")
