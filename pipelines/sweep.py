@@ -20,6 +20,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -142,22 +143,24 @@ def _place(row: Mapping[str, Any]) -> tuple[bool, float, int]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The ranking for a terminal."""
-    shown = Table(title="Ranking by test top-1 (95 % interval)")
+    shown = Table(title="Ranking by test top-1", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown.add_column("")
     shown.add_column("what differs", overflow="fold")
-    for name in ("top-1 %", "macro-F1 %", "seconds", "peak MiB", "parameters"):
-        shown.add_column(name, justify="right")
-    shown.add_column("run", no_wrap=True)
+    for name in ("top-1 %", "95 %", "macro-F1 %", "seconds", "peak MiB", "parameters", "run"):
+        shown.add_column(name.replace(" ", "\n", 1), justify="right", no_wrap=True)
     for row in rows:
-        if row["status"] == "finished":
-            cells = [_interval(row), _percent(row["macro_f1"])]
-        else:
-            cells = [f"{row['status']}: {row['error'] or 'did not finish'}", ""]
-        cost = [f"{row[name]:,.0f}" if row[name] else "" for name in ("seconds", "peak_mib")]
+        finished = row["status"] == "finished"
+        name = row["differs"] if finished else f"{row['differs']}\n{_reason(row)}"
+        scores = [_percent(row["top1"]), _interval(row), _percent(row["macro_f1"])]
+        cost = [f"{row[key]:,.0f}" if row[key] else "" for key in ("seconds", "peak_mib")]
         size = f"{row['parameters'] / 1e6:.2f} M" if row["parameters"] else ""
         run = (row["run_id"] or "")[:8]
-        shown.add_row(str(row["rank"]), row["differs"], *cells, *cost, size, run)
+        shown.add_row(str(row["rank"]), name, *(scores if finished else [""] * 3), *cost, size, run)
     return shown
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    return f"{row['status']}: {row['error']}" if row["error"] else row["status"]
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -183,9 +186,7 @@ def as_html(rows: Sequence[Mapping[str, Any]], title: str) -> str:
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    if row["low"] is None:
-        return _percent(row["top1"])
-    return f"{_percent(row['top1'])} ({_percent(row['low'])} to {_percent(row['high'])})"
+    return "" if row["low"] is None else f"{_percent(row['low'])}-{_percent(row['high'])}"
 
 
 def _percent(value: float | None) -> str:

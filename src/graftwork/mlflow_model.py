@@ -7,6 +7,7 @@ The model folder goes in as it is, with this package's code beside it: loading r
 from __future__ import annotations
 
 import tempfile
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,8 +42,11 @@ def save_model(path: Path, model: Path, example: bytes, **about: str) -> None:
 
     Requirements are named, not inferred: inferring them loads the model in another process.
     """
-    import mlflow.pyfunc
     import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow, on type hints of its own
+        import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import Array

@@ -53,6 +53,7 @@ def command(artifacts: Artifacts, port: int) -> list[str]:
         *("--allowed-hosts", ",".join(names)),
         *("--cors-allowed-origins", ",".join(f"http://{name}" for name in names)),
         *("--x-frame-options", "DENY", "--workers", "1"),
+        *("--uvicorn-opts", "--log-level warning"),  # not a line for every request
     ]
 
 

@@ -147,7 +147,7 @@ def test_a_sweep_is_ranked_under_a_parent_run(run, capsys):
         assert child.info.run_name == row["differs"] and row["status"] == "finished"
         assert float(row["seconds"]) > 0 and float(row["peak_mib"]) > 50
     shown = capsys.readouterr().out
-    assert "80.0 (70.0 to 90.0)" in shown and "25.0" in shown and "2.50 M" in shown
+    assert "70.0-90.0" in shown and "25.0" in shown and "2.50 M" in shown
     assert rows[0]["run_id"][:8] in shown
 
 
@@ -217,10 +217,8 @@ sweep.member(artifacts, folder, 7, ["model=tiny_cnn", "seed=9"], work)
     assert (sweep / "7/parent").read_text() == parent
     from pipelines.sweep import ranking
 
-    assert [(row["job"], row["differs"]) for row in ranking(sweep)] == [
-        (0, "seed=1"),
-        (7, "seed=9"),
-    ]
+    found = {row["job"]: row["differs"] for row in ranking(sweep)}
+    assert found == {0: "seed=1", 1: "seed=2", 7: "seed=9"}
 
 
 def test_the_stages_are_those_of_dvc():
