@@ -171,7 +171,7 @@ REFUSED = {
     "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     "HEIC": (b"\0\0\0\x18ftypheic" + b"\0" * 99, "convert it to JPEG"),
     "text": (b"hello", "not an image"),
-    "EPS, which would start Ghostscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image"),
+    "EPS, which would start Ghostscript": (encoded(SMOOTH, "EPS"), "not an image"),
 }
 
 
