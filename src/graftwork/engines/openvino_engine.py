@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,7 +65,11 @@ def convert(classifier: Classifier, batch_size: int, folder: Path) -> None:
     shape = [batch_size, side, side, 3]
     was_training = classifier.training
     example = torch.zeros(shape, dtype=torch.uint8)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # OpenVINO traces by torch.jit, which torch deprecates, and tracing warns of each shape
+        # that becomes a constant, as it should here. The features are checked afterwards.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         network = openvino().convert_model(Frozen().eval(), example_input=example)
     classifier.train(was_training)
     network.reshape(shape)

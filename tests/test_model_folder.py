@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from graftwork import model_folder
+from graftwork.classifier import Classifier
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from graftwork.model_folder import CONTRACT, WEIGHTS, load, read_contract, save, tensors_of
+
+CLASSES = ["blue", "green", "red"]
+Trained = tuple[Experiment, Classifier]
+
+
+@pytest.fixture
+def trained(tiny_params: Callable[..., dict[str, Any]]) -> Trained:
+    experiment = Experiment.from_params(tiny_params("model/head=mlp", "model.pooling=avgmax"))
+    torch.manual_seed(0)
+    classifier = experiment.model.build(3, None)
+    classifier.train()(torch.randn(4, 3, 32, 32))  # statistics are no longer those of the start
+    return experiment, classifier
+
+
+def write(folder: Path, trained: Trained, **changes: Any) -> model_folder.Contract:
+    experiment, classifier = trained
+    values: dict[str, Any] = {
+        "experiment": experiment,
+        "input_spec": classifier.input_spec,
+        "classes": CLASSES,
+        "training": {"strategy": "from_scratch", "epochs": 1},
+        "pretrained": None,
+        "data_digest": "d",
+    }
+    return save(folder, changes.pop("weights", classifier), **values | changes)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path, trained: Trained) -> None:
+    contract = write(tmp_path, trained)
+    loaded, found = load(tmp_path)
+    assert found == contract and found.classes == CLASSES
+    assert found.input_spec == trained[1].input_spec
+    images = torch.randn(2, 3, 32, 32)
+    assert not loaded.training
+    assert torch.equal(loaded(images), trained[1].eval()(images))
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path, trained: Trained) -> None:
+    write(tmp_path / "a", trained)
+    write(tmp_path / "b", trained)
+    write(tmp_path / "c", trained, weights=dict(reversed(tensors_of(trained[1]).items())))
+    for name in (WEIGHTS, CONTRACT):
+        first = (tmp_path / "a" / name).read_bytes()
+        assert first == (tmp_path / "b" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [CONTRACT, WEIGHTS]
+
+
+def test_the_contract_says_what_prediction_needs(tmp_path: Path, trained: Trained) -> None:
+    write(tmp_path, trained, pretrained={"sha256": "abc"})
+    text = json.loads((tmp_path / CONTRACT).read_text())
+    assert text["format"] == 1
+    assert text["architecture"]["architecture"] == "tiny_cnn"
+    assert text["architecture"]["head"]["hidden"] == 512
+    assert text["architecture"]["weights"] is None, "no source, no path of this machine"
+    assert text["preprocessing"] == {
+        "decoded_side": 256,
+        "max_pixels": trained[0].dataset.max_pixels,
+    }
+    assert text["pretrained"] == {"sha256": "abc"}
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CONTRACT])
+def test_a_missing_file_is_named(tmp_path: Path, trained: Trained, name: str) -> None:
+    write(tmp_path, trained)
+    (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=f"{name}: no such file"):
+        load(tmp_path)
+
+
+def test_one_flipped_bit_names_both_hashes(tmp_path: Path, trained: Trained) -> None:
+    contract = write(tmp_path, trained)
+    content = bytearray((tmp_path / WEIGHTS).read_bytes())
+    content[-5] ^= 1
+    (tmp_path / WEIGHTS).write_bytes(content)
+    with pytest.raises(
+        UserError, match=f"sha256 is .* the contract says {contract.weights_sha256}"
+    ):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 99}, "format 99; this graftwork reads format 1"),
+        ({"unknown": 1}, "is damaged"),
+        ({"input_spec": {"size": 32}}, "is damaged"),
+    ],
+)
+def test_another_contract_is_refused(
+    tmp_path: Path, trained: Trained, change: dict[str, Any], said: str
+) -> None:
+    write(tmp_path, trained)
+    path = tmp_path / CONTRACT
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match=said):
+        read_contract(tmp_path)
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / CONTRACT).write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        read_contract(tmp_path)
+
+
+def test_no_code_runs_from_a_folder(tmp_path: Path, trained: Trained) -> None:
+    write(tmp_path, trained)
+    path = tmp_path / CONTRACT
+    contract = json.loads(path.read_text())
+    contract["architecture"] = {"_target_": "os.system", "command": "touch attacked"}
+    path.write_text(json.dumps(contract))
+    with pytest.raises(UserError, match="architecture._target_: 'os.system' is unknown"):
+        load(tmp_path)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path, trained: Trained) -> None:
+    tensors = tensors_of(trained[1])
+    del tensors["head.out.bias"]
+    write(tmp_path, trained, weights=tensors)
+    with pytest.raises(UserError, match="does not fit its contract"):
+        load(tmp_path)
+
+
+def test_a_network_that_has_come_to_want_other_input_is_refused(
+    tmp_path: Path, trained: Trained
+) -> None:
+    spec = replace(trained[1].input_spec, crop_pct=0.5)
+    write(tmp_path, trained, input_spec=spec)
+    with pytest.raises(UserError, match="Use the library versions of the training"):
+        load(tmp_path)
+
+
+def test_an_interrupted_save_leaves_no_contract(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, trained)
+    monkeypatch.setattr(model_folder, "params_of", None)
+    with pytest.raises(TypeError):
+        write(tmp_path, trained)
+    assert not (tmp_path / CONTRACT).exists()
+
+
+def test_a_head_on_stored_features_needs_no_torch(tmp_path: Path, trained: Trained) -> None:
+    """Tensors of the backbone, a head from numpy: the folder is the same as the classifier's."""
+    write(tmp_path / "model", trained)
+    np.savez(tmp_path / "tensors.npz", **tensors_of(trained[1]))
+    code = (
+        "import sys, numpy as np; from pathlib import Path;"
+        "from graftwork import model_folder as m; from safetensors.numpy import load_file;"
+        "folder = Path(sys.argv[1]); c = m.read_contract(folder / 'model');"
+        "t = dict(np.load(folder / 'tensors.npz'));"
+        "assert m._serialised(t) == (folder / 'model/model.safetensors').read_bytes();"
+        "assert m.read_tensors(folder / 'model', c).keys() == t.keys();"
+        "assert not {'torch', 'timm'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
