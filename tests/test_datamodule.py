@@ -55,7 +55,9 @@ def test_the_pictures_do_not_depend_on_the_number_of_workers(workers: int) -> No
 
 
 def test_every_epoch_has_its_own_order_and_its_own_pictures() -> None:
-    seen = [bytes(picture.numpy()) for e in range(3) for b in epoch_of(data(), e) for picture in b[0]]
+    seen = [
+        bytes(picture.numpy()) for e in range(3) for b in epoch_of(data(), e) for picture in b[0]
+    ]
     assert len(set(seen)) == len(seen) == 60
     orders = [tuple(index for keys in order(e) for _, index in keys) for e in range(3)]
     assert len(set(orders)) == 3

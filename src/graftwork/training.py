@@ -43,7 +43,9 @@ class GraftModule(pl.LightningModule):
 
         def hits(split: str, *top_k: int) -> torchmetrics.MetricCollection:
             accuracy = torchmetrics.classification.MulticlassAccuracy
-            counts: dict[str, Any] = {f"top{k}": accuracy(num_classes, top_k=k, average="micro") for k in top_k}
+            counts: dict[str, Any] = {
+                f"top{k}": accuracy(num_classes, top_k=k, average="micro") for k in top_k
+            }
             # Grouped, two metrics whose first batch looks alike would share one count for good.
             return torchmetrics.MetricCollection(counts, prefix=f"{split}/", compute_groups=False)
 
@@ -62,6 +64,7 @@ class GraftModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.freeze_for(self.current_epoch)
+        self.classifier.train()  # Lightning keeps whatever mode it finds
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         images, labels = batch

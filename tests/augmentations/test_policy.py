@@ -28,8 +28,8 @@ def policy(name: str, **changes: Any) -> Policy:
 @pytest.fixture
 def photo() -> np.ndarray:
     """Smooth, so that a small change of geometry is seen, with no symmetry."""
-    y, x = np.mgrid[:60, :80]
-    planes = [x * 3, y * 4, (x + y) * 1.8]
+    y, x = np.mgrid[:240, :320]
+    planes = [x * 0.75, y, (x + y) * 0.45]
     return np.stack(planes, axis=-1).astype(np.uint8)
 
 
@@ -66,7 +66,7 @@ PARTS = {
     "colour": {"colour": 1.0, "colour_range": 0.4},
     "hue": {"colour": 1.0, "hue": 0.2},
     "noise": {"noise": 1.0, "noise_std": 0.2},
-    "erasing": {"erase": 1.0, "erase_side": 0.5},
+    "erasing": {"erase": 1.0, "erase_side": 0.9},
     "crop": {"crop_scale": [0.2, 0.3]},
 }
 
@@ -75,7 +75,7 @@ PARTS = {
 def test_each_part_changes_the_picture(part: str, photo: np.ndarray) -> None:
     plain = eval_view(photo, SPEC)
     picture = policy("none", **PARTS[part]).build(SPEC, seed=0)(photo, 0, 0)
-    assert (picture != plain).mean() > 0.05
+    assert (picture != plain).mean() > 0.02
     if part == "flip":
         np.testing.assert_array_equal(picture, plain[:, ::-1])
 
@@ -97,7 +97,7 @@ def test_a_probability_is_one(photo: np.ndarray) -> None:
         ({"crop_ratio": 0.5}, "crop_ratio: 0.5 is out of bounds"),
         ({"rotate": -3.0}, "rotate"),
         ({"hue": 0.9}, "hue"),
-        ({"erase_side": 2.0}, "erase_side"),
+        ({"erase_side": 1.0}, "erase_side"),
     ],
 )
 def test_bounds(changes: dict[str, Any], message: str) -> None:

@@ -46,7 +46,7 @@ class Policy(Augmentation):
         check_range("colour_range", self.colour_range, 0, 1)
         check_range("hue", self.hue, 0, 0.5)
         check_range("noise_std", self.noise_std, 0, 1)
-        check_range("erase_side", self.erase_side, 0, 1)
+        check_range("erase_side", self.erase_side, 0, 0.9)  # to albumentations 1.0 is one pixel
         if self.crop_scale is not None:
             if len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]:
                 raise UserError(
