@@ -183,6 +183,8 @@ def _check_composition(
 def _mistake(error: Exception, overrides: list[str]) -> UserError:
     """Hydra's own words, on one line."""
     text = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
+    if missing := re.search(r"[Mm]issing mandatory value: (\S+)", text):
+        return UserError(f"{missing[1]}: no value. Set it: {missing[1]}=... on the command line.")
     if again := re.search(r"Multiple values for (\S+?)\.", text):
         text = f"{again[1]} is there already. Write {again[1]}=... without the plus sign."
     return UserError(f"{' '.join(overrides)}: {text}" if overrides else text)

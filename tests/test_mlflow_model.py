@@ -20,13 +20,13 @@ LOAD = """
 import json, sys
 import numpy as np
 import pandas as pd
-import graftwork  # switches telemetry off
 import mlflow
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(sys.argv[2])
 images = [open(path, "rb").read() for path in sys.argv[3:]]
 found = model.predict(pd.DataFrame({"image": images}))
 example = model.predict(model.input_example)
+import graftwork
 print(json.dumps({
     "class": list(found["class"]), "probabilities": [list(p) for p in found["probabilities"]],
     "example": list(example["probabilities"][0]),
@@ -72,8 +72,7 @@ def test_it_predicts_from_raw_bytes_as_the_model_folder_does(recorded, tmp_path)
     store = f"sqlite:///{artifacts.mlflow_db}"
     (logged,) = MlflowClient(store).get_run(run_id).outputs.model_outputs
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    env["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    env["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
+    env |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [sys.executable, "-c", LOAD, store, f"models:/{logged.model_id}", *map(str, photos)]
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -83,6 +82,7 @@ def test_it_predicts_from_raw_bytes_as_the_model_folder_does(recorded, tmp_path)
     names = json.loads(artifacts.classes.read_text())
     assert found["class"] == [names[i] for i in expected.argmax(axis=1)]
     np.testing.assert_allclose(found["example"], expected[0], atol=1e-6)
+    assert artifacts.mlflow_artifacts in Path(found["code"]).parents  # the code beside it
     assert found["inputs"] == [{"type": "binary", "name": "image", "required": True}]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
 
 NAME = "model"
 NEEDED = (
@@ -42,33 +44,37 @@ def save_model(path: Path, model: Path, example: bytes, **about: str) -> None:
 
     Requirements are named, not inferred: inferring them loads the model in another process.
     """
-    import pandas as pd
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow, on type hints of its own
-        import mlflow.pyfunc
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import Array
+        warnings.simplefilter("ignore")  # MLflow's own, on type hints and on pandas
+        _save(path, model, example, about)
 
-    signature = ModelSignature(
-        Schema([ColSpec(DataType.binary, "image")]),
-        Schema(
-            [
-                ColSpec(DataType.string, "class"),
-                ColSpec(Array(DataType.double), "probabilities"),
-            ]
-        ),
-    )
+
+def _save(path: Path, model: Path, example: bytes, about: Mapping[str, str]) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+    from mlflow.models import Model
+
     mlflow.pyfunc.save_model(
         str(path),
         loader_module="graftwork.mlflow_model",
         data_path=str(model),
         code_paths=[str(Path(__file__).parent)],
         mlflow_model=Model(**about),  # type: ignore[arg-type]
-        signature=signature,
+        signature=_signature(),
         input_example=pd.DataFrame({"image": [example]}),
         pip_requirements=_requirements(),
+    )
+
+
+def _signature() -> ModelSignature:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    image = ColSpec(DataType.binary, "image")
+    probabilities = ColSpec(Array(DataType.double), "probabilities")
+    return ModelSignature(
+        Schema([image]), Schema([ColSpec(DataType.string, "class"), probabilities])
     )
 
 

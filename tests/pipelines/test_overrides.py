@@ -65,6 +65,7 @@ WRONG = [
     (["seed=1,2"], ["seed=1,2", "Add -m"]),
     (["seed=("], ["seed=(", "key=value"]),
     (["seed"], ["'seed'", "key=value"]),
+    (["+model.copy=${trainer.path}"], ["trainer.path: no value", "trainer.path=..."]),
     (["model=huge"], ["model=huge", "nowhere"]),
     (["+experiment=broken"], ["experiment=broken"]),
     (["+api_token=3"], ["secret", "environment"]),
