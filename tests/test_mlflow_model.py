@@ -86,6 +86,18 @@ def test_it_predicts_from_raw_bytes_as_the_model_folder_does(recorded, tmp_path)
     assert found["inputs"] == [{"type": "binary", "name": "image", "required": True}]
 
 
+def test_rows_keep_their_index(recorded):
+    import pandas as pd
+
+    from graftwork.mlflow_model import _load_pyfunc
+
+    artifacts, _, photos = recorded
+    images = pd.DataFrame({"image": [p.read_bytes() for p in photos]}, index=list("abcde"))
+    found = _load_pyfunc(str(artifacts.model)).predict(images)
+    assert list(found.index) == list("abcde") and list(found.columns) == ["class", "probabilities"]
+    assert all(abs(sum(row) - 1) < 1e-5 for row in found["probabilities"])
+
+
 def test_it_carries_code_and_no_pickle(recorded):
     artifacts, run_id, _ = recorded
     (folder,) = artifacts.mlflow_artifacts.glob("models/*/artifacts")

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -119,3 +120,17 @@ def test_serving_ends_with_the_server(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         ui.serve(tmp_path, port)
     assert ended.value.code == 3 and f"http://127.0.0.1:{port}" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_the_server_too(tmp_path, monkeypatch):
+    Artifacts.at(tmp_path).mlflow_db.touch()
+    note = tmp_path / "pid"
+    code = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    monkeypatch.setattr(ui, "command", lambda *_: [sys.executable, "-c", code])
+    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ui.serve(tmp_path, ui._free())
+    timer.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text()), 0)
