@@ -122,15 +122,20 @@ def test_serving_ends_with_the_server(tmp_path, monkeypatch, capsys):
     assert ended.value.code == 3 and f"http://127.0.0.1:{port}" in capsys.readouterr().out
 
 
-def test_ctrl_c_ends_the_server_too(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_ending_it_ends_the_server_too(tmp_path, monkeypatch, kind, error):
+    before = signal.getsignal(signal.SIGTERM)
     Artifacts.at(tmp_path).mlflow_db.touch()
     note = tmp_path / "pid"
     code = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     monkeypatch.setattr(ui, "command", lambda *_: [sys.executable, "-c", code])
-    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), kind))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         ui.serve(tmp_path, ui._free())
     timer.join()
+    signal.signal(signal.SIGTERM, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)

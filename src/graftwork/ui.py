@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from graftwork.artifacts import Artifacts
@@ -28,14 +31,26 @@ def serve(root: Path, port: int) -> None:
         )
     _check_free(port)
     print(f"MLflow on http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
-    with subprocess.Popen(command(artifacts, port), env=environment()) as server:
-        try:
-            code = server.wait()
-        except BaseException:  # Ctrl-C reaches the server too; SIGTERM only us
-            server.terminate()
-            raise
+    # A group of its own: the server has processes of its own, and all shall end together.
+    server = subprocess.Popen(command(artifacts, port), env=environment(), start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        code = server.wait()
+    finally:
+        _end(server)
     if code:
         raise SystemExit(code)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Asks the server's processes to end; after 5 s they are ended."""
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(5)
+        time.sleep(0.5)  # its children, whom we cannot wait for
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def command(artifacts: Artifacts, port: int) -> list[str]:
