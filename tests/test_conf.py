@@ -41,7 +41,7 @@ def test_option_builds(group, name, tiny_folder):
 
 @pytest.mark.parametrize("file", sorted(CONF.glob("experiment/*.yaml")), ids=lambda f: f.stem)
 def test_named_experiment_builds_and_says_its_command_and_result(file):
-    Experiment.from_params(composed(f"+experiment={file.stem}"))
+    Experiment.from_params(composed(f"experiment={file.stem}"))
     text = file.read_text()
     assert "# @package _global_" in text
     header = [line for line in text.splitlines() if line.startswith("#")]

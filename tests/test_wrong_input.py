@@ -25,7 +25,7 @@ COMMAND_LINE = [
     (["dataset=grocery"], ["dataset", "Did you mean 'groceries'"]),
     (["augmentation=srong"], ["Did you mean 'strong'"]),
     (["trainer=smok"], ["Did you mean 'smoke'"]),
-    (["+experiment=nothing_like_this"], ["experiment", "nothing_like_this"]),
+    (["experiment=nothing_like_this"], ["experiment", "nothing_like_this"]),
     (["model/head=liner"], ["Did you mean 'linear'"]),
     (["-m", "model=mobilenetv2,efficientnt_lite0"], ["Did you mean 'efficientnet_lite0'"]),
     # keys
@@ -55,7 +55,7 @@ COMMAND_LINE = [
     # data
     (["dataset=folder"], ["dataset.path", "no value"]),
     (["dataset=folder", "dataset.path=nowhere/at/all"], ["nowhere/at/all"]),
-    (["dataset=folder", "dataset.path=empty"], ["empty", "no images"]),
+    (["dataset=folder", "dataset.path=empty"], ["dataset.path", "empty", "no pictures"]),
     (["dataset=csv", "dataset.path=missing.csv"], ["missing.csv"]),
 ]  # fmt: skip
 

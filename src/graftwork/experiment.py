@@ -59,7 +59,10 @@ class Experiment(Component):
             UserError: for anything in it that is wrong.
         """
         experiment = build(params, cls, "")
-        experiment.dataset.check()
+        try:
+            experiment.dataset.check()
+        except UserError as error:
+            raise UserError(f"dataset.{error}") from error
         return experiment
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graftwork.errors import UserError, unknown
+from graftwork.errors import UserError, check_range, unknown
 from graftwork.transfer.parts import Trainable
 
 
@@ -44,4 +44,22 @@ class FromGroup(Trainable):
             frozen = list(groups).index(self.first)
         else:
             raise unknown("transfer.trainable.first", self.first, groups)
+        return [index >= frozen for index in range(len(groups))]
+
+
+@dataclass(frozen=True)
+class LaterGroups(Trainable):
+    """All but the earliest layer groups, whatever the network calls them.
+
+    The first layers see the largest maps and change least: freezing them costs little accuracy
+    and saves the most expensive part of every backward pass.
+    """
+
+    frozen_share: float  # of the backbone's layer groups, rounded down; [0, 1]
+
+    def __post_init__(self) -> None:
+        check_range("frozen_share", self.frozen_share, 0, 1)
+
+    def groups(self, groups: Sequence[str], epoch: int) -> list[bool]:
+        frozen = int(self.frozen_share * len(groups) + 1e-9)  # 0.1 * 30 is a little under 3
         return [index >= frozen for index in range(len(groups))]
