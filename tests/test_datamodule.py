@@ -94,7 +94,9 @@ def test_validation_sees_every_picture_once(count: int, processes: int) -> None:
 
 
 def test_validation_pictures_are_not_augmented() -> None:
-    images, labels = next(iter(data().val_dataloader()))
+    loader = data().val_dataloader()
+    assert not isinstance(loader, list)
+    images, labels = next(iter(loader))
     assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
     assert labels.tolist() == [0, 1, 2, 0]
 
@@ -105,3 +107,18 @@ def test_loading_leaves_the_global_generator_alone() -> None:
     torch.manual_seed(0)
     epoch_of(data(), 0)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_without_validation_pictures_there_is_no_validation() -> None:
+    nothing = PictureData(
+        frame(4), frame(0), Numbers(), seeded, np.copy, batch_size=2, workers=0, seed=0
+    )
+    assert nothing.val_dataloader() == []
+
+
+def test_a_process_without_a_validation_picture_is_refused() -> None:
+    few = PictureData(
+        frame(8), frame(1), Numbers(), seeded, np.copy, batch_size=2, workers=0, seed=0, processes=2
+    )
+    with pytest.raises(UserError, match="2 processes for 1 validation"):
+        few.val_dataloader()

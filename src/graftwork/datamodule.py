@@ -95,22 +95,23 @@ class TrainingOrder(Sampler[list[Key]]):
 
 @dataclass
 class ValidationOrder(Sampler[list[Key]]):
-    """Every row once, none twice: process r of N takes batches r, r + N, ..."""
+    """Every row once, none twice, none added: process r of N takes rows r, r + N, ..."""
 
     count: int
-    batch_size: int
+    batch_size: int  # over all processes together
     rank: int = 0
     processes: int = 1
 
-    def _starts(self) -> range:
-        return range(self.rank * self.batch_size, self.count, self.processes * self.batch_size)
+    def __post_init__(self) -> None:
+        self.rows = range(self.rank, self.count, self.processes)
+        self.share = max(1, self.batch_size // self.processes)
 
     def __len__(self) -> int:
-        return len(self._starts())
+        return -(-len(self.rows) // self.share)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        for start in self._starts():
-            yield [(0, row) for row in range(start, min(start + self.batch_size, self.count))]
+        for start in range(0, len(self.rows), self.share):
+            yield [(0, row) for row in self.rows[start : start + self.share]]
 
 
 class PictureData(pl.LightningDataModule):
@@ -150,7 +151,14 @@ class PictureData(pl.LightningDataModule):
         order = TrainingOrder(len(self._fit), self._batch_size, self._seed, **self._place)
         return self._loader(self._fit, order)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        if not len(self._val):
+            return []
+        if len(self._val) < self._place["processes"]:  # one without a picture would wait for ever
+            raise UserError(
+                f"trainer.processes: {self._place['processes']} processes for {len(self._val)} "
+                "validation pictures. Legal: at most one a picture, or trainer.selection=last."
+            )
         order = ValidationOrder(len(self._val), self._batch_size, **self._place)
         return self._loader(self._val, order)
 

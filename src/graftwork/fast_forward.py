@@ -38,7 +38,7 @@ def fast_forward(classifier: Classifier, *, fold: bool, depthwise_fp32: bool) ->
 @contextmanager
 def _forward(module: nn.Module, forward: Forward) -> Iterator[None]:
     before = module.__dict__.get("forward")
-    module.forward = forward  # type: ignore[method-assign]
+    module.forward = forward
     try:
         yield
     finally:

@@ -123,11 +123,13 @@ def finetune(
     if head is not None and not experiment.transfer.epochs:
         return _probed(experiment, artifacts, head), rows, {"epochs": 0, **facts}
     classifier = build_classifier(experiment, artifacts, head, num_classes)
+    facts["epochs"] = 0
     if experiment.transfer.epochs:
         trained = train(experiment, artifacts, classifier, fit, val, num_classes, told)
         rows += trained.rows
-        facts |= {"trainable_parameters": trained.trainable, "kept_epoch": trained.epoch}
-    return Model(classifier, classifier.input_spec), rows, {"epochs": len(rows), **facts}
+        facts["epochs"], facts["kept_epoch"] = len(trained.rows), trained.epoch
+        facts["trainable_parameters"] = trained.trainable
+    return Model(classifier, classifier.input_spec), rows, facts
 
 
 def _probed(experiment: Experiment, artifacts: Artifacts, head: Head) -> Model:
@@ -151,9 +153,8 @@ def build_classifier(
     torch.manual_seed(experiment.seed)
     classifier.head = experiment.model.head.build(classifier.num_features, num_classes)
     if head is not None:
-        with torch.no_grad():
-            classifier.head.weight.copy_(torch.from_numpy(head[0]))
-            classifier.head.bias.copy_(torch.from_numpy(head[1]))
+        weight, bias = map(torch.from_numpy, head)
+        classifier.head.load_state_dict({"weight": weight, "bias": bias})
     return classifier
 
 
@@ -187,22 +188,24 @@ def train(
     from graftwork import distributed
     from graftwork.fast_forward import fast_forward
     from graftwork.trainer import quiet, share_cores
-    from graftwork.training import GraftModule
+    from graftwork.training import GraftModule, check_finite
     from graftwork.watching import BestWeights, Curves, EndedBySigterm, Progress
 
     share_cores(distributed.world_size())
     module = GraftModule(classifier, experiment.transfer, num_classes)
     curves, best = Curves(told), BestWeights(experiment.trainer.patience)
     watchers = [EndedBySigterm(), Progress(), curves, *([best] if len(val) else [])]
-    trainer = experiment.trainer.lightning(experiment.transfer.epochs, watchers, artifacts.root)
-    fast = fast_forward(
-        classifier,
-        fold=experiment.transfer.batch_norm == "frozen",
-        depthwise_fp32=trainer.precision == "bf16-mixed" and not experiment.trainer.uses_gpu(),
-    )
     trainable = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
-    with quiet(), fast:
-        trainer.fit(module, datamodule=_pictures(experiment, artifacts, classifier, fit, val))
+    with quiet():
+        trainer = experiment.trainer.lightning(experiment.transfer.epochs, watchers, artifacts.root)
+        on_cpu = not experiment.trainer.uses_gpu()
+        with fast_forward(
+            classifier,
+            fold=experiment.transfer.batch_norm == "frozen",
+            depthwise_fp32=on_cpu and trainer.precision == "bf16-mixed",
+        ):
+            trainer.fit(module, datamodule=_pictures(experiment, artifacts, classifier, fit, val))
+    check_finite(classifier)  # the very last step has no loss after it that could tell
     classifier.cpu().eval()
     epoch = best.epoch + 1 if len(val) else len(curves.rows)
     return Trained(curves.rows, epoch, trainable)

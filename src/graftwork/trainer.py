@@ -145,6 +145,7 @@ def quiet() -> Iterator[None]:
             "The number of training batches .* is smaller than the logging interval",
             ".*isinstance\\(treespec, LeafSpec\\)",
             ".*GPU available but not used",
+            "Total length of `list` across ranks is zero",  # training without validation
             ".*in eval mode at the start of training",  # frozen modules are
         ):
             warnings.filterwarnings("ignore", message)

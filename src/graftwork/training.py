@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 
 
 class Diverged(UserError):
-    """The loss is no number any more."""
+    """The loss, or a weight, is no number any more."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"training diverged: {what}. Nothing of it was kept. Lower the learning rate "
+            "(transfer.rates), lengthen transfer.warmup_epochs, or set trainer.precision=fp32."
+        )
+
+
+def check_finite(classifier: Classifier) -> None:
+    """Raises Diverged unless every weight and buffer is a number."""
+    for name, tensor in classifier.state_dict().items():
+        if not tensor.isfinite().all():
+            raise Diverged(f"{name} holds values that are no numbers")
 
 
 class GraftModule(pl.LightningModule):
@@ -72,9 +85,7 @@ class GraftModule(pl.LightningModule):
         loss = F.cross_entropy(logits, labels, label_smoothing=self.transfer.label_smoothing)
         if not torch.isfinite(loss):
             raise Diverged(
-                f"training diverged: the loss is {loss.item()} in epoch {self.current_epoch + 1}, "
-                f"step {batch_idx + 1}. Nothing of it was kept. Lower the learning rate "
-                "(transfer.rates), lengthen transfer.warmup_epochs, or set trainer.precision=fp32."
+                f"the loss is {loss.item()} in epoch {self.current_epoch + 1}, step {batch_idx + 1}"
             )
         self.train_loss.update(loss.detach(), len(labels))
         self.train_hits.update(logits.detach(), labels)

@@ -9,7 +9,7 @@ from graftwork.errors import UserError
 from graftwork.transfer.head_init import AsBuilt, ConvergedProbe
 from graftwork.transfer.rates import LayerDecay, Uniform
 from graftwork.transfer.regularisers import WeightDecay
-from graftwork.transfer.trainable import All, FromGroup, HeadOnly
+from graftwork.transfer.trainable import All, FromGroup, HeadOnly, LaterGroups
 
 GROUPS = ["stem", "blocks.0", "blocks.1"]
 
@@ -52,6 +52,7 @@ def wrong_parts() -> list:
         (lambda: LayerDecay(-1.0, 1.0, 0.5), "head_lr"),
         (lambda: LayerDecay(1e-3, 0.0, 0.5), "backbone_factor"),
         (lambda: WeightDecay(-0.1), "weight_decay"),
+        (lambda: LaterGroups(1.5), "frozen_share"),
         (lambda: ConvergedProbe(**probe | {"folds": 1}), "folds"),
         (lambda: ConvergedProbe(**probe | {"strengths": []}), "strengths"),
         (lambda: ConvergedProbe(**probe | {"strengths": [0.0]}), "strengths"),
@@ -87,3 +88,9 @@ def test_one_strength_alone_is_taken_without_cross_validation() -> None:
     features, labels = np.eye(4, dtype=np.float32), np.arange(4)
     _, _, facts = ConvergedProbe([1e-2], 5, 0.0).weights(features, labels, 4, seed=0)
     assert facts == {"probe/strength": 1e-2}
+
+
+@pytest.mark.parametrize(("share", "frozen"), [(0.0, 0), (0.3, 3), (0.39, 3), (0.99, 9), (1.0, 10)])
+def test_later_groups_freezes_a_share_rounded_down(share: float, frozen: int) -> None:
+    names = [f"blocks.{index}" for index in range(10)]
+    assert LaterGroups(share).groups(names, epoch=0) == [False] * frozen + [True] * (10 - frozen)

@@ -1,0 +1,224 @@
+"""The stage on a tiny data set, for real: manifest in, model folder, curves and run.json out."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from graftwork import manifest, model_folder
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from pipelines import download, finetune, prepare
+
+Params = Callable[..., dict[str, Any]]
+Stage = Callable[..., tuple[Experiment, Artifacts]]
+PROJECT = Path(__file__).parents[2]
+FROZEN = ("transfer=linear_probe", "transfer.initialisation=random")
+ENGINE = ("extraction.engine=torch", "extraction.precision=fp32")  # starts at once
+
+
+@pytest.fixture
+def stage(tmp_path: Path, tiny_params: Params) -> Stage:
+    """`stage(*overrides)`: an experiment whose data is prepared."""
+
+    def prepared(*overrides: str, root: str = "project") -> tuple[Experiment, Artifacts]:
+        params = tiny_params("tracking.log_model=false", *ENGINE, *overrides)
+        artifacts = Artifacts.at(tmp_path / root, tmp_path / "shared")
+        artifacts.root.mkdir(exist_ok=True)
+        artifacts.params.write_text(yaml.safe_dump(params))
+        experiment = Experiment.from_params(params)
+        download.run(experiment, artifacts)
+        prepare.run(experiment, artifacts)
+        return experiment, artifacts
+
+    return prepared
+
+
+def weights_sha256(artifacts: Artifacts) -> str:
+    return hashlib.sha256((artifacts.model / "model.safetensors").read_bytes()).hexdigest()
+
+
+def history(artifacts: Artifacts) -> list[dict[str, str]]:
+    with artifacts.history.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_leaves_a_model_its_curves_and_a_run(stage: Stage) -> None:
+    experiment, artifacts = stage("trainer.limit_epochs=2", "trainer.min_val=1")
+    finetune.run(experiment, artifacts)
+    classifier, contract = model_folder.load(artifacts.model)
+    assert contract.classes == ["blue", "green", "red"]
+    assert contract.pretrained is None
+    assert contract.training["strategy"] == "from_scratch"
+    assert contract.training["fit_splits"] == ["train"]
+    assert "highest top-1 on 9 validation pictures" in contract.training["selection"]
+    parameters = sum(p.numel() for p in classifier.parameters())
+    assert contract.training["trainable_parameters"] == parameters
+    rows = history(artifacts)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert {"train/loss", "val/loss", "val/top1", "lr"} <= set(rows[0])
+    assert json.loads(artifacts.run.read_text())["run_id"]
+    unexpected = {path.name for path in artifacts.root.iterdir()} - {
+        *("params.yaml", "data", "model", "reports", "run.json")
+    }
+    assert not unexpected
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(stage: Stage) -> None:
+    found = []
+    for seed in (0, 0, 1):
+        experiment, artifacts = stage(f"seed={seed}", "trainer.limit_epochs=2")
+        finetune.run(experiment, artifacts)
+        found.append((weights_sha256(artifacts), artifacts.history.read_text()))
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> None:
+    """The head and the predictions are bit-identical where nothing was ever stored."""
+    from graftwork.features import frozen_network
+    from graftwork.images import DecodedImages, eval_view
+
+    experiment, artifacts = stage(*FROZEN)
+    finetune.run(experiment, artifacts)
+    network = frozen_network(experiment, artifacts)
+    verdict = network.known_verdict()
+    engine = network.engine(verdict.engine, verdict.precision)
+    images = DecodedImages(artifacts, experiment.dataset)
+    frame = manifest.read(artifacts.manifest)
+
+    def live(rows: Any) -> np.ndarray:
+        size = experiment.extraction.batch_size
+        views = np.zeros((-(-len(rows) // size) * size, 32, 32, 3), np.uint8)
+        for place, (sha256, path) in enumerate(zip(rows["sha256"], rows["path"], strict=True)):
+            views[place] = eval_view(images.get(sha256, path), network.input_spec)
+        parts = [engine(views[start : start + size]) for start in range(0, len(views), size)]
+        return np.concatenate(parts)[: len(rows)]
+
+    import pandas as pd
+
+    fit = pd.concat([manifest.of_split(frame, split) for split in ("train", "val")])
+    labels = fit["label"].to_numpy()
+    found = experiment.transfer.head_init.weights(live(fit), labels, 3, experiment.seed)
+    assert found is not None
+    contract = model_folder.read_contract(artifacts.model)
+    tensors = model_folder.read_tensors(artifacts.model, contract)
+    np.testing.assert_array_equal(tensors["head.weight"], found[0])
+    np.testing.assert_array_equal(tensors["head.bias"], found[1])
+
+    from graftwork.features import features_of
+
+    test = manifest.of_split(frame, "test")
+    stored = features_of(experiment, artifacts, test) @ found[0].T + found[1]
+    np.testing.assert_array_equal(stored, live(test) @ found[0].T + found[1])
+    assert (stored.argmax(1) == test["label"]).mean() > 0.6
+
+
+def test_a_probe_leaves_the_backbone_and_says_how_it_was_chosen(stage: Stage) -> None:
+    from graftwork.engines import backbone
+
+    experiment, artifacts = stage(*FROZEN)
+    finetune.run(experiment, artifacts)
+    classifier, contract = model_folder.load(artifacts.model)
+    start = backbone.build(experiment, artifacts).backbone.state_dict()
+    after = classifier.backbone.state_dict()
+    assert all((tensor == after[name]).all() for name, tensor in start.items())
+    assert contract.training["epochs"] == 0
+    assert contract.training["fit_splits"] == ["train", "val"]
+    assert contract.training["strength"] in experiment.transfer.head_init.strengths
+    row = history(artifacts)[0]
+    assert row["epoch"] == "0" and 0 <= float(row["probe/cv_top1"]) <= 1
+
+
+def test_lp_ft_starts_from_the_converged_probe(stage: Stage) -> None:
+    """With a learning rate of nearly nothing the head is the probe's."""
+    heads = []
+    quiet = ("transfer=lp_ft", "transfer.initialisation=random", "transfer.rates.head_lr=1e-12")
+    for overrides in (FROZEN, quiet):
+        experiment, artifacts = stage(*overrides)
+        finetune.run(experiment, artifacts)
+        contract = model_folder.read_contract(artifacts.model)
+        heads.append(model_folder.read_tensors(artifacts.model, contract)["head.weight"])
+    np.testing.assert_allclose(heads[1], heads[0], rtol=1e-4, atol=1e-6)
+    assert contract.training["epochs"] == 1
+    assert [row["epoch"] for row in history(artifacts)] == ["0", "1"]
+
+
+def test_a_probe_imports_neither_torch_nor_lightning_once_the_network_is_stored(
+    stage: Stage,
+) -> None:
+    experiment, artifacts = stage(*FROZEN)
+    finetune.run(experiment, artifacts)
+    before = weights_sha256(artifacts)
+    arguments = ["--root", str(artifacts.root), "--shared", str(artifacts.shared)]
+    code = (
+        "import sys; from pipelines import finetune, stage; stage.main(finetune.run)\n"
+        "print(sorted({'torch', 'timm', 'pytorch_lightning', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], **child(), check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert weights_sha256(artifacts) == before
+
+
+def child() -> dict[str, Any]:
+    paths = os.pathsep.join([str(PROJECT), str(PROJECT / "src")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    return {"cwd": PROJECT, "env": environment, "text": True, "stdout": subprocess.PIPE}
+
+
+def test_divergence_keeps_no_model(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment, artifacts = stage()
+    monkeypatch.setattr("graftwork.transfer.rates.Uniform.of", lambda self, depth: float("inf"))
+    with pytest.raises(UserError, match="training diverged: .* no numbers.*transfer.rates"):
+        finetune.run(experiment, artifacts)
+    assert not (artifacts.model / "model.json").exists()
+    assert not artifacts.history.exists()
+
+
+def test_a_preempted_training_ends_with_143_and_no_model(stage: Stage) -> None:
+    overrides = ("trainer.limit_epochs=null", "trainer.limit_batches=null")
+    _, artifacts = stage(*overrides, "transfer.epochs=100000")
+    command = [sys.executable, "-m", "pipelines.finetune", "--root", str(artifacts.root)]
+    command += ["--shared", str(artifacts.shared)]
+    with subprocess.Popen(command, **child(), stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        for line in process.stderr:  # the first finished epoch: training is in full swing
+            if line.startswith("epoch 1/"):
+                break
+        process.send_signal(signal.SIGTERM)
+        start = time.monotonic()
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert time.monotonic() - start < 15
+    assert not (artifacts.model / "model.json").exists()
+    assert not artifacts.cost("finetune").exists()
+
+
+def test_two_processes_train_what_one_does(stage: Stage) -> None:
+    """Frozen statistics: the gradients of a batch are the same, however it is shared."""
+    common = ("transfer.batch_norm=frozen", "trainer.min_val=1", "trainer.limit_batches=null")
+    common += ("trainer.precision=fp32", "trainer.batch_size=6", "transfer.label_smoothing=0")
+    tensors, rows = [], []
+    for processes in (1, 2):
+        experiment, artifacts = stage(*common, f"trainer.processes={processes}")
+        finetune.run(experiment, artifacts)
+        contract = model_folder.read_contract(artifacts.model)
+        tensors.append(model_folder.read_tensors(artifacts.model, contract))
+        rows.append(history(artifacts))
+    for name, tensor in tensors[0].items():
+        np.testing.assert_allclose(tensors[1][name], tensor, atol=2e-4, err_msg=name)
+    for name in ("val/loss", "val/top1", "train/loss"):
+        assert float(rows[1][0][name]) == pytest.approx(float(rows[0][0][name]), rel=1e-3)
