@@ -17,9 +17,9 @@ STEPS = 12
 
 def extraction_against_engine(place: Workplace, repeats: int, size: int) -> str:
     """Images/s of the whole pass over the pictures, and of the engine on tensors in memory."""
+    from graftwork.engines.loading import Picture, batches
+    from graftwork.engines.streaming import stream
     from graftwork.images import DecodedImages
-    from graftwork.loading import Picture, batches
-    from graftwork.streaming import stream
 
     experiment = parameters(place.folder, f"model.input_size={size}")
     network = frozen_network(experiment, place.artifacts)
@@ -61,8 +61,8 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     """Seconds of a fine-tuning step (loading and augmenting included), and of a bare loop's."""
     import torch
 
-    from graftwork import finetuning, precision
-    from graftwork.training import GraftModule, parameter_groups
+    from graftwork.training import finetuning, precision
+    from graftwork.training.graft_module import GraftModule, parameter_groups
 
     experiment = parameters(
         place.folder, f"model.input_size={size}", f"trainer.limit_batches={STEPS}",

@@ -56,7 +56,8 @@ def record(
     """Everything that is written, printed and logged once the numbers are known."""
     from pathlib import Path
 
-    from graftwork import evaluation_report, predictions, summary
+    from graftwork import predictions
+    from graftwork.reporting import evaluation_report, summary
     from graftwork.tracking import open_run
 
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))

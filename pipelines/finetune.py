@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from graftwork import distributed, finetuning, manifest, model_folder
+from graftwork import distributed, manifest, model_folder
 from graftwork.artifacts import Artifacts
 from graftwork.experiment import Experiment
+from graftwork.training import finetuning
 from pipelines.stage import main
 
 

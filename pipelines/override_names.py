@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
 from graftwork.errors import UserError, unknown
-from graftwork.tracked_params import SECRET
+from graftwork.recording.tracked_params import SECRET
 
 
 @dataclass(frozen=True)

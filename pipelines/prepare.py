@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from graftwork.artifacts import Artifacts
-from graftwork.data_report import show
 from graftwork.experiment import Experiment
-from graftwork.preparation import prepare
+from graftwork.preparing.data_report import show
+from graftwork.preparing.preparation import prepare
 from pipelines.stage import main
 
 

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
-from graftwork.tracked_run import status_of
+from graftwork.recording.tracked_run import status_of
 from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
 
 log = logging.getLogger(__name__)

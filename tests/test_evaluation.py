@@ -66,7 +66,10 @@ def test_a_linear_probe_is_measured_without_torch() -> None:
 import sys
 import numpy as np
 from test_evaluation import TOP1, data, evaluation
-from graftwork import evaluation_report, predictions, report, split_predictions, summary
+from graftwork import predictions, split_predictions
+from graftwork.reporting import evaluation_report
+from graftwork.reporting import report
+from graftwork.reporting import summary
 from graftwork.evaluation import measure
 measure(evaluation(top1=TOP1), *data(), seed=0)
 print([name for name in ("torch", "torchmetrics", "timm", "matplotlib") if name in sys.modules])

@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
-from graftwork.mlflow_store import PATIENCE
-from graftwork.tracked_run import status_of
+from graftwork.recording.mlflow_store import PATIENCE
+from graftwork.recording.tracked_run import status_of
 from graftwork.tracking import NAME, PARENT, Tracking, open_run, open_sweep
 
 PROJECT = Path(__file__).parents[1]
@@ -191,7 +191,7 @@ def test_a_sweep_is_the_parent_of_its_jobs(artifacts, monkeypatch):
 
 
 def test_a_locked_database_costs_no_rows_and_no_run(artifacts, monkeypatch):
-    monkeypatch.setattr("graftwork.outbox.PAUSE", 0.0)
+    monkeypatch.setattr("graftwork.recording.outbox.PAUSE", 0.0)
     run = open_run(experiment(), artifacts)
     engine_timeout(monkeypatch)
     other = sqlite3.connect(artifacts.mlflow_db, isolation_level=None)

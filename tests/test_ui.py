@@ -15,7 +15,7 @@ import pytest
 from graftwork import ui
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
-from graftwork.mlflow_store import open_store
+from graftwork.recording.mlflow_store import open_store
 
 PROJECT = Path(__file__).parents[1]
 

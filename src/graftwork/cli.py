@@ -52,7 +52,7 @@ def ui(
 def results(root: Root = Path(".")) -> None:
     """Print the result of the last experiment: scores with intervals, cost, where to look."""
     from graftwork.artifacts import Artifacts
-    from graftwork.summary import show_results
+    from graftwork.reporting.summary import show_results
 
     show_results(Artifacts.at(root))
 

@@ -201,4 +201,8 @@ def targets(kind: type[Component]) -> list[str]:
 
 
 def _subclasses(kind: type) -> set[type]:
-    return {s for direct in kind.__subclasses__() for s in {direct, *_subclasses(direct)}}
+    found: set[type] = set()
+    direct: type
+    for direct in kind.__subclasses__():
+        found |= {direct, *_subclasses(direct)}
+    return found

@@ -54,7 +54,7 @@ def measure(
         every evaluation that has torch loaded anyway. Evaluating a linear probe needs no torch,
         whose import would take ten times as long as everything else here.
     """
-    from graftwork.bootstrap import intervals
+    from graftwork.metrics.bootstrap import intervals
 
     metrics = evaluation.metrics_for(probabilities.shape[1])
     found = intervals(

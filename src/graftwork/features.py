@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.engines.frozen import FrozenNetwork, Verdict
+    from graftwork.engines.loading import Picture
     from graftwork.experiment import Experiment
-    from graftwork.loading import Picture
     from graftwork.store import ArrayStore
 
 ENGINES = ("auto", "openvino", "torch")
@@ -94,7 +94,7 @@ def _filled(
 ) -> tuple[ArrayStore, dict[str, Any]]:
     """The store, holding every picture of the frame, and the receipt."""
     from graftwork.engines.keys import feature_key
-    from graftwork.loading import Picture
+    from graftwork.engines.loading import Picture
     from graftwork.store import ArrayStore
 
     network = frozen_network(experiment, artifacts)
@@ -131,8 +131,8 @@ def _first_verdict(
     pictures: Sequence[Picture],
 ) -> Verdict:
     """Chooses the engine on the first batch of pictures."""
+    from graftwork.engines.loading import load_batch
     from graftwork.images import DecodedImages
-    from graftwork.loading import load_batch
 
     size = experiment.extraction.batch_size
     images = DecodedImages(artifacts, experiment.dataset)
@@ -149,8 +149,8 @@ def _run(
     store: ArrayStore,
 ) -> tuple[int, float]:
     """Streams the pictures through the engine into the store. Returns count and seconds."""
+    from graftwork.engines.streaming import stream
     from graftwork.images import DecodedImages
-    from graftwork.streaming import stream
 
     engine = network.engine(verdict.engine, verdict.precision)
     images = DecodedImages(artifacts, experiment.dataset)

@@ -9,8 +9,8 @@ from typing import Any
 from filelock import FileLock
 
 from graftwork.errors import UserError
-from graftwork.fetching import place, sha256_of, write_json
 from graftwork.models.base import Model, Weights
+from graftwork.sources.fetching import place, sha256_of, write_json
 
 RECEIPT = "weights.json"
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from graftwork.components import Component
 from graftwork.errors import UserError
-from graftwork.tracked_params import public, shortened
-from graftwork.tracked_run import Run
+from graftwork.recording.tracked_params import public, shortened
+from graftwork.recording.tracked_run import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,7 +67,7 @@ def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = Tru
     Raises:
         UserError: the store cannot be opened. Once open, a failing store never raises.
     """
-    from graftwork.mlflow_store import open_store, store_uri, unavailable
+    from graftwork.recording.mlflow_store import open_store, store_uri, unavailable
 
     tracking = experiment.tracking
     client = open_store(tracking.uri, artifacts)
@@ -101,7 +101,7 @@ def open_sweep(
     Raises:
         UserError: the store cannot be opened.
     """
-    from graftwork.mlflow_store import open_store
+    from graftwork.recording.mlflow_store import open_store
 
     run = _new(open_store(tracking.uri, artifacts), tracking, artifacts, name)
     _write_run(run, artifacts)
@@ -110,7 +110,7 @@ def open_sweep(
 
 
 def _new(client: MlflowClient, tracking: Tracking, artifacts: Artifacts, name: str) -> Run:
-    from graftwork.mlflow_store import experiment_id, store_uri, unavailable
+    from graftwork.recording.mlflow_store import experiment_id, store_uri, unavailable
 
     group = experiment_id(client, tracking.experiment, artifacts, tracking.uri)
     try:

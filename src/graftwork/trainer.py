@@ -87,8 +87,8 @@ class Trainer(Component):
             callbacks: pytorch_lightning callbacks.
             root: folder of the experiment.
         """
-        from graftwork.lightning import pl
-        from graftwork.precision import chosen
+        from graftwork.training.lightning import pl
+        from graftwork.training.precision import chosen
 
         on_gpu = self.uses_gpu()
         bf16 = chosen(self.precision, on_gpu) == "bf16"
@@ -114,7 +114,7 @@ class Trainer(Component):
 
 
 def _several_processes(on_gpu: bool) -> Any:
-    from graftwork.lightning import pl
+    from graftwork.training.lightning import pl
 
     # Validation gives processes different numbers of batches: nothing may be broadcast there.
     return pl.strategies.DDPStrategy(

@@ -58,7 +58,7 @@ for stage in STAGES:
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory) -> Path:
     """A new database, copied by each test: making one takes a second."""
-    from graftwork.mlflow_store import open_store
+    from graftwork.recording.mlflow_store import open_store
 
     artifacts = Artifacts.at(tmp_path_factory.mktemp("store"))
     open_store(None, artifacts)

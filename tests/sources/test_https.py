@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from local_server import serving
 
-from graftwork import downloading
 from graftwork.errors import UserError
+from graftwork.sources import downloading
 from graftwork.sources.https import Https
 
 DATA = bytes(range(256)) * 50

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from graftwork import clients
 from graftwork.errors import UserError
+from graftwork.sources import clients
 from graftwork.sources.npm import Npm
 
 DATA = b"tarball"

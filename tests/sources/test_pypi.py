@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from local_server import Server, serving
 
-from graftwork import clients
 from graftwork.errors import UserError
-from graftwork.sources import package_index
+from graftwork.sources import clients, package_index
 from graftwork.sources.pypi import PyPI
 
 CONTENT = b"pretrained" * 10

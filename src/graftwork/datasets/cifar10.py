@@ -14,7 +14,7 @@ from graftwork.datasets.class_folders import class_folders, pictures
 from graftwork.datasets.published import Published
 from graftwork.errors import UserError, check_range
 from graftwork.progress import Seen, count_bar
-from graftwork.unpacking import unpack
+from graftwork.sources.unpacking import unpack
 
 # index = label
 CLASSES = "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"

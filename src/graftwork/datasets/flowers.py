@@ -9,7 +9,7 @@ from pathlib import Path
 from graftwork.datasets.base import Record
 from graftwork.datasets.class_folders import class_folders, pictures
 from graftwork.datasets.published import Published
-from graftwork.unpacking import unpack
+from graftwork.sources.unpacking import unpack
 
 UNPACKED = "archive"
 PHOTOS = f"{UNPACKED}/flower_photos"  # the folder that the archive holds

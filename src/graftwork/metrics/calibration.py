@@ -21,7 +21,7 @@ class CalibrationError(Metric):
     The mean over pictures of |accuracy - mean probability| of the picture's bin. Guo et al.,
     "On Calibration of Modern Neural Networks", ICML 2017, equation 3. With few pictures it is
     biased upwards, and more so in resamples: its interval is the one that needs the bias
-    correction of `graftwork.bootstrap`.
+    correction of `graftwork.metrics.bootstrap`.
     """
 
     bins: int

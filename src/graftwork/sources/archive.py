@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graftwork.errors import UserError
-from graftwork.fetching import Pin, check_pin, obtain
 from graftwork.sources.base import Source
-from graftwork.unpacking import take
+from graftwork.sources.fetching import Pin, check_pin, obtain
+from graftwork.sources.unpacking import take
 
 
 @dataclass(frozen=True)

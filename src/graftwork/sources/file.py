@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graftwork.errors import UserError, nearest_first
-from graftwork.fetching import Pin, check_pin, verify
 from graftwork.sources.base import Source
+from graftwork.sources.fetching import Pin, check_pin, verify
 
 
 @dataclass(frozen=True)

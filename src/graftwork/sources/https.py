@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from graftwork.downloading import download
 from graftwork.errors import UserError
-from graftwork.fetching import Pin, check_pin, obtain, without_secrets
 from graftwork.sources.base import Source
+from graftwork.sources.downloading import download
+from graftwork.sources.fetching import Pin, check_pin, obtain, without_secrets
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftwork.clients import fetch_with
-from graftwork.fetching import Pin
 from graftwork.sources.archive import ArchiveSource
+from graftwork.sources.clients import fetch_with
+from graftwork.sources.fetching import Pin
 
 REMEDY = (
     "Check the network, the proxy (HTTPS_PROXY) and `npm config get registry`; npm comes with "

@@ -16,9 +16,9 @@ from urllib.request import url2pathname
 
 import requests
 
-from graftwork.downloading import TIMEOUT, download
 from graftwork.errors import UserError
-from graftwork.fetching import Pin, without_secrets
+from graftwork.sources.downloading import TIMEOUT, download
+from graftwork.sources.fetching import Pin, without_secrets
 
 DEFAULT_INDEX = "https://pypi.org/simple"
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"

@@ -12,10 +12,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftwork.clients import fetch_with
 from graftwork.errors import check_choice
-from graftwork.fetching import Pin
 from graftwork.sources.archive import ArchiveSource
+from graftwork.sources.clients import fetch_with
+from graftwork.sources.fetching import Pin
 
 REMEDY = (
     "Check the network, the proxy (HTTPS_PROXY) and `pip config list`. Offline: "

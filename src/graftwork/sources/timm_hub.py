@@ -12,8 +12,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from graftwork.errors import UserError
-from graftwork.fetching import Pin, check_pin, obtain, place, sha256_of, verify, write_json
 from graftwork.sources.base import Source
+from graftwork.sources.fetching import Pin, check_pin, obtain, place, sha256_of, verify, write_json
 
 REMEDY = (
     "Check the network, the proxy (HTTPS_PROXY) and HF_ENDPOINT; HF_HUB_OFFLINE must not be set. "

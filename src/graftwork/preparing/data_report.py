@@ -1,0 +1,139 @@
+"""What there is to know about a data set before training on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from graftwork.manifest import OK, SPLITS
+from graftwork.preparing import duplicates, splits
+
+LISTED = 1000  # files of one kind that the report names; the counts are always complete
+CLASSES_SHOWN = 20
+
+
+def describe(divided: pd.DataFrame, said: pd.Series, classes: list[str]) -> dict[str, Any]:
+    """The report, ready for JSON.
+
+    Args:
+        divided: one row a listed file, judged and divided.
+        said: the split of each that the data gave, or None.
+        classes: those that can be learned.
+    """
+    usable = divided[divided["verdict"] == OK]
+    counts = usable.groupby(["class", "split"]).size().unstack(fill_value=0)
+    counts = counts.reindex(index=classes, columns=list(SPLITS), fill_value=0)
+    present = [name for name in SPLITS if counts[name].any()]
+    report = {
+        "listed": len(divided),
+        "usable": len(usable),
+        "splits": {name: int(counts[name].sum()) for name in SPLITS},
+        "made_splits": splits.made(usable.assign(split=said), usable["split"]),
+        "classes": counts.to_dict("index"),
+        "missing_classes": {n: list(counts.index[counts[n] == 0]) for n in present},
+        "empty_classes": sorted(set(divided["class"]) - set(classes)),
+        "tiny_classes": _tiny(counts, present),
+        "several_frames": int(usable["several_frames"].sum()),
+        "turned": int(usable["turned"].sum()),
+        "width": _spread(usable["width"]),
+        "height": _spread(usable["height"]),
+        **_left_out(divided),
+        "groups_in_several_splits": splits.straddling_groups(usable.assign(split=said)),
+    }
+    return {**report, "findings": _findings(report)}
+
+
+def _tiny(counts: pd.DataFrame, present: list[str]) -> dict[str, int]:
+    """Classes with fewer pictures than there are splits: some split goes without."""
+    total = counts.sum(axis=1)
+    return {str(name): int(n) for name, n in total[total < len(present)].items()}
+
+
+def _spread(values: pd.Series) -> dict[str, int]:
+    named = {"min": 0.0, "median": 0.5, "max": 1.0}
+    return {name: int(values.quantile(share)) for name, share in named.items()}
+
+
+def _left_out(divided: pd.DataFrame) -> dict[str, Any]:
+    """Every file that does not count, by kind."""
+    verdict = divided["verdict"]
+    again = verdict == duplicates.IN_ONE_SPLIT
+    across = verdict.str.startswith(duplicates.IN_TWO_SPLITS)
+    conflicts = verdict.str.startswith(duplicates.CONFLICT)
+    others = (verdict != OK) & ~again & ~across & ~conflicts
+    kinds = {
+        "unreadable": others,
+        "duplicates": again,
+        "duplicates_across_splits": across,
+        "conflicting_classes": conflicts,
+    }
+    return {kind: _listed(divided[chosen]) for kind, chosen in kinds.items()}
+
+
+def _listed(rows: pd.DataFrame) -> dict[str, Any]:
+    files = rows[["path", "class", "split", "verdict"]].head(LISTED).to_dict("records")
+    return {"count": len(rows), "files": files}
+
+
+def _findings(report: dict[str, Any]) -> list[str]:
+    """What a person should know, in words."""
+    count = {kind: report[kind]["count"] for kind in _LEFT_OUT}
+    found = [text.format(n=count[kind]) for kind, text in _LEFT_OUT.items() if count[kind]]
+    found += [
+        f"{split}: no pictures of {_some(names)}."
+        for split, names in report["missing_classes"].items()
+        if names
+    ]
+    if report["empty_classes"]:
+        found.append(f"No usable picture, so no class: {_some(report['empty_classes'])}.")
+    if report["tiny_classes"]:
+        found.append(f"Fewer pictures than splits: {_some(list(report['tiny_classes']))}.")
+    if report["groups_in_several_splits"]:
+        found.append(
+            f"{report['groups_in_several_splits']} groups lie in several splits of the data's own."
+        )
+    if made := report["made_splits"]:
+        found.append(f"Made here, stratified by class: {', '.join(made)}.")
+    found += [f"No {name} split." for name in SPLITS if not report["splits"][name]]
+    if report["several_frames"]:
+        found.append(f"{report['several_frames']} pictures of several frames: the first is used.")
+    if report["turned"]:
+        found.append(f"{report['turned']} pictures turned upright, as their EXIF data says.")
+    return found
+
+
+_LEFT_OUT = {
+    "unreadable": "{n} files cannot be used.",
+    "duplicates": "{n} exact copies within a split: each picture counts once.",
+    "duplicates_across_splits": "{n} copies of pictures in another split: kept in test, or else "
+    "in val, and left out of the rest.",
+    "conflicting_classes": "{n} files show a picture that also has another class: all left out.",
+}
+
+
+def _some(names: list[str], shown: int = 5) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def show(report: dict[str, Any], path: Path) -> None:
+    """Prints the report in short: classes by split, then what was found."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("class", title=f"{report['dataset']}: {report['usable']} pictures")
+    for name in SPLITS:
+        table.add_column(name, justify="right")
+    for name, counts in list(report["classes"].items())[:CLASSES_SHOWN]:
+        table.add_row(name, *(str(counts[split]) for split in SPLITS))
+    if len(report["classes"]) > CLASSES_SHOWN:
+        table.add_row(f"and {len(report['classes']) - CLASSES_SHOWN} more", "", "", "")
+    table.add_section()
+    table.add_row("all", *(str(report["splits"][split]) for split in SPLITS))
+    console.print(table)
+    for finding in report["findings"]:
+        console.print(f"- {finding}", markup=False, highlight=False)
+    console.print(f"Report: {path}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,127 @@
+"""From what a data set lists to what can be trained on: manifest, classes, splits, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from graftwork import manifest
+from graftwork.artifacts import Artifacts
+from graftwork.datasets.base import Dataset
+from graftwork.errors import UserError
+from graftwork.images import decoded_store
+from graftwork.manifest import OK
+from graftwork.preparing import data_report, duplicates, splits
+from graftwork.preparing.examination import examine_all
+from graftwork.progress import count_bar
+
+NO_CLASS = "no class"
+SHOWN = 10  # examples in a message
+
+
+def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
+    """Writes manifest, class list and data report, and fills the decoded store.
+
+    Returns:
+        The data report; see `graftwork.preparing.data_report`.
+
+    Raises:
+        UserError: nothing can be read, something cannot and `unreadable` is `stop`, fewer than two
+            classes remain, or val or test holds classes that train does not.
+    """
+    raw = artifacts.raw(dataset.name)
+    total = sum(1 for _ in dataset.records(raw))
+    if total == 0:
+        raise UserError(f"dataset: {dataset.name} lists no pictures in {raw}.")
+    with count_bar("pictures", total) as seen:
+        store = decoded_store(artifacts, dataset)
+        frame, kept = examine_all(dataset.records(raw), dataset, store, seen)
+    _check_readable(frame, dataset.unreadable)
+    judged = judge(frame)
+    divided = divide(judged, dataset)
+    classes = class_names(divided)
+    divided["label"] = divided["class"].map({c: i for i, c in enumerate(classes)})
+    divided["label"] = divided["label"].fillna(-1).astype("int64")
+    report = {
+        "dataset": dataset.name,
+        **data_report.describe(divided, judged["split"], classes),
+        # Nothing here may tell one run from the next: stages that read the report would run again.
+        "decoded": {"side": dataset.decoded_side, "pictures": kept.pictures, "gib": kept.gib},
+    }
+    manifest.write(divided, artifacts.manifest)
+    _write_json(artifacts.classes, classes)
+    _write_json(artifacts.data_report, report)
+    return report
+
+
+def judge(frame: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts on what is readable: no class, contradicting classes, copies."""
+    frame = frame.copy()
+    unnamed = frame["class"].str.strip() == ""
+    frame.loc[unnamed & (frame["verdict"] == OK), "verdict"] = NO_CLASS
+    return duplicates.leave_out_duplicates(duplicates.leave_out_conflicts(frame))
+
+
+def divide(judged: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """Every usable picture in train, val or test; the others stay where the data has them."""
+    usable = judged[judged["verdict"] == OK]
+    split = judged["split"].fillna("")
+    split.loc[usable.index] = splits.make(usable, dataset.splits)
+    return judged.assign(split=split)
+
+
+def class_names(divided: pd.DataFrame) -> list[str]:
+    """Sorted names of the classes that can be learned; position = label.
+
+    Raises:
+        UserError: there are fewer than two, or a class can be tested but not learned.
+    """
+    usable = divided[divided["verdict"] == OK]
+    learned = set(usable.loc[usable["split"] == "train", "class"])
+    for split in ("test", "val"):
+        strange = sorted(set(usable.loc[usable["split"] == split, "class"]) - learned)
+        if strange:
+            raise UserError(
+                f"dataset: {split} has {len(strange)} classes that train has no usable picture "
+                f"of: {_some(strange)}. Train has: {_some(sorted(learned))}. "
+                "Rename or remove them, or add pictures to train."
+            )
+    if len(learned) < 2:
+        raise UserError(
+            f"dataset: {_some(sorted(learned))} is the only class with usable pictures in train. "
+            "At least two are needed."
+        )
+    return sorted(learned)
+
+
+def _check_readable(frame: pd.DataFrame, policy: str) -> None:
+    bad = frame[frame["verdict"] != OK]
+    if len(bad) == len(frame):
+        raise UserError(f"dataset: none of {len(frame)} files can be read: {_files(bad)}")
+    if len(bad) and policy == "stop":
+        raise UserError(
+            f"dataset: {len(bad)} of {len(frame)} files cannot be read: {_files(bad)}\n"
+            "Mend or remove them, or set dataset.unreadable=skip."
+        )
+
+
+def _files(bad: pd.DataFrame) -> str:
+    named = [
+        f"\n  {path}: {verdict}"
+        for path, verdict in zip(bad["path"].head(SHOWN), bad["verdict"].head(SHOWN), strict=True)
+    ]
+    more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    return "".join(named) + more
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

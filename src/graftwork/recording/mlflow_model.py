@@ -1,0 +1,123 @@
+"""The model as MLflow's pyfunc: raw image bytes in, classes and probabilities out.
+
+The model folder goes in as it is, with this package's code beside it: loading runs
+`_load_pyfunc` on safetensors and JSON, and unpickles nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+NAME = "model"
+NEEDED = (
+    *("torch", "torchvision", "timm", "safetensors", "numpy", "pandas", "pyarrow", "pillow"),
+    *("opencv-python-headless", "omegaconf", "pyyaml", "filelock"),
+)
+
+
+def log_model(client: MlflowClient, run_id: str, model: Path, example: bytes) -> str:
+    """Adds the model to a run. Returns the address that `mlflow.pyfunc.load_model` takes."""
+    from mlflow.entities import LoggedModelOutput
+
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(run.info.experiment_id, NAME, source_run_id=run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(Path(folder) / NAME, model, example, run_id=run_id, model_id=logged.model_id)
+        client.log_model_artifacts(logged.model_id, str(Path(folder) / NAME))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return f"models:/{logged.model_id}"
+
+
+def save_model(path: Path, model: Path, example: bytes, **about: str) -> None:
+    """Writes MLflow's folder: the model folder, signature, input example, code, requirements.
+
+    Requirements are named, not inferred: inferring them loads the model in another process.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own, on type hints and on pandas
+        _save(path, model, example, about)
+
+
+def _save(path: Path, model: Path, example: bytes, about: Mapping[str, str]) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+    from mlflow.models import Model
+
+    mlflow.pyfunc.save_model(
+        str(path),
+        loader_module="graftwork.recording.mlflow_model",
+        data_path=str(model),
+        code_paths=[str(Path(__file__).parents[1])],
+        mlflow_model=Model(**about),  # type: ignore[arg-type]
+        signature=_signature(),
+        input_example=pd.DataFrame({"image": [example]}),
+        pip_requirements=_requirements(),
+    )
+
+
+def _signature() -> ModelSignature:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    image = ColSpec(DataType.binary, "image")
+    probabilities = ColSpec(Array(DataType.double), "probabilities")
+    return ModelSignature(
+        Schema([image]), Schema([ColSpec(DataType.string, "class"), probabilities])
+    )
+
+
+def _requirements() -> list[str]:
+    found = []
+    for name in NEEDED:
+        try:
+            found.append(f"{name}=={version(name).partition('+')[0]}")
+        except PackageNotFoundError:
+            found.append(name)
+    return found
+
+
+class ImageClassifier:
+    """What `mlflow.pyfunc` calls."""
+
+    def __init__(self, folder: Path) -> None:
+        from graftwork.prediction import Predictor
+
+        self._predictor = Predictor(folder)
+
+    def predict(self, images: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Classes and probabilities of encoded images.
+
+        Args:
+            images: column `image`: the bytes of a JPEG, PNG, ... each.
+            params: unused; MLflow passes it.
+
+        Returns:
+            Columns `class` and `probabilities` (a list, in the order of the model's classes).
+        """
+        import pandas as pd
+
+        probabilities = self._predictor.probabilities(list(images["image"]))
+        return pd.DataFrame(
+            {
+                "class": [self._predictor.classes[index] for index in probabilities.argmax(axis=1)],
+                "probabilities": [row.tolist() for row in probabilities],
+            },
+            index=images.index,
+        )
+
+
+def _load_pyfunc(data_path: str) -> ImageClassifier:
+    """Called by MLflow. `data_path`: the model folder."""
+    return ImageClassifier(Path(data_path))

@@ -1,0 +1,145 @@
+"""The report: one HTML file that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from graftwork.metrics.base import Metric
+from graftwork.metrics.log_loss import log_losses
+from graftwork.reporting.drawing import render
+from graftwork.reporting.per_class import ClassScore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graftwork.images import DecodedImages
+
+THUMBNAIL = 160  # px, longer side of a photo in the report
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong prediction with its photo."""
+
+    name: str  # file name
+    actual: str
+    predicted: str
+    probability: float  # of the prediction
+    own: float  # of the right class
+    photo: str  # data URI
+
+
+def write(
+    path: Path,
+    *,
+    title: str,
+    scores: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, Metric],
+    confidence: float,
+    cost: Mapping[str, Any],
+    selection: str,
+    pictures: Mapping[str, Markup | None],
+    classes: Sequence[ClassScore],
+    mistakes: Sequence[Mistake],
+    wrong: int,
+    data: Mapping[str, Any],
+    configuration: str,
+    lineage: Mapping[str, str],
+) -> None:
+    """Writes the report.
+
+    Args:
+        path: of the HTML file.
+        title: data, model and strategy.
+        scores: as in metrics.json, by metric; the first one is the headline.
+        metrics: the metrics of the same names.
+        confidence: of the intervals.
+        cost: as in metrics.json.
+        selection: in words, how the checkpoint was chosen.
+        pictures: by name: intervals, confusion, classes, calibration, and training or
+            None.
+        classes: a score for each.
+        mistakes: the worst first.
+        wrong: how many pictures were not recognised.
+        data: what prepare found (data/report.json): findings in words, counts of pictures
+            (splits, and classes by split), and anything else.
+        configuration: params.yaml.
+        lineage: facts about code, data, weights and versions.
+    """
+    rows = [
+        {"metric": metrics[name], "without_width": score["low"] == score["high"], **score}
+        for name, score in scores.items()
+    ]
+    html = render(
+        "report.html.jinja",
+        title=title,
+        rows=rows,
+        head=rows[0],
+        confidence=confidence,
+        cost=cost,
+        selection=selection,
+        pictures=pictures,
+        classes=classes,
+        mistakes=mistakes,
+        wrong=wrong,
+        data={"findings": [], "splits": {}, "classes": {}} | dict(data),
+        details={k: v for k, v in data.items() if k not in ("findings", "splits", "classes")},
+        configuration=configuration,
+        lineage=lineage,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html, encoding="utf-8")
+
+
+def worst_mistakes(
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    probabilities: np.ndarray,
+    images: DecodedImages,
+    count: int,
+) -> list[Mistake]:
+    """The wrong predictions that gave the right class the least, at most `count`.
+
+    Args:
+        frame: rows of the manifest (path, label, sha256), in the order of `probabilities`.
+        names: of the classes.
+        probabilities: `[n, num_classes]`.
+        images: where the photos are.
+    """
+    labels, predicted = frame["label"].to_numpy(), probabilities.argmax(axis=1)
+    losses = log_losses(probabilities, labels)
+    wrong = np.flatnonzero(labels != predicted)
+    worst = wrong[np.argsort(-losses[wrong], kind="stable")][:count]
+    found = []
+    for index in worst:
+        row = frame.iloc[index]
+        found.append(
+            Mistake(
+                name=Path(row["path"]).name,
+                actual=names[labels[index]],
+                predicted=names[predicted[index]],
+                probability=float(probabilities[index, predicted[index]]),
+                own=float(probabilities[index, labels[index]]),
+                photo=thumbnail(images.get(row["sha256"], row["path"])),
+            )
+        )
+    return found
+
+
+def thumbnail(image: np.ndarray) -> str:
+    """uint8 RGB `[h, w, 3]` as a small JPEG in a data URI."""
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

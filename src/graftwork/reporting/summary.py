@@ -1,0 +1,114 @@
+"""The result in a terminal: scores, cost, and where to look next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.metrics.base import Metric
+from graftwork.reporting.drawing import duration, number, percent
+
+if TYPE_CHECKING:
+    from graftwork.experiment import Experiment
+
+
+def show(
+    result: Mapping[str, Any],
+    metrics: Mapping[str, Metric],
+    confidence: float,
+    heading: str,
+    artifacts: Artifacts,
+    console: Console | None = None,
+) -> None:
+    """Prints what metrics.json holds; also where the output is a file or a pipe.
+
+    Args:
+        result: the content of metrics.json.
+        metrics: of the same names as its scores.
+        confidence: of the intervals.
+        heading: data, model and strategy.
+        artifacts: the experiment's tree.
+        console: where to; standard output if None.
+    """
+    console = console or Console()
+    console.print()
+    console.print(_scores(result["test"], metrics, confidence, heading))
+    for label, text in _facts(result, artifacts):
+        # Paths are for copying: neither cut nor wrapped, whatever the width.
+        console.print(Text(f"{label:<8}{text}"), soft_wrap=True)
+
+
+def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
+    """Prints the result that an experiment left on disk.
+
+    Raises:
+        UserError: it has none.
+    """
+    import yaml
+
+    from graftwork.components import build
+    from graftwork.experiment import Experiment
+
+    for path in (artifacts.metrics, artifacts.params):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file. Run the experiment first: dvc repro.")
+    # Built, not `from_file`: a result stays readable when the photos have moved.
+    experiment = build(yaml.safe_load(artifacts.params.read_text("utf-8")), Experiment, "")
+    show(
+        json.loads(artifacts.metrics.read_text("utf-8")),
+        experiment.evaluation.metrics,
+        experiment.evaluation.confidence,
+        title(experiment),
+        artifacts,
+        console,
+    )
+
+
+def title(experiment: Experiment) -> str:
+    """Data, network and strategy."""
+    parts = (experiment.dataset.name, experiment.model.name, experiment.transfer.name)
+    return " · ".join(parts)
+
+
+def _scores(
+    scores: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, Metric],
+    confidence: float,
+    heading: str,
+) -> Table:
+    n = next(iter(scores.values()))["n"]
+    table = Table(title=Text(heading), caption=f"{number(n)} test pictures", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column(f"{100 * confidence:g} % interval", justify="right")
+    for name, score in scores.items():
+        metric = metrics.get(name)
+        if metric is None:  # params.yaml has been changed since
+            continue
+        value, low, high = (
+            percent(score[key]) if metric.is_share else f"{score[key]:.3f}"
+            for key in ("value", "low", "high")
+        )
+        table.add_row(metric.label, value, f"{low} to {high}")
+    return table
+
+
+def _facts(result: Mapping[str, Any], artifacts: Artifacts) -> list[tuple[str, str]]:
+    cost = result["cost"]
+    stages = ", ".join(f"{stage} {duration(s)}" for stage, s in cost["seconds"].items())
+    spent = f"{duration(sum(cost['seconds'].values()))} ({stages})"
+    size = f"peak {number(round(cost['peak_mib']))} MiB, {number(cost['parameters'])} parameters"
+    size += f" ({number(cost['trainable_parameters'])} trained)"
+    return [
+        ("cost", spent),
+        ("", size),
+        ("report", str(artifacts.report)),
+        ("run", f"{result['run_id']} in MLflow; to open its pages: graftwork ui"),
+    ]

@@ -1,0 +1,184 @@
+"""The one LightningDataModule: pictures as bytes, in an order that follows from the seed alone.
+
+Samplers give whole batches of keys (epoch, index). So what a picture looks like is a function of
+(seed, epoch, index), and the order one of (seed, epoch): neither depends on how many worker
+processes load, nor on how many processes train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from graftwork.errors import UserError
+from graftwork.training.lightning import pl
+
+Key = tuple[int, int]  # (epoch, index of the row)
+View = Callable[[np.ndarray, int, int], np.ndarray]
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+class Images(Protocol):
+    """Where decoded pictures come from."""
+
+    def get(self, sha256: str, path: str) -> np.ndarray:
+        """uint8 `[H, W, 3]`."""
+
+
+class Pictures(Dataset[Batch]):
+    """Rows of the manifest as batches: uint8 `[B, S, S, 3]` and int64 `[B]`."""
+
+    def __init__(self, frame: pd.DataFrame, images: Images, view: View) -> None:
+        self._sha256 = frame["sha256"].tolist()
+        self._path = frame["path"].tolist()
+        self._label = frame["label"].to_numpy(np.int64)
+        self._images = images
+        self._view = view
+
+    def __len__(self) -> int:
+        return len(self._label)
+
+    def __getitem__(self, keys: Sequence[Key]) -> Batch:
+        pictures = [self._picture(epoch, index) for epoch, index in keys]
+        labels = self._label[[index for _, index in keys]]
+        return torch.from_numpy(np.stack(pictures)), torch.from_numpy(labels)
+
+    def _picture(self, epoch: int, index: int) -> np.ndarray:
+        image = self._images.get(self._sha256[index], self._path[index])
+        return self._view(image, epoch, index)
+
+
+@dataclass
+class TrainingOrder(Sampler[list[Key]]):
+    """Shuffled batches; each process takes its slice of every one.
+
+    The rows left over by the last whole batch wait for the next epoch, whose order is another:
+    a small last batch would count for more than its share.
+    """
+
+    count: int  # rows
+    batch_size: int  # over all processes together
+    seed: int
+    rank: int = 0
+    processes: int = 1
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        self.whole = min(self.batch_size, self.count // self.processes * self.processes)
+        if not self.whole:
+            raise UserError(
+                f"trainer.processes: {self.processes} processes for {self.count} training "
+                "pictures. Legal: at most one a picture."
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count // self.whole
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        for batch in range(len(self)):
+            rows = order[batch * self.whole : (batch + 1) * self.whole]
+            yield [
+                (self.epoch, int(row)) for row in np.array_split(rows, self.processes)[self.rank]
+            ]
+
+
+@dataclass
+class ValidationOrder(Sampler[list[Key]]):
+    """Every row once, none twice, none added: process r of N takes rows r, r + N, ..."""
+
+    count: int
+    batch_size: int  # over all processes together
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        self.rows = range(self.rank, self.count, self.processes)
+        self.share = max(1, self.batch_size // self.processes)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.share)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for start in range(0, len(self.rows), self.share):
+            yield [(0, row) for row in self.rows[start : start + self.share]]
+
+
+class PictureData(pl.LightningDataModule):
+    """Training and validation pictures.
+
+    Args:
+        fit: rows of the manifest to train on.
+        val: rows to validate on; none: no validation.
+        images: where decoded pictures come from.
+        augment: for training pictures, of (picture, epoch, index).
+        view: for validation pictures, of a picture alone.
+        batch_size: over all processes together.
+        workers: loader processes of each training process.
+    """
+
+    def __init__(
+        self,
+        fit: pd.DataFrame,
+        val: pd.DataFrame,
+        images: Images,
+        augment: View,
+        view: Callable[[np.ndarray], np.ndarray],
+        *,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        super().__init__()
+        self._fit = Pictures(fit, images, augment)
+        self._val = Pictures(val, images, Still(view))
+        self._batch_size, self._workers, self._seed = batch_size, workers, seed
+        self._place = {"rank": rank, "processes": processes}
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        order = TrainingOrder(len(self._fit), self._batch_size, self._seed, **self._place)
+        return self._loader(self._fit, order)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        if not len(self._val):
+            return []
+        if len(self._val) < self._place["processes"]:  # one without a picture would wait for ever
+            raise UserError(
+                f"trainer.processes: {self._place['processes']} processes for {len(self._val)} "
+                "validation pictures. Legal: at most one a picture, or trainer.selection=last."
+            )
+        order = ValidationOrder(len(self._val), self._batch_size, **self._place)
+        return self._loader(self._val, order)
+
+    def _loader(self, pictures: Pictures, order: Sampler[list[Key]]) -> DataLoader[Batch]:
+        return DataLoader(
+            pictures,
+            batch_size=None,  # the order gives whole batches
+            sampler=order,
+            num_workers=self._workers,
+            persistent_workers=self._workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(self._seed),  # leaves the global one alone
+        )
+
+
+@dataclass(frozen=True)
+class Still:
+    """A view that is the same in every epoch."""
+
+    view: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, image: np.ndarray, epoch: int, index: int) -> np.ndarray:
+        return self.view(image)

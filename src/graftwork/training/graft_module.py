@@ -1,0 +1,149 @@
+"""The one LightningModule: every strategy trains through it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional as F
+
+from graftwork.errors import UserError
+from graftwork.training.lightning import pl, torchmetrics
+
+if TYPE_CHECKING:
+    from graftwork.classifier import Classifier
+    from graftwork.training.datamodule import Batch
+    from graftwork.transfer.strategy import Transfer
+
+
+class Diverged(UserError):
+    """The loss, or a weight, is no number any more."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"training diverged: {what}. Nothing of it was kept. Lower the learning rate "
+            "(transfer.rates), lengthen transfer.warmup_epochs, or set trainer.precision=fp32."
+        )
+
+
+def check_finite(classifier: Classifier) -> None:
+    """Raises Diverged unless every weight and buffer is a number."""
+    for name, tensor in classifier.state_dict().items():
+        if not tensor.isfinite().all():
+            raise Diverged(f"{name} holds values that are no numbers")
+
+
+class GraftModule(pl.LightningModule):
+    """A classifier, trained as a transfer strategy says.
+
+    Logs `train/loss`, `train/top1`, `val/loss` (without label smoothing), `val/top1` and, with
+    more than five classes, `val/top5`, once an epoch. Sums and counts are added over all
+    processes, so that N of them report what one would.
+    """
+
+    def __init__(self, classifier: Classifier, transfer: Transfer, num_classes: int) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.transfer = transfer
+        self.group_names = [group.name for group in classifier.layer_groups()[:-1]]
+        self.configure_metrics(num_classes)
+        self.freeze_for(epoch=0)  # wrong group names show before any data is read
+
+    def configure_metrics(self, num_classes: int) -> None:
+        """Sums and counts that add up over batches and processes."""
+
+        def hits(split: str, *top_k: int) -> torchmetrics.MetricCollection:
+            accuracy = torchmetrics.classification.MulticlassAccuracy
+            counts: dict[str, Any] = {
+                f"top{k}": accuracy(num_classes, top_k=k, average="micro") for k in top_k
+            }
+            # Grouped, two metrics whose first batch looks alike would share one count for good.
+            return torchmetrics.MetricCollection(counts, prefix=f"{split}/", compute_groups=False)
+
+        self.train_loss, self.val_loss = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
+        self.train_hits = hits("train", 1)
+        self.val_hits = hits("val", *((1, 5) if num_classes > 5 else (1,)))
+
+    def freeze_for(self, epoch: int) -> None:
+        """What this epoch trains. Follows from the epoch alone, so that no history is needed."""
+        trained = self.transfer.trainable.groups(self.group_names, epoch)
+        self.classifier.freeze(trained, self.transfer.batch_norm)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 `[B, S, S, 3]` to logits `[B, num_classes]`."""
+        return self.classifier(self.classifier.normalise(images))
+
+    def on_train_epoch_start(self) -> None:
+        self.freeze_for(self.current_epoch)
+        self.classifier.train()  # Lightning keeps whatever mode it finds
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        images, labels = batch
+        logits = self(images).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.transfer.label_smoothing)
+        if not torch.isfinite(loss):
+            raise Diverged(
+                f"the loss is {loss.item()} in epoch {self.current_epoch + 1}, step {batch_idx + 1}"
+            )
+        self.train_loss.update(loss.detach(), len(labels))
+        self.train_hits.update(logits.detach(), labels)
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
+        self.log_dict(self.train_hits, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        images, labels = batch
+        logits = self(images).float()
+        self.val_loss.update(F.cross_entropy(logits, labels), len(labels))
+        self.val_hits.update(logits, labels)
+        self.log("val/loss", self.val_loss)
+        self.log_dict(self.val_hits)
+
+    def on_validation_epoch_start(self) -> None:
+        """Trained BatchNorm statistics differ among processes: all validate with their mean."""
+        if self.trainer.world_size > 1 and self.transfer.batch_norm == "trained":
+            for buffer in self.classifier.buffers():
+                if buffer.is_floating_point():
+                    torch.distributed.all_reduce(buffer)
+                    buffer /= self.trainer.world_size
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over every layer group from the start, whatever is frozen when."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        warmup = self.transfer.warmup_epochs * steps / (self.trainer.max_epochs or 1)
+        optimiser = torch.optim.AdamW(list(parameter_groups(self.classifier, self.transfer)))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: rate_factor(step, steps, warmup)
+        )
+        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
+
+
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Share of the peak learning rate at a step: linear warm-up, then a cosine to 0.
+
+    Args:
+        step: from 0.
+        steps: of the whole training.
+        warmup: steps until the peak; more than `steps` never reaches it.
+    """
+    if step < warmup:
+        return (step + 1) / (math.floor(warmup) + 1)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, steps - warmup))))
+
+
+def parameter_groups(classifier: Classifier, transfer: Transfer) -> Iterator[dict[str, Any]]:
+    """The optimiser's groups, head first: one rate a layer group; biases, normalisation and what
+    the backbone's authors exempt are not decayed."""
+    exempt = classifier.no_weight_decay()
+    for depth, group in enumerate(reversed(classifier.layer_groups())):
+        named = list(zip(group.parameters, classifier.parameters_of(group), strict=True))
+        for decayed in (True, False):
+            members = [p for n, p in named if (p.ndim > 1 and n not in exempt) == decayed]
+            if members:
+                yield {
+                    "params": members,
+                    "lr": transfer.rates.of(depth),
+                    "weight_decay": transfer.regulariser.weight_decay if decayed else 0.0,
+                }

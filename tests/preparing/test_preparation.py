@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from graftwork import manifest
+from graftwork.artifacts import Artifacts
+from graftwork.datasets.base import Dataset, Record, Splits
+from graftwork.errors import UserError
+from graftwork.images import DecodedImages, decode, decoded_store
+from graftwork.preparing import data_report
+from graftwork.preparing.preparation import prepare
+
+
+@dataclass(frozen=True)
+class Listed(Dataset):
+    """A data set that lists what a test gives it."""
+
+    listed: list[Record] = field(default_factory=list)
+
+    def download(self, raw: Path, downloads: Path) -> None: ...
+
+    def records(self, raw: Path) -> Iterator[Record]:
+        return iter(self.listed)
+
+
+class Photos:
+    """Draws photos and lists them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.records = folder, list[Record]()
+
+    def add(self, label: str, split: str | None = None, count: int = 1, **options) -> list[Path]:
+        return [self._draw(label, split, **options) for _ in range(count)]
+
+    def _draw(self, label, split, *, content: bytes | None = None, group=None, side=20) -> Path:
+        path = self.folder / f"{len(self.records):03d}.png"
+        if content is None:
+            noise = np.random.default_rng(len(self.records)).integers(0, 256, (side, side + 4, 3))
+            Image.fromarray(noise.astype(np.uint8)).save(path)
+        else:
+            path.write_bytes(content)
+        self.records.append(Record(path, label, split, group))
+        return path
+
+    def dataset(self, **changes) -> Listed:
+        splits = Splits(val_fraction=0.2, test_fraction=0.2, seed=0)
+        values = {
+            "name": "listed",
+            "watched": ".",
+            "decoded_side": 16,
+            "decoded_budget_gib": 1.0,
+            "max_pixels": 10**6,
+            "unreadable": "skip",
+            "splits": splits,
+            **changes,
+        }
+        return Listed(**values, listed=self.records)
+
+
+@pytest.fixture
+def photos(tmp_path) -> Photos:
+    (tmp_path / "photos").mkdir()
+    return Photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def divided(photos) -> Photos:
+    """Two classes in three splits: 4, 1 and 2 photos each."""
+    for split, count in (("train", 4), ("val", 1), ("test", 2)):
+        for label in ("pear", "apple"):
+            photos.add(label, split, count)
+    return photos
+
+
+@pytest.fixture
+def artifacts(tmp_path) -> Artifacts:
+    return Artifacts.at(tmp_path / "experiment")
+
+
+def verdicts(artifacts: Artifacts) -> dict[str, str]:
+    frame = manifest.read(artifacts.manifest)
+    return {Path(row.path).name: row.verdict for row in frame.itertuples()}
+
+
+def test_what_prepare_writes(divided, artifacts):
+    report = prepare(divided.dataset(), artifacts)
+    frame = manifest.read(artifacts.manifest)
+    assert json.loads(artifacts.classes.read_text()) == ["apple", "pear"]
+    assert json.loads(artifacts.data_report.read_text()) == report
+    assert len(frame) == 14 and set(frame["verdict"]) == {"ok"}
+    assert (frame["label"] == frame["class"].map({"apple": 0, "pear": 1})).all()
+    assert (frame["width"] == 24).all() and (frame["height"] == 20).all()
+    assert frame["path"].map(os.path.isabs).all()
+    assert report["splits"] == {"train": 8, "val": 2, "test": 4}
+    assert report["classes"]["pear"] == {"train": 4, "val": 1, "test": 2}
+    assert report["findings"] == [] and report["made_splits"] == []
+    assert report["decoded"]["pictures"] == 14
+
+
+def test_every_picture_is_kept_decoded_once(divided, artifacts):
+    dataset = divided.dataset()
+    prepare(dataset, artifacts)
+    store = decoded_store(artifacts, dataset)
+    for row in manifest.read(artifacts.manifest).itertuples():
+        expected = decode(Path(row.path), 10**6, side=16)
+        assert expected.shape == (16, 19, 3) and np.array_equal(store[row.sha256], expected)
+        assert np.array_equal(DecodedImages(artifacts, dataset).get(row.sha256, ""), expected)
+
+
+def test_the_second_time_nothing_is_decoded(divided, artifacts, monkeypatch):
+    first = prepare(divided.dataset(), artifacts)
+    written = artifacts.manifest.read_bytes(), artifacts.data_report.read_bytes()
+    monkeypatch.setattr("graftwork.preparing.examination.examine", None)
+    assert prepare(divided.dataset(), artifacts) == first
+    assert (artifacts.manifest.read_bytes(), artifacts.data_report.read_bytes()) == written
+
+
+def test_beyond_the_budget_nothing_is_kept(divided, artifacts):
+    picture = 16 * 19 * 3
+    dataset = divided.dataset(decoded_budget_gib=3.5 * picture / 2**30)
+    for _ in range(2):
+        report = prepare(dataset, artifacts)
+        assert report["usable"] == 14 and report["decoded"]["pictures"] == 3
+        assert len(decoded_store(artifacts, dataset)) == 3
+    row = manifest.of_split(manifest.read(artifacts.manifest), "test").iloc[-1]
+    images = DecodedImages(artifacts, dataset)
+    assert images.get(row.sha256, row.path).shape == (16, 19, 3)
+
+
+def test_unreadable_files_are_listed_with_reasons_and_left_out(divided, artifacts):
+    divided.add("pear", "train", content=b"")
+    divided.add("pear", "train", content=b"<html>")
+    divided.add("apple", "test", content=b"<html>")
+    divided.records.append(Record(divided.folder / "gone.png", "pear", "train"))
+    divided.add("apple", "train", side=1200)
+    report = prepare(divided.dataset(), artifacts)
+    assert verdicts(artifacts) | {
+        "014.png": "empty file",
+        "015.png": "a web page, not an image",
+        "016.png": "a web page, not an image",
+        "gone.png": "cannot be read: No such file or directory",
+        "018.png": "1204 x 1200 px are more than max_pixels=1000000",
+    } == verdicts(artifacts)
+    assert report["usable"] == 14 and report["unreadable"]["count"] == 5
+    assert "5 files cannot be used." in report["findings"]
+    assert {"014.png", "gone.png"} <= {Path(f["path"]).name for f in report["unreadable"]["files"]}
+
+
+def test_unreadable_stop_names_them(divided, artifacts):
+    divided.add("pear", "train", 12, content=b"")
+    with pytest.raises(UserError) as stop:
+        prepare(divided.dataset(unreadable="stop"), artifacts)
+    message = str(stop.value)
+    assert "12 of 26 files cannot be read" in message and "014.png: empty file" in message
+    assert "and 2 more" in message and "dataset.unreadable=skip" in message
+    assert not artifacts.manifest.exists()
+
+
+def test_damage_that_only_decoding_shows_holds_for_every_copy(divided, artifacts):
+    whole = divided.folder.joinpath("000.png").read_bytes()
+    divided.add("pear", "train", 3, content=whole[:-400])
+    prepare(divided.dataset(), artifacts)
+    prepare(divided.dataset(), artifacts)
+    found = [verdicts(artifacts)[f"{index:03d}.png"] for index in (14, 15, 16)]
+    assert found[0] not in ("ok", "duplicate") and len(set(found)) == 1
+
+
+def test_nothing_readable_is_an_error(photos, artifacts):
+    photos.add("pear", "train", 2, content=b"x")
+    with pytest.raises(UserError, match=r"none of 2 files can be read:\s+/.*000.png: not an image"):
+        prepare(photos.dataset(), artifacts)
+    with pytest.raises(UserError, match="lists no pictures"):
+        prepare(Photos(photos.folder).dataset(), artifacts)
+
+
+def test_copies_count_once_and_never_in_two_splits(divided, artifacts):
+    of_train, of_test = (
+        divided.folder.joinpath(name).read_bytes() for name in ("000.png", "010.png")
+    )
+    divided.add("pear", "train", content=of_train)
+    divided.add("pear", "train", content=of_test)
+    report = prepare(divided.dataset(), artifacts)
+    assert verdicts(artifacts)["014.png"] == "duplicate"
+    assert verdicts(artifacts)["015.png"] == "duplicate of a picture in test"
+    assert (report["duplicates"]["count"], report["duplicates_across_splits"]["count"]) == (1, 1)
+    assert report["splits"] == {"train": 8, "val": 2, "test": 4}
+    assert any("kept in test" in finding for finding in report["findings"])
+    assert report["decoded"]["pictures"] == 14
+
+
+def test_one_picture_of_two_classes_belongs_to_none(divided, artifacts):
+    divided.add("apple", "test", content=divided.folder.joinpath("000.png").read_bytes())
+    report = prepare(divided.dataset(), artifacts)
+    assert report["conflicting_classes"]["count"] == 2 and report["usable"] == 13
+    assert verdicts(artifacts)["000.png"].endswith("several classes: apple, pear")
+
+
+def test_a_blank_class_is_no_class(divided, artifacts):
+    divided.add(" ", "train")
+    prepare(divided.dataset(), artifacts)
+    assert verdicts(artifacts)["014.png"] == "no class"
+
+
+def test_a_class_missing_in_val_is_reported(divided, artifacts):
+    divided.add("plum", "train", 2)
+    report = prepare(divided.dataset(), artifacts)
+    assert report["missing_classes"] == {"train": [], "val": ["plum"], "test": ["plum"]}
+    assert "val: no pictures of plum." in report["findings"]
+    assert report["tiny_classes"] == {"plum": 2}
+
+
+def test_a_class_without_a_usable_picture_is_no_class(divided, artifacts):
+    divided.add("plum", "train", content=b"")
+    report = prepare(divided.dataset(), artifacts)
+    frame = manifest.read(artifacts.manifest).set_index("class")
+    assert report["empty_classes"] == ["plum"]
+    assert json.loads(artifacts.classes.read_text()) == ["apple", "pear"]
+    assert frame.loc["plum", "label"] == -1
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_class_that_cannot_be_learned_is_refused(divided, artifacts, split):
+    divided.add("plumb", split)
+    with pytest.raises(UserError, match=f"{split} has 1 classes .*'plumb'.*'apple', 'pear'"):
+        prepare(divided.dataset(), artifacts)
+
+
+def test_one_class_is_not_enough(photos, artifacts):
+    photos.add("pear", "train", 3)
+    with pytest.raises(UserError, match="'pear' is the only class"):
+        prepare(photos.dataset(), artifacts)
+
+
+def test_splits_are_made_where_there_are_none(photos, artifacts):
+    photos.add("pear", None, 10)
+    photos.add("apple", None, 20)
+    photos.add("plum", None, 1)
+    report = prepare(photos.dataset(), artifacts)
+    assert report["classes"] == {
+        "apple": {"train": 12, "val": 4, "test": 4},
+        "pear": {"train": 6, "val": 2, "test": 2},
+        "plum": {"train": 1, "val": 0, "test": 0},
+    }
+    assert report["made_splits"] == ["train", "val", "test"]
+    assert "Made here, stratified by class: train, val, test." in report["findings"]
+    assert "Fewer pictures than splits: plum." in report["findings"]
+
+
+def test_no_val_on_request(photos, artifacts):
+    for label in ("pear", "apple"):
+        photos.add(label, "train", 4)
+        photos.add(label, "test", 2)
+    dataset = photos.dataset()
+    splits = replace(dataset.splits, val_fraction=0.0)
+    report = prepare(replace(dataset, splits=splits), artifacts)
+    assert report["splits"] == {"train": 8, "val": 0, "test": 4}
+    assert report["findings"] == ["No val split."]
+
+
+def test_groups_in_several_splits_are_reported(divided, artifacts):
+    divided.add("pear", "train", group="a")
+    divided.add("pear", "test", group="a")
+    report = prepare(divided.dataset(), artifacts)
+    assert report["groups_in_several_splits"] == 1
+
+
+def test_frames_and_orientations_are_counted(divided, artifacts):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise = Image.open(divided.folder / "000.png").rotate(90)
+    noise.save(divided.add("pear", "train")[0], "JPEG", exif=exif)
+    frames = {"save_all": True, "append_images": [Image.new("RGB", noise.size)]}
+    noise.save(divided.add("pear", "train")[0], "GIF", **frames)
+    report = prepare(divided.dataset(), artifacts)
+    assert (report["turned"], report["several_frames"]) == (1, 1)
+    frame = manifest.read(artifacts.manifest)
+    turned = frame[frame["path"].str.endswith("014.png")].iloc[0]
+    assert (turned["width"], turned["height"]) == (noise.height, noise.width)
+
+
+def test_many_rows_are_packed_in_batches(divided, artifacts, monkeypatch):
+    monkeypatch.setattr("graftwork.preparing.examination.ROWS", 4)
+    assert prepare(divided.dataset(), artifacts)["usable"] == 14
+
+
+def test_the_summary(divided, artifacts, capsys):
+    for index in range(25):
+        divided.add(f"class {index}", "train")
+    data_report.show(prepare(divided.dataset(), artifacts), artifacts.data_report)
+    printed = capsys.readouterr().out
+    for expected in ("39 pictures", "apple", "class 24", "and 7 more", "33", "report.json"):
+        assert expected in printed
+    assert "class 7" not in printed.split("all")[0], "twenty classes are shown"
+    assert "no pictures of class 0" in printed

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from graftwork.recording import outbox
+from graftwork.recording.outbox import Outbox
+
+
+class Store:
+    """Stands in for MLflow's client; `away` says how it fails."""
+
+    def __init__(self):
+        self.away: Exception | None = None
+        self.got: list[tuple] = []
+
+    def log_batch(self, run_id, metrics, params, tags):
+        if self.away:
+            raise self.away
+        self.got.append((run_id, [m.value for m in metrics], params, tags))
+
+    def values(self):
+        return [value for _, values, _, _ in self.got for value in values]
+
+
+BUSY = MlflowException("database is locked")
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """The clock, moved by hand."""
+    clock = {"time": 1000.0}
+    monkeypatch.setattr(outbox.time, "monotonic", lambda: clock["time"])
+    return clock
+
+
+def row(value):
+    return {"kind": "batch", "run_id": "r", "metrics": [["a", value, 0, 0]]}
+
+
+def test_a_store_that_is_away_costs_no_rows(store, now, tmp_path):
+    box = Outbox(store, tmp_path / "unsent")
+    box.post(row(1))
+    store.away = BUSY
+    box.post(row(2))
+    store.away = None
+    box.post(row(3))  # not tried: every try may block for seconds
+    assert store.values() == [1]
+    now["time"] += outbox.PAUSE
+    box.post(row(4))
+    assert store.values() == [1, 2, 3, 4]
+    box.close()
+    assert not (tmp_path / "unsent").exists()
+
+
+def test_what_is_left_is_sent_by_the_next_run(store, now, tmp_path, caplog):
+    folder = tmp_path / "unsent"
+    box = Outbox(store, folder)
+    store.away = ConnectionError("gone")
+    for value in (1, 2, 3):
+        box.post(row(value))
+    box.close()
+    assert "3 entries are kept" in caplog.text and len(list(folder.iterdir())) == 1
+    Outbox(store, folder).send_left_behind()  # still away: kept, once
+    assert [len(p.read_text().splitlines()) for p in folder.iterdir()] == [3]
+    store.away = None
+    Outbox(store, folder).send_left_behind()
+    assert store.values() == [1, 2, 3] and not list(folder.iterdir())
+
+
+def test_what_can_never_be_sent_is_dropped_and_said(store, now, tmp_path, caplog):
+    box = Outbox(store, tmp_path)
+    store.away = MlflowException.invalid_parameter_value("too long")
+    box.post(row(1))
+    store.away = None
+    box.post(row(2))
+    assert store.values() == [2] and "too long" in caplog.text
+
+
+def test_letters_are_json(store, tmp_path):
+    assert json.loads(json.dumps(row(1))) == row(1)
+
+
+def test_more_than_one_call_takes_is_split(store, tmp_path):
+    rows = [["m", float(i), 0, 0] for i in range(1700)]
+    tags = [[f"t{i}", "v"] for i in range(250)]
+    Outbox(store, tmp_path).post({"kind": "batch", "run_id": "r", "metrics": rows, "tags": tags})
+    assert store.values() == [float(i) for i in range(1700)]
+    assert [len(tags) for *_, tags in store.got] == [100, 100, 50]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
+from graftwork.metrics.accuracy import TopK
+from graftwork.metrics.log_loss import LogLoss
+from graftwork.reporting import summary
+
+
+def test_the_result_survives_a_pipe(tmp_path: Path) -> None:
+    """No terminal, 80 columns: complete paths, no colours, names that are no markup."""
+    out = io.StringIO()
+    artifacts = Artifacts.at(tmp_path / ("deep/" * 20))
+    result = {
+        "test": {
+            "top1": {"value": 0.8426, "low": 0.813, "high": 0.871, "n": 661},
+            "log_loss": {"value": 0.5, "low": 0.4, "high": 0.62, "n": 661},
+        },
+        "cost": {
+            "seconds": {"prepare": 4.0, "finetune": 130.0},
+            "peak_mib": 1432.6,
+            "parameters": 3389418,
+            "trainable_parameters": 17934,
+        },
+        "run_id": "0123abcd",
+    }
+    metrics = {"top1": TopK(True, 1), "log_loss": LogLoss(False)}
+    summary.show(result, metrics, 0.95, "a · [bold]b", artifacts, Console(file=out, width=80))
+    text = out.getvalue()
+    assert "84.3\u202f%" in text
+    assert "81.3\u202f% to 87.1\u202f%" in text
+    assert "0.400 to 0.620" in text
+    assert "95 % interval" in text
+    assert "661 test pictures" in text
+    assert "2\u202fmin 14\u202fs" in text
+    assert "1\u202f433" in text
+    assert "(17\u202f934 trained)" in text
+    assert str(artifacts.report) in text
+    assert "0123abcd in MLflow; to open its pages: graftwork ui" in text
+    assert "[bold]b" in text
+    assert "\x1b" not in text
+
+
+def test_a_result_on_disk(tmp_path: Path, tiny_params: Callable[..., Any]) -> None:
+    artifacts = Artifacts.at(tmp_path)
+    with pytest.raises(UserError, match="metrics.json: no such file"):
+        summary.show_results(artifacts)
+    params = tiny_params()
+    params["dataset"]["path"] = "/nowhere/any/more"
+    artifacts.params.write_text(yaml.safe_dump(params))
+    score = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 12}
+    cost = {"seconds": {}, "peak_mib": 1.0, "parameters": 3, "trainable_parameters": 3}
+    result = {"test": {"top1": score, "since_removed": score}, "cost": cost, "run_id": "0123"}
+    artifacts.metrics.parent.mkdir()
+    artifacts.metrics.write_text(json.dumps(result))
+    out = io.StringIO()
+    summary.show_results(artifacts, Console(file=out, width=80))
+    assert "folder · tiny_cnn · from_scratch" in out.getvalue()
+    assert "25.0\u202f% to 75.0\u202f%" in out.getvalue()

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graftwork.errors import UserError
+from graftwork.experiment import Experiment
+from graftwork.training.finetuning import select, write_history
+
+Params = Callable[..., dict[str, Any]]
+FEW = np.array([0, 1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "val", "rule", "words"),
+    [
+        (["trainer.min_val=4"], FEW, "best", "highest top-1 on 4 validation pictures"),
+        (["trainer.min_val=5"], FEW, "last", r"4 validation pictures are too few.*min_val=5"),
+        (["trainer.min_val=4"], np.zeros(9, int), "last", "2 classes have no validation picture"),
+        ([], np.zeros(0, int), "last", "there are no validation pictures"),
+        (["trainer.selection=best"], FEW[:1], "best", "on 1 validation pictures"),
+        (["trainer.selection=last", "trainer.min_val=1"], FEW, "last", "trainer.selection says"),
+        (["transfer.epochs=0", "transfer.warmup_epochs=0"], FEW, "last", "nothing was trained"),
+    ],
+)
+def test_how_the_weights_are_chosen_is_said(
+    overrides: list[str], val: np.ndarray, rule: str, words: str, tiny_params: Params
+) -> None:
+    experiment = Experiment.from_params(tiny_params(*overrides))
+    selection = select(experiment, val, num_classes=3)
+    assert selection.rule == rule
+    assert selection.fit == (("train",) if rule == "best" else ("train", "val"))
+    assert re.search(words, selection.words), selection.words
+
+
+def test_the_best_of_nothing_is_refused(tiny_params: Params) -> None:
+    experiment = Experiment.from_params(tiny_params("trainer.selection=best"))
+    with pytest.raises(UserError, match="trainer.selection: best, but there are no validation"):
+        select(experiment, np.zeros(0, int), num_classes=3)
+
+
+def test_history_has_every_column_and_the_epoch_first(tmp_path: Path) -> None:
+    path = tmp_path / "reports" / "history.csv"
+    write_history([{"epoch": 0, "probe/strength": 0.5}, {"lr": 0.1, "epoch": 1}], path)
+    assert path.read_text() == "epoch,lr,probe/strength\n0,,0.5\n1,0.1,\n"

@@ -1,0 +1,249 @@
+"""The one LightningModule, trained for a few steps through the one Trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import composed
+from torch.nn import functional as F
+
+from graftwork.classifier import Classifier
+from graftwork.components import build
+from graftwork.errors import UserError
+from graftwork.models.base import Model
+from graftwork.trainer import Trainer, quiet
+from graftwork.training.datamodule import PictureData
+from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups, rate_factor
+from graftwork.training.watching import BestWeights, Curves
+from graftwork.transfer.regularisers import WeightDecay
+from graftwork.transfer.strategy import Transfer
+from graftwork.transfer.trainable import FromGroup, HeadOnly
+
+
+class Colours:
+    """Pictures whose class is their brightest channel."""
+
+    def get(self, sha256: str, path: str) -> np.ndarray:
+        number = int(sha256)
+        image = np.random.default_rng(number).integers(0, 120, (32, 32, 3))
+        image[..., number % 3] += 100
+        return image.astype(np.uint8)
+
+
+def pictures(count: int = 24, val: int = 13, batch_size: int = 8) -> PictureData:
+    numbers = np.arange(count)
+    frame = pd.DataFrame({"sha256": numbers.astype(str), "path": "", "label": numbers % 3})
+    return PictureData(
+        frame,
+        frame[:val],
+        Colours(),
+        lambda image, epoch, index: image,
+        np.copy,
+        batch_size=batch_size,
+        workers=0,
+        seed=0,
+    )
+
+
+def strategy(*overrides: str, **changes: Any) -> Transfer:
+    found = build(composed("transfer=fine_tune", *overrides)["transfer"], Transfer, "transfer")
+    return dataclasses.replace(found, **changes)
+
+
+def classifier(num_classes: int = 3) -> Classifier:
+    torch.manual_seed(0)
+    return build(composed("model=tiny_cnn")["model"], Model, "model").build(num_classes, None)
+
+
+def fitted(
+    network: Classifier,
+    transfer: Transfer,
+    tmp_path: Path,
+    *callbacks: Any,
+    data: PictureData | None = None,
+    num_classes: int = 3,
+    **changes: Any,
+) -> tuple[GraftModule, list[dict[str, float]]]:
+    settings = build(composed("trainer.precision=fp32")["trainer"], Trainer, "trainer")
+    settings = dataclasses.replace(settings, accelerator="cpu", **changes)
+    curves = Curves(lambda row, epoch: None)
+    module = GraftModule(network, transfer, num_classes)
+    trainer = settings.lightning(transfer.epochs, [curves, *callbacks], tmp_path)
+    with quiet():
+        trainer.fit(module, datamodule=data or pictures())
+    assert not list(tmp_path.iterdir()), "Lightning must leave no folders behind"
+    return module, curves.rows
+
+
+def state(network: Classifier) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def changed(before: dict[str, torch.Tensor], network: Classifier) -> set[str]:
+    after = network.state_dict()
+    return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+
+
+def names_of(network: Classifier, *groups: str) -> set[str]:
+    return {n for g in network.layer_groups() if g.name in groups for n in g.parameters}
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "trained"])
+def test_frozen_groups_stay_bit_identical(batch_norm: str, tmp_path: Path) -> None:
+    network = classifier()
+    before = state(network)
+    transfer = strategy(trainable=FromGroup("stages.1"), batch_norm=batch_norm, epochs=2)
+    fitted(network, transfer, tmp_path)
+    trained = names_of(network, "stages.1", "head")
+    moved = changed(before, network)
+    frozen = {name for name in before if name.startswith(("backbone.stem", "backbone.stages.0"))}
+    assert frozen and not moved & frozen
+    norms = {name for name in moved if "running" in name}
+    assert bool(norms) == (batch_norm == "trained")
+    assert moved & trained
+    if batch_norm == "frozen":
+        assert moved <= trained
+
+
+def test_head_only_leaves_parameters_and_buffers_of_the_backbone(tmp_path: Path) -> None:
+    network = classifier()
+    before = state(network)
+    fitted(network, strategy(trainable=HeadOnly(), batch_norm="trained", epochs=2), tmp_path)
+    assert changed(before, network) == {"head.weight", "head.bias"}
+
+
+def test_everything_is_trained_where_nothing_is_frozen(tmp_path: Path) -> None:
+    network = classifier()
+    before = state(network)
+    fitted(network, strategy(batch_norm="trained", epochs=2), tmp_path)
+    still = set(before) - changed(before, network)
+    assert not {name for name in still if not name.endswith("num_batches_tracked")}
+
+
+def test_frozen_groups_have_no_graph() -> None:
+    network = classifier()
+    GraftModule(network, strategy(trainable=FromGroup("stages.1")), 3).train()
+    seen = {}
+    for name in ("stages.0", "stages.1"):
+        module = network.backbone.get_submodule(name)
+        module.register_forward_hook(lambda m, i, out, name=name: seen.update({name: out}))
+    network(network.normalise(torch.zeros(2, 32, 32, 3, dtype=torch.uint8)))
+    assert seen["stages.0"].grad_fn is None and seen["stages.1"].grad_fn is not None
+
+
+def test_a_wrong_group_shows_before_any_data_is_read() -> None:
+    with pytest.raises(UserError, match=r"stages\.9.*Legal:.*stem"):
+        GraftModule(classifier(), strategy(trainable=FromGroup("stages.9")), 3)
+
+
+def test_logged_numbers_are_exact(tmp_path: Path) -> None:
+    """13 validation pictures in batches of 8: means of batch means would be others."""
+    network = classifier(7)
+    transfer = strategy(epochs=1, warmup_epochs=0.0, label_smoothing=0.3)
+    data = pictures()
+    _, rows = fitted(network, transfer, tmp_path, data=data, num_classes=7)
+    network.eval()
+    images, labels = (torch.cat(part) for part in zip(*data.val_dataloader(), strict=True))
+    with torch.no_grad():
+        logits = network(network.normalise(images))
+    assert len(labels) == 13
+    row = rows[0]
+    assert row["val/loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+    best = logits.topk(5).indices
+    assert row["val/top1"] == pytest.approx((best[:, 0] == labels).float().mean().item())
+    assert row["val/top5"] == pytest.approx((best == labels[:, None]).any(1).float().mean().item())
+    assert row["epoch"] == 1 and row["lr"] == 0.0
+    assert {"train/loss", "train/top1"} <= set(row)
+
+
+def test_few_classes_have_no_top5(tmp_path: Path) -> None:
+    _, rows = fitted(classifier(), strategy(epochs=1), tmp_path)
+    assert "val/top5" not in rows[0]
+
+
+def test_training_learns_and_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
+    transfer = strategy("transfer.rates.lr=0.01", epochs=12, warmup_epochs=0.0)
+    runs = []
+    for _ in range(2):
+        network = classifier()
+        _, rows = fitted(network, transfer, tmp_path)
+        runs.append((rows, state(network)))
+    assert runs[0][0] == runs[1][0]
+    assert all(torch.equal(tensor, runs[1][1][name]) for name, tensor in runs[0][1].items())
+    first, last = runs[0][0][0], runs[0][0][-1]
+    assert last["val/top1"] > 0.9 and last["train/loss"] < 0.8 * first["train/loss"]
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+    class Poisoned(Colours):
+        calls = 0
+
+        def get(self, sha256: str, path: str) -> np.ndarray:
+            self.calls += 1
+            if self.calls > 40:  # in the second epoch
+                with torch.no_grad():
+                    network.head.weight.fill_(float("nan"))
+            return super().get(sha256, path)
+
+    network = classifier()
+    data = pictures()
+    data._fit._images = Poisoned()
+    best = BestWeights(patience=0)
+    with pytest.raises(Diverged, match=r"the loss is nan in epoch 2, step 3.*transfer\.rates"):
+        fitted(network, strategy(epochs=3), tmp_path, best, data=data)
+    assert all(tensor.isfinite().all() for tensor in best._weights.values())
+
+
+def test_gradients_are_clipped(tmp_path: Path) -> None:
+    import pytorch_lightning as pl
+
+    norms = []
+
+    class Norms(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+            norms.append(
+                torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
+            )
+
+    fitted(classifier(), strategy(epochs=1), tmp_path, Norms(), gradient_clip=1e-3)
+    clipped = [gradient.norm().item() for gradient in norms]
+    norms.clear()
+    fitted(classifier(), strategy(epochs=1), tmp_path, Norms(), gradient_clip=0.0)
+    assert max(clipped) <= 1e-3 * 1.001 < max(gradient.norm().item() for gradient in norms)
+
+
+def test_rate_factor_warms_up_and_falls_to_nothing() -> None:
+    factors = [rate_factor(step, 100, 10) for step in range(101)]
+    assert 0 < factors[0] < 0.1
+    assert np.diff(factors[:11]).min() > 0 and factors[10] == 1.0
+    assert np.diff(factors[10:]).max() <= 0 and factors[100] == 0.0
+    assert factors[55] == pytest.approx(0.5)
+    assert rate_factor(0, 10, 0) == 1.0
+
+
+def test_groups_have_their_rates_and_only_weights_decay() -> None:
+    network = classifier()
+    transfer = strategy(
+        "transfer/rates=layer_decay",
+        "transfer.rates.layer_decay=0.5",
+        "transfer.rates.backbone_factor=0.1",
+        regulariser=WeightDecay(0.3),
+    )
+    found = {}
+    for group in parameter_groups(network, transfer):
+        for parameter in group["params"]:
+            assert id(parameter) not in found
+            found[id(parameter)] = (group["lr"] / transfer.rates.of(0), group["weight_decay"])
+    expected = {"stem": 0.1 / 4, "stages.0": 0.1 / 2, "stages.1": 0.1, "head": 1.0}
+    for group in network.layer_groups():
+        for name, parameter in zip(group.parameters, network.parameters_of(group), strict=True):
+            lr, decay = found.pop(id(parameter))
+            assert lr == pytest.approx(expected[group.name]), name
+            assert decay == (0.3 if parameter.ndim > 1 else 0.0), name
+    assert not found
