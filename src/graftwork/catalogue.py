@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from graftwork.errors import UserError
 
 
@@ -30,9 +28,19 @@ def entries(conf: Path) -> list[Entry]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Run this in the project's folder.")
     return [
-        Entry(path.stem, _headline(path), *_weights(yaml.safe_load(path.read_text())))
+        Entry(path.stem, _headline(path), *_weights(_values(path)))
         for path in sorted(folder.glob("[!_]*.yaml"))
     ]
+
+
+def _values(path: Path) -> dict:
+    """What the file itself says; where weights come from is never inherited."""
+    from omegaconf import OmegaConf
+
+    whole = OmegaConf.create({"model": OmegaConf.load(path)})
+    values = OmegaConf.to_container(whole, resolve=True)
+    assert isinstance(values, dict)
+    return values["model"]
 
 
 def _headline(path: Path) -> str:
@@ -55,7 +63,10 @@ def show_models(conf: Path = Path("conf")) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("model=", "what it is", "weights", "licence")
+    table = Table()
+    table.add_column("model=", no_wrap=True)
+    for heading in ("what it is", "weights", "licence"):
+        table.add_column(heading)
     for entry in entries(conf):
         table.add_row(entry.word, entry.what, entry.weights, entry.licence)
     Console().print(table)

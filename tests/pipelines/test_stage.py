@@ -66,7 +66,8 @@ def test_other_errors_keep_their_traceback():
 
 def test_a_terminated_stage_does_not_count_as_finished(tmp_path, tiny_params):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny_params()))
-    code = """
+    (tmp_path / "sleepy.py").write_text(
+        """
 import time
 from pipelines import stage
 def run(experiment, artifacts):
@@ -74,12 +75,13 @@ def run(experiment, artifacts):
     time.sleep(60)
 stage.main(run)
 """
+    )
     env = {**os.environ, "PYTHONPATH": f"{PROJECT / 'src'}{os.pathsep}{PROJECT}"}
-    command = [sys.executable, "-c", code, "--root", str(tmp_path)]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
-    assert process.stdout and process.stdout.readline() == "running\n"
-    start = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == stage.PREEMPTED == 143
-    assert time.monotonic() - start < 5
-    process.stdout.close()
+    command = [sys.executable, str(tmp_path / "sleepy.py"), "--root", str(tmp_path)]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "running\n"
+        start = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == stage.PREEMPTED == 143
+        assert time.monotonic() - start < 5
+    assert not (tmp_path / "costs" / "sleepy.json").exists()

@@ -1,0 +1,75 @@
+"""dvc.yaml watches the code that its stages run, and no more than that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from stage_code import PROJECT, SOURCE, files_run_by
+
+GRAPH = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+# What only shows or records: a change there changes no result, and must not train again.
+ONLOOKERS = {
+    "download": ["progress.py"],
+    "prepare": ["progress.py"],
+    "extract_features": ["progress.py"],
+    "finetune": ["progress.py", "tracking.py", "recording", "prediction.py"],
+    "evaluate": ["progress.py"],
+}
+# Components are named by the configuration, not imported.
+CHOSEN = {
+    "download": ["datasets", "sources"],
+    "prepare": ["datasets"],
+    "extract_features": ["models"],
+    "finetune": ["models", "augmentations", "transfer"],
+    "evaluate": ["models", "metrics"],
+}
+
+
+def within(file: Path, roots: list[str], base: Path) -> bool:
+    return any(file.is_relative_to(base / root) for root in roots)
+
+
+def watched(stage: str) -> list[str]:
+    return [dep for dep in GRAPH[stage]["deps"] if dep.startswith("src/")]
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_every_file_that_a_stage_runs_is_watched(stage):
+    # An __init__.py runs with any module of its package, and is empty or says what it offers.
+    run = {file for file in files_run_by(stage) if file.name != "__init__.py"}
+    # Places of pinned files are part of the parameters; the code that fetched them has done so.
+    fetched = [] if stage == "download" else ["sources"]
+    passed_over = [*ONLOOKERS[stage], *fetched]
+    needed = {file for file in run if not within(file, passed_over, SOURCE / "graftwork")}
+    unwatched = {str(f) for f in needed if not within(f, watched(stage), PROJECT)}
+    assert not unwatched
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_nothing_else_is_watched(stage):
+    run = files_run_by(stage)
+    chosen = [f"src/graftwork/{package}" for package in CHOSEN[stage]]
+    idle = [
+        dep
+        for dep in watched(stage)
+        if dep not in chosen and not any(file.is_relative_to(PROJECT / dep) for file in run)
+    ]
+    assert not idle
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_what_components_are_chosen_from_is_watched(stage):
+    assert {f"src/graftwork/{package}" for package in CHOSEN[stage]} <= set(watched(stage))
+
+
+def test_a_new_metric_trains_nothing_again():
+    assert not any("metrics" in dep for dep in watched("finetune"))
+    assert "evaluation" not in GRAPH["finetune"]["params"]
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_every_watched_file_of_the_project_exists(stage):
+    own = [dep for dep in GRAPH[stage]["deps"] if dep.startswith(("src/", "pipelines/"))]
+    assert own and all((PROJECT / dep).exists() for dep in own)
