@@ -23,8 +23,9 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 repro: $(READY) ## run the default experiment on real photos and print its result
+	@touch .venv/.started
 	python -m dvc repro
-	@python -m graftwork results
+	@test reports/metrics.json -nt .venv/.started || python -m graftwork results
 
 test: check tests ## set up, lint, check types, test
 
@@ -38,7 +39,7 @@ types: $(READY)
 	mypy
 
 tests: $(READY)
-	python -m pytest -m "not slow" --cov --cov-fail-under=90 --durations=10
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-fail-under=90 --durations=10
 
 slow: $(READY) ## tests that take minutes or need a browser
 	python -m pytest -m slow

@@ -152,6 +152,7 @@ def _run(
     from graftwork.engines.streaming import stream
     from graftwork.images import DecodedImages
 
+    experiment.dataset.warn_if_enlarged(network.input_spec)
     engine = network.engine(verdict.engine, verdict.precision)
     images = DecodedImages(artifacts, experiment.dataset)
     size = experiment.extraction.batch_size

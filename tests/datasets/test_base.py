@@ -4,6 +4,7 @@ from conftest import composed
 from graftwork.components import build
 from graftwork.datasets.base import Dataset
 from graftwork.errors import UserError
+from graftwork.models.base import InputSpec
 
 NAMES = ("groceries", "cifar10", "flowers", "folder", "csv")
 
@@ -30,3 +31,11 @@ def test_every_configuration_builds(name: str) -> None:
 def test_bounds(override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         build(composed(override)["dataset"], Dataset, "dataset")
+
+
+def test_a_network_that_sees_enlarged_pictures_is_said() -> None:
+    dataset = build(composed("dataset.decoded_side=256")["dataset"], Dataset, "dataset")
+    half = (0.5,) * 3
+    dataset.warn_if_enlarged(InputSpec(224, half, half, "bicubic", 0.875))  # 256: just enough
+    with pytest.warns(UserWarning, match="looks at 293 px .* dataset.decoded_side=293"):
+        dataset.warn_if_enlarged(InputSpec(260, half, half, "bicubic", 0.89))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graftwork.components import Component
 from graftwork.errors import UserError, check_choice, check_range
+
+if TYPE_CHECKING:
+    from graftwork.models.base import InputSpec
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,17 @@ class Dataset(Component):
 
     def check(self) -> None:  # noqa: B027
         """Raises UserError for what can be known before any work: a missing or empty folder."""
+
+    def warn_if_enlarged(self, input_spec: InputSpec) -> None:
+        """Says so where pictures are kept smaller than a network wants to see them."""
+        wanted = math.ceil(input_spec.size / input_spec.crop_pct)
+        if self.decoded_side < wanted:
+            warnings.warn(
+                f"dataset.decoded_side: pictures are kept at {self.decoded_side} px, the network "
+                f"looks at {wanted} px of their shorter side: they are enlarged. Set "
+                f"dataset.decoded_side={wanted} or more.",
+                stacklevel=2,
+            )
 
     @abstractmethod
     def download(self, raw: Path, downloads: Path) -> None:

@@ -77,7 +77,7 @@ def fold_batch_norm(backbone: nn.Module, run: Callable[[], object]) -> int:
     Args:
         run: makes one forward pass, so that who follows whom is seen rather than guessed.
     """
-    pairs = _pairs(backbone, run)
+    pairs = followed_by_norm(backbone, run)
     for convolution, norm in pairs:
         assert norm.running_mean is not None and norm.running_var is not None
         weight, bias = fuse_conv_bn_weights(
@@ -94,7 +94,7 @@ def fold_batch_norm(backbone: nn.Module, run: Callable[[], object]) -> int:
     return len(pairs)
 
 
-def _pairs(
+def followed_by_norm(
     backbone: nn.Module, run: Callable[[], object]
 ) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Convolutions whose very output tensor is the input of a BatchNorm."""

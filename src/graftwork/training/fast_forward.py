@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from graftwork.classifier import Classifier
-from graftwork.engines.torch_engine import _pairs as followed_by_norm
+from graftwork.engines.torch_engine import followed_by_norm
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 

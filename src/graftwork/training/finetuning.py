@@ -223,6 +223,7 @@ def _pictures(
     from graftwork.training.datamodule import PictureData
 
     spec = classifier.input_spec
+    experiment.dataset.warn_if_enlarged(spec)
     return PictureData(
         fit,
         val,
@@ -237,9 +238,12 @@ def _pictures(
     )
 
 
+CURVES = {f"{split}/{name}" for split in ("train", "val") for name in ("loss", "top1")}
+
+
 def write_history(rows: Sequence[Row], path: Path) -> None:
-    """Training curves as CSV, the epoch first."""
-    names = sorted({name for row in rows for name in row} - {"epoch"})
+    """Training curves as CSV, the epoch first; the columns that dvc.yaml plots are always there."""
+    names = sorted({name for row in rows for name in row} - {"epoch"} | CURVES)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["epoch", *names], lineterminator="\n")
