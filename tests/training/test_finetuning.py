@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.training.finetuning import select, write_history
+from graftwork.training.finetuning import interpolate, select, write_history
 
 Params = Callable[..., dict[str, Any]]
 FEW = np.array([0, 1, 2, 0])
@@ -50,3 +51,23 @@ def test_history_has_every_column_and_the_epoch_first(tmp_path: Path) -> None:
     assert path.read_text() == (
         "epoch,lr,probe/strength,train/loss,train/top1,val/loss,val/top1\n0,,0.5,,,,\n1,0.1,,,,,\n"
     )
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1.0, 3.0), (0.5, 2.0), (0.25, 1.5)])
+def test_weights_are_kept_part_of_the_way(share: float, expected: float) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    start = {name: torch.ones_like(t) for name, t in network.state_dict().items()}
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.fill_(3)
+    interpolate(network, start, share)  # type: ignore[arg-type]
+    for name, tensor in network.state_dict().items():
+        counts = name.endswith("num_batches_tracked")
+        assert torch.equal(tensor, torch.full_like(tensor, 3 if counts else expected)), name
+
+
+def test_what_was_frozen_stays_bit_identical() -> None:
+    network = torch.nn.Linear(64, 64)
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    interpolate(network, start, 0.7)  # type: ignore[arg-type]
+    assert all(torch.equal(t, start[n]) for n, t in network.state_dict().items())

@@ -40,3 +40,11 @@ def test_parts_are_exchanged_by_one_key() -> None:
 def test_a_warm_up_longer_than_the_training_is_refused() -> None:
     with pytest.raises(UserError, match=r"transfer\.warmup_epochs: 9\.0 .*<= 2"):
         strategy("transfer.epochs=2", "transfer.warmup_epochs=9")
+
+
+def test_weights_between_two_networks_need_frozen_statistics() -> None:
+    assert strategy("transfer=lp_ft").trained_share < 1
+    with pytest.raises(UserError, match=r"trained_share: 0\.5 with batch_norm=trained"):
+        strategy("transfer=from_scratch", "transfer.trained_share=0.5")
+    with pytest.raises(UserError, match="trained_share: 0.0 is out of bounds"):
+        strategy("transfer.trained_share=0")

@@ -14,6 +14,7 @@ from graftwork.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
     from graftwork.artifacts import Artifacts
     from graftwork.classifier import Classifier
@@ -129,6 +130,7 @@ def finetune(
         rows += trained.rows
         facts["epochs"], facts["kept_epoch"] = len(trained.rows), trained.epoch
         facts["trainable_parameters"] = trained.trainable
+        facts["trained_share"] = experiment.transfer.trained_share
     return Model(classifier, classifier.input_spec), rows, facts
 
 
@@ -192,6 +194,7 @@ def train(
     from graftwork.training.watching import BestWeights, Curves, EndedBySigterm, Progress
 
     share_cores(distributed.world_size())
+    start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     module = GraftModule(classifier, experiment.transfer, num_classes)
     curves, best = Curves(told), BestWeights(experiment.trainer.patience)
     watchers = [EndedBySigterm(), Progress(), curves, *([best] if len(val) else [])]
@@ -207,8 +210,24 @@ def train(
             trainer.fit(module, datamodule=_pictures(experiment, artifacts, classifier, fit, val))
     check_finite(classifier)  # the very last step has no loss after it that could tell
     classifier.cpu().eval()
+    interpolate(classifier, start, experiment.transfer.trained_share)
     epoch = best.epoch + 1 if len(val) else len(curves.rows)
     return Trained(curves.rows, epoch, trainable)
+
+
+def interpolate(classifier: Classifier, start: dict[str, torch.Tensor], share: float) -> None:
+    """Moves the weights back towards where training began.
+
+    What fine-tuning from a converged head changes lies on a path along which accuracy hardly
+    falls; before its end the source task is less forgotten (Wortsman et al. 2022, WiSE-FT).
+
+    Args:
+        start: the state dict before training.
+        share: of the way from there; 1 leaves the trained weights as they are.
+    """
+    for name, tensor in classifier.state_dict().items():
+        if share < 1 and tensor.is_floating_point():
+            tensor.copy_(start[name].lerp(tensor, share))
 
 
 def _pictures(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graftwork.components import Component
-from graftwork.errors import check_choice, check_range
+from graftwork.errors import UserError, check_choice, check_range
 from graftwork.transfer.parts import HeadInit, Rates, Regulariser, Trainable
 
 
@@ -23,6 +23,9 @@ class Transfer(Component):
     epochs: int  # 0: nothing is trained after the head's initialisation
     warmup_epochs: float  # linear from 0 to the peak rates; then cosine to 0
     label_smoothing: float  # [0, 1)
+    # Share of the way from the first weights to the trained ones at which the model is kept
+    # (WiSE-FT, Wortsman et al. 2022): 1 is plain fine-tuning, less forgets less of the source.
+    trained_share: float  # (0, 1]
 
     def __post_init__(self) -> None:
         check_choice("initialisation", self.initialisation, ("pretrained", "random"))
@@ -30,3 +33,9 @@ class Transfer(Component):
         check_range("epochs", self.epochs, 0)
         check_range("warmup_epochs", self.warmup_epochs, 0, self.epochs or None)
         check_range("label_smoothing", self.label_smoothing, 0, 0.99)
+        check_range("trained_share", self.trained_share, 0, 1, low_open=True)
+        if self.trained_share < 1 and self.batch_norm == "trained":
+            raise UserError(
+                f"trained_share: {self.trained_share} with batch_norm=trained, but statistics of "
+                "two networks have no mean that fits either. Legal: 1, or batch_norm=frozen."
+            )
