@@ -60,13 +60,16 @@ def _rate(count: int, work: Callable[[], object]) -> float:
 def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     """Seconds of a fine-tuning step (loading and augmenting included), and of a bare loop's."""
     import torch
+    from torch.nn import functional as F
 
-    from graftwork.training import finetuning, precision
+    from graftwork.training import finetuning
+    from graftwork.training.fast_forward import fast_forward
     from graftwork.training.graft_module import GraftModule, parameter_groups
+    from graftwork.training.precision import chosen
 
     experiment = parameters(
         place.folder, f"model.input_size={size}", f"trainer.limit_batches={STEPS}",
-        "transfer.epochs=1", "transfer/head_init=as_built",
+        "transfer.epochs=1", "transfer/head_init=as_built", "trainer.accelerator=cpu",
     )  # fmt: skip
     frame = manifest.of_split(manifest.read(place.artifacts.manifest), "train")
     classes = int(frame.label.max()) + 1
@@ -83,29 +86,30 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     images = torch.randint(0, 255, (STEPS, batch, size, size, 3), dtype=torch.uint8)
     labels = torch.randint(0, classes, (STEPS, batch))
 
-    def bare() -> float:
+    def bare(folded: bool) -> float:
         classifier.train()
         GraftModule(classifier, experiment.transfer, classes)  # freezes as the strategy says
         optimiser = torch.optim.AdamW(list(parameter_groups(classifier, experiment.transfer)))
-        precision.keep_depthwise_fp32(classifier)
-        start = time.perf_counter()
-        for x, y in zip(images, labels, strict=True):
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = classifier(classifier.normalise(x))
-            smoothing = experiment.transfer.label_smoothing
-            loss = torch.nn.functional.cross_entropy(logits.float(), y, label_smoothing=smoothing)
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
-            optimiser.step()
-        seconds = (time.perf_counter() - start) / STEPS
-        precision.restore_depthwise(classifier)
+        bf16 = chosen(experiment.trainer.precision, on_gpu=False) == "bf16"
+        with fast_forward(classifier, fold=folded, depthwise_fp32=bf16):
+            start = time.perf_counter()
+            for x, y in zip(images, labels, strict=True):
+                with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                    logits = classifier(classifier.normalise(x))
+                smoothing = experiment.transfer.label_smoothing
+                loss = F.cross_entropy(logits.float(), y, label_smoothing=smoothing)
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
+                optimiser.step()
+            seconds = (time.perf_counter() - start) / STEPS
         return seconds
 
-    bare()
-    loop, step = alternating(repeats, bare, ours)
+    bare(True)
+    loop, plain, step = alternating(repeats, lambda: bare(True), lambda: bare(False), ours)
     return (
         f"fine-tuning step at {size} px, batch {batch}, milliseconds: bare loop "
-        f"{told([1000 * s for s in loop], 0)}, graftwork {told([1000 * s for s in step], 0)}\n"
+        f"{told([1000 * s for s in loop], 0)} (without folded BatchNorm "
+        f"{told([1000 * s for s in plain], 0)}), graftwork {told([1000 * s for s in step], 0)}\n"
         f"  graftwork / bare loop: {told(ratio(step, loop), 2)}"
     )

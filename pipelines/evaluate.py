@@ -65,7 +65,13 @@ def record(
         predictions.write(artifacts.predictions, frame, classes, probabilities)
         cost = evaluation_report.cost(artifacts, speed, begun)
         evaluation_report.write(experiment, artifacts, frame, classes, probabilities, scores, cost)
-        result: dict[str, Any] = {"test": scores, "cost": cost, "run_id": tracked.run_id}
+        result: dict[str, Any] = {
+            "title": summary.title(experiment),
+            "confidence": experiment.evaluation.confidence,
+            "test": scores,
+            "cost": cost,
+            "run_id": tracked.run_id,
+        }
         artifacts.metrics.write_text(json.dumps(result, indent=1) + "\n")
         tracked.log_metrics(evaluation_report.flat(scores))
         tracked.log_cost(cost)
@@ -75,8 +81,7 @@ def record(
         if experiment.tracking.log_model:
             tracked.log_model(artifacts.model, Path(frame["path"].iloc[0]).read_bytes())
     metrics = experiment.evaluation.metrics_for(len(classes))
-    title = summary.title(experiment)
-    summary.show(result, metrics, experiment.evaluation.confidence, title, artifacts)
+    summary.show(result, metrics, result["confidence"], result["title"], artifacts)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,8 @@ def member(
             log.error("job %d (%s): %s", number, differs, error, exc_info=not mistake)
             return math.nan
     _write(path, {**facts, "status": "finished"})
-    return top1(artifacts) or math.nan
+    found = top1(artifacts)
+    return math.nan if found is None else found
 
 
 def top1(artifacts: Artifacts) -> float | None:

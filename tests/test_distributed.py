@@ -89,11 +89,6 @@ def test_who_is_ended_ends_the_others() -> None:
     assert process.returncode == -signal.SIGTERM
 
 
-def test_cores_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert distributed.cores() == os.cpu_count()
-
-
 def test_who_does_not_listen_is_killed() -> None:
     done: list[str] = []
 

@@ -138,27 +138,6 @@ def test_stored_features_times_head(
     assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_stored_features_through_another_head(
-    prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    from graftwork import features, model_folder
-
-    experiment, artifacts, frame = prepared("transfer.epochs=0")
-    mlp = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.GELU())
-    classifier = torch.nn.Module()
-    classifier.head = mlp
-    rows = np.ones((15, 4), np.float32)
-    monkeypatch.setattr(features, "features_of", lambda *_: rows)
-    monkeypatch.setattr(model_folder, "load", lambda _: (classifier, None))
-    monkeypatch.setattr(type(experiment.model.head), "is_linear", property(lambda _: False))
-    found = split_predictions.probabilities(experiment, artifacts, frame)
-    with torch.inference_mode():
-        expected = torch.softmax(mlp(torch.ones(15, 4)), 1).numpy()
-    assert found == pytest.approx(expected, abs=1e-6)
-
-
 def test_softmax_never_exceeds_one() -> None:
     found = split_predictions.softmax(np.array([[1e4, 0, -1e4], [1, 1, 1]], np.float32))
     assert found.dtype == np.float32

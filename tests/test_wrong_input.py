@@ -50,6 +50,7 @@ COMMAND_LINE = [
     (["model.pooling=average"], ["model.pooling", "Did you mean 'avg'"]),
     (["-m", "seed=-1,2"], ["seed", "-1", ">= 0"]),
     # combinations
+    (["transfer=linear_probe", "transfer/head_init=as_built"], ["epochs", "converged_probe"]),
     (["model=tiny_cnn"], ["no pretrained weights", "transfer=from_scratch"]),
     (["model/head=mlp"], ["model.head", "model/head=linear"]),
     # data

@@ -123,7 +123,10 @@ class Classifier(nn.Module):
         if batch_norm == "frozen":
             for module in _batch_norms(self.backbone):
                 module.requires_grad_(False)
-        self._still = tuple(self._frozen_modules(list(trained), head))
+        still = [*self._frozen_modules(list(trained), head)]
+        if batch_norm == "frozen":  # also those without parameters, whose statistics would move
+            still += _batch_norms(self.backbone)
+        self._still = tuple(still)
         self.train(self.training)
 
     def _frozen_modules(self, trained: list[bool], head: bool) -> Iterator[nn.Module]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from graftwork.artifacts import Artifacts
+from graftwork.cores import cores
 from graftwork.errors import UserError
 
 
@@ -29,13 +30,6 @@ def rank() -> int:
 
 def world_size() -> int:
     return int(os.environ["WORLD_SIZE"]) if inside() else 1
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import subprocess
@@ -11,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from graftwork.cores import cores
 
 PACKAGES = (
     "graftwork",
@@ -61,10 +62,9 @@ def _devices() -> list[Finding]:
     import psutil
     import torch
 
-    cores = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count()
     memory = psutil.virtual_memory()
     found = [
-        Finding("devices", "cores", str(cores)),
+        Finding("devices", "cores", str(cores())),
         Finding(
             "devices",
             "memory",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from graftwork.components import Component
-from graftwork.errors import check_range
+from graftwork.errors import UserError, check_range
 from graftwork.metrics.base import Metric
 
 TOLERANCE = 1e-4  # between torchmetrics (float32) and the bootstrap's own arithmetic (float64)
@@ -27,6 +28,11 @@ class Evaluation(Component):
         check_range("bootstrap_samples", self.bootstrap_samples, 100)
         check_range("confidence", self.confidence, 0.5, 0.999)
         check_range("mistakes", self.mistakes, 0)
+        if not any(metric.applies(2) for metric in self.metrics.values()):
+            raise UserError(
+                "metrics: none that says something with any number of classes. Name at least one, "
+                "such as top1 (conf/evaluation/default.yaml)."
+            )
 
     def metrics_for(self, num_classes: int) -> dict[str, Metric]:
         """The metrics that say something with so many classes (top-5 of five classes does not).
@@ -67,8 +73,10 @@ def measure(
     )
     for name, metric in metrics.items() if "torch" in sys.modules else ():
         reference = point(metric, probabilities, labels)
-        difference = abs(found[name].value - reference)
-        assert difference <= TOLERANCE, f"{name}: {found[name].value}, torchmetrics {reference}"
+        if abs(found[name].value - reference) > TOLERANCE:
+            # A tie or a bin's edge in float32: worth a look, not the end of a long training.
+            text = f"{name}: {found[name].value}, torchmetrics says {reference}"
+            warnings.warn(text, stacklevel=2)
     return {name: {**asdict(interval), "n": len(labels)} for name, interval in found.items()}
 
 

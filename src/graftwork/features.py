@@ -47,8 +47,7 @@ class Extraction(Component):
 
 def needed(experiment: Experiment) -> bool:
     """Whether the strategy looks at stored features at all."""
-    transfer = experiment.transfer
-    return transfer.head_init.needs_features or transfer.epochs == 0
+    return experiment.transfer.head_init.needs_features
 
 
 def features_of(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:

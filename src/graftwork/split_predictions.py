@@ -16,6 +16,7 @@ import numpy as np
 
 from graftwork import distributed
 from graftwork.artifacts import Artifacts
+from graftwork.cores import cores
 from graftwork.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -59,16 +60,10 @@ def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFra
     from graftwork.features import features_of
 
     features = features_of(experiment, artifacts, frame)
-    if experiment.model.head.is_linear:  # without torch
-        contract = model_folder.read_contract(artifacts.model)
-        tensors = model_folder.read_tensors(artifacts.model, contract)
-        weight, bias = (tensors[f"head.{name}"].astype(np.float64) for name in ("weight", "bias"))
-        return np.asarray(features.astype(np.float64) @ weight.T + bias)
-    import torch
-
-    classifier, _ = model_folder.load(artifacts.model)
-    with torch.inference_mode():
-        return np.asarray(classifier.head(torch.from_numpy(features)).float())
+    contract = model_folder.read_contract(artifacts.model)
+    tensors = model_folder.read_tensors(artifacts.model, contract)
+    weight, bias = (tensors[f"head.{name}"].astype(np.float64) for name in ("weight", "bias"))
+    return np.asarray(features.astype(np.float64) @ weight.T + bias)
 
 
 def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
@@ -99,7 +94,7 @@ def _run(
     device = _device(accelerator)
     classifier.eval().to(device)
     before = torch.get_num_threads()
-    threads = max(1, distributed.cores() // _processes_here())
+    threads = max(1, cores() // _processes_here())
     try:
         # One torch thread for each Python thread: see the module's first words.
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:

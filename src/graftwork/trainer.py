@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graftwork.components import Component
+from graftwork.cores import cores
 from graftwork.errors import UserError, check_choice, check_range
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Trainer(Component):
     min_val: int  # pictures that validation must have for `auto` to trust it
     patience: int  # epochs without improvement before stopping early; 0: never
     limit_epochs: int | None  # at most this many epochs
-    limit_batches: int | None  # at most this many steps an epoch, and pictures x batch in tests
+    limit_batches: int | None  # at most this many steps an epoch
 
     def __post_init__(self) -> None:
         check_range("batch_size", self.batch_size, 1)
@@ -126,9 +126,8 @@ def share_cores(processes: int) -> None:
     """Gives each process its share of the cores; more threads than cores only spin."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if processes > 1:
-        torch.set_num_threads(max(1, (cores or 1) // processes))
+        torch.set_num_threads(max(1, cores() // processes))
 
 
 @contextmanager

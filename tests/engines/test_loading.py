@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import os
 import threading
 import time
 
 import pytest
 from numbered_pictures import SPEC, Numbered, pictures
 
-from graftwork.engines import loading
 from graftwork.engines.loading import AHEAD, Picture, batches, load_batch
 
 
@@ -43,9 +41,3 @@ def test_a_picture_that_cannot_be_read_ends_the_stream() -> None:
 def test_one_batch_alone() -> None:
     batch = load_batch(pictures(2), Numbered(), SPEC, 3)  # type: ignore[arg-type]
     assert batch.keys == ("0", "1") and batch.images.shape[0] == 3
-
-
-def test_cores_are_counted_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert loading._cores() >= 1
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert loading._cores() == (os.cpu_count() or 1)

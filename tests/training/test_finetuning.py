@@ -15,6 +15,7 @@ from graftwork.training.finetuning import interpolate, select, write_history
 
 Params = Callable[..., dict[str, Any]]
 FEW = np.array([0, 1, 2, 0])
+PROBE = ["transfer=linear_probe", "model=efficientnet_lite0"]
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ FEW = np.array([0, 1, 2, 0])
         ([], np.zeros(0, int), "last", "there are no validation pictures"),
         (["trainer.selection=best"], FEW[:1], "best", "on 1 validation pictures"),
         (["trainer.selection=last", "trainer.min_val=1"], FEW, "last", "trainer.selection says"),
-        (["transfer.epochs=0", "transfer.warmup_epochs=0"], FEW, "last", "nothing was trained"),
+        (PROBE, FEW, "last", "it was fitted on train and val"),
     ],
 )
 def test_how_the_weights_are_chosen_is_said(
@@ -37,6 +38,13 @@ def test_how_the_weights_are_chosen_is_said(
     assert selection.rule == rule
     assert selection.fit == (("train",) if rule == "best" else ("train", "val"))
     assert re.search(words, selection.words), selection.words
+
+
+def test_a_probe_can_leave_validation_alone(tiny_params: Params) -> None:
+    experiment = Experiment.from_params(tiny_params(*PROBE, "trainer.selection=best"))
+    selection = select(experiment, FEW, num_classes=3)
+    assert (selection.rule, selection.fit) == ("last", ("train",))
+    assert selection.words.endswith("fitted on train")
 
 
 def test_the_best_of_nothing_is_refused(tiny_params: Params) -> None:

@@ -48,3 +48,8 @@ def test_weights_between_two_networks_need_frozen_statistics() -> None:
         strategy("transfer=from_scratch", "transfer.trained_share=0.5")
     with pytest.raises(UserError, match="trained_share: 0.0 is out of bounds"):
         strategy("transfer.trained_share=0")
+
+
+def test_a_strategy_that_does_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match="epochs: 0 trains nothing"):
+        strategy("transfer=linear_probe", "transfer/head_init=as_built")

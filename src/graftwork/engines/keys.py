@@ -90,6 +90,7 @@ def _code(module: str) -> list[str]:
     """Hashes of the code that a backbone is made of: an edited backbone is another one."""
     paths = [PACKAGE / "classifier.py", PACKAGE / "pooling.py"]
     paths += sorted((PACKAGE / "models").rglob("*.py"))
+    paths += sorted((PACKAGE / "engines").glob("*_engine.py"))
     own = getattr(sys.modules[module], "__file__", None)
     return [_sha256(path) for path in [*paths, *([Path(own)] if own else [])]]
 

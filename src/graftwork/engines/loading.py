@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graftwork.cores import cores
 from graftwork.images import DecodedImages, eval_view
 from graftwork.models.base import InputSpec
 
@@ -46,7 +46,7 @@ def batches(
     def load(start: int) -> Batch:
         return load_batch(pictures[start : start + batch_size], images, spec, batch_size)
 
-    with ThreadPoolExecutor(_cores(), "loading") as pool:
+    with ThreadPoolExecutor(cores(), "loading") as pool:
         try:
             while True:
                 while len(waiting) < AHEAD and (start := next(starts, None)) is not None:
@@ -67,10 +67,3 @@ def load_batch(
     for row, picture in enumerate(pictures):
         views[row] = eval_view(images.get(picture.sha256, picture.path), spec)
     return Batch(tuple(picture.sha256 for picture in pictures), views)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,7 +8,6 @@ text a file.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import threading
 from collections import deque
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from graftwork.cores import cores
 from graftwork.datasets.base import Dataset, Record
 from graftwork.images import UnreadableImage
 from graftwork.images.decoding import Header, examine, inspect
@@ -210,13 +210,6 @@ def _ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _same_verdict_for_same_bytes(frame: pd.DataFrame) -> pd.DataFrame:

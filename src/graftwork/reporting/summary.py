@@ -61,11 +61,12 @@ def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
             raise UserError(f"{path}: no such file. Run the experiment first: dvc repro.")
     # Built, not `from_file`: a result stays readable when the photos have moved.
     experiment = build(yaml.safe_load(artifacts.params.read_text("utf-8")), Experiment, "")
+    result = json.loads(artifacts.metrics.read_text("utf-8"))
     show(
-        json.loads(artifacts.metrics.read_text("utf-8")),
+        result,
         experiment.evaluation.metrics,
-        experiment.evaluation.confidence,
-        title(experiment),
+        result["confidence"],
+        result["title"],
         artifacts,
         console,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftwork.errors import UserError
+from graftwork.errors import UserError, unknown
 from graftwork.sources.base import Source
 from graftwork.sources.timm_hub import TimmHub
 
@@ -28,7 +28,12 @@ class TimmName(Source):
         from graftwork.vision import timm
 
         register()
-        config = timm.models.get_pretrained_cfg(self.architecture, allow_unregistered=True)
+        try:
+            config = timm.models.get_pretrained_cfg(self.architecture, allow_unregistered=True)
+        except RuntimeError as error:  # the name is right, its tag is not
+            name = self.architecture.partition(".")[0]
+            legal = timm.list_models(f"{name}.*", pretrained=True)
+            raise unknown("model.architecture", self.architecture, legal) from error
         repository = config and config.hf_hub_id
         if not repository:
             raise UserError(

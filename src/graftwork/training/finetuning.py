@@ -52,9 +52,10 @@ def select(experiment: Experiment, val_labels: np.ndarray, num_classes: int) -> 
             "or dataset.splits.val_fraction=0.15."
         )
     trusted = count >= least and not absent
-    if experiment.transfer.epochs == 0 and wanted != "best":
-        words = "nothing was trained after the head was computed; it was fitted on train and val"
-        return Selection("last", ("train", "val"), words)
+    if experiment.transfer.epochs == 0:
+        fit = ("train",) if wanted == "best" else ("train", "val")
+        words = "nothing was trained after the head was computed; it was fitted on "
+        return Selection("last", fit, words + " and ".join(fit))
     if wanted == "best" or (wanted == "auto" and trusted):
         words = f"the epoch with the highest top-1 on {count} validation pictures"
         return Selection("best", ("train",), words)
@@ -72,11 +73,7 @@ def select(experiment: Experiment, val_labels: np.ndarray, num_classes: int) -> 
 def fit_head(
     experiment: Experiment, artifacts: Artifacts, fit: pd.DataFrame, num_classes: int
 ) -> tuple[Head | None, Row]:
-    """The head that the strategy computes from stored features, and facts about it.
-
-    Raises:
-        UserError: a class has no picture to fit.
-    """
+    """The head that the strategy computes from stored features, and facts about it."""
     head_init = experiment.transfer.head_init
     if not head_init.needs_features:
         return None, {}

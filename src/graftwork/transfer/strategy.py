@@ -34,6 +34,11 @@ class Transfer(Component):
         check_range("warmup_epochs", self.warmup_epochs, 0, self.epochs or None)
         check_range("label_smoothing", self.label_smoothing, 0, 0.99)
         check_range("trained_share", self.trained_share, 0, 1, low_open=True)
+        if not self.epochs and not self.head_init.needs_features:
+            raise UserError(
+                "epochs: 0 trains nothing, and this head_init computes nothing. Legal: 1 or more, "
+                "or transfer/head_init=converged_probe."
+            )
         if self.trained_share < 1 and self.batch_norm == "trained":
             raise UserError(
                 f"trained_share: {self.trained_share} with batch_norm=trained, but statistics of "
