@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -53,7 +54,8 @@ class reported:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, UserError):
-            print(f"graftwork: {error}", file=sys.stderr)
+            if os.environ.get("RANK", "0") == "0":  # one message, however many processes
+                print(f"graftwork: {error}", file=sys.stderr)
             raise SystemExit(2) from None
         if isinstance(error, KeyboardInterrupt):
             print("graftwork: interrupted.", file=sys.stderr)

@@ -35,10 +35,15 @@ def entries(conf: Path) -> list[Entry]:
 
 def _values(path: Path) -> dict:
     """What the file itself says; where weights come from is never inherited."""
+    import yaml
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    whole = OmegaConf.create({"model": OmegaConf.load(path)})
-    values = OmegaConf.to_container(whole, resolve=True)
+    try:
+        whole = OmegaConf.create({"model": OmegaConf.load(path)})
+        values = OmegaConf.to_container(whole, resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"{path}: not valid: {error}") from error
     assert isinstance(values, dict)
     return values["model"]
 

@@ -12,7 +12,6 @@ class Cost:
     """What one stage took on this machine."""
 
     seconds: float  # wall clock, imports of the stage's own libraries included
-    cpu_seconds: float  # of the process and its children, since the process began
     peak_mib: float  # largest resident memory of the process so far, MiB
 
     @classmethod
@@ -20,9 +19,8 @@ class Cost:
         """The cost of this process until now."""
         own = resource.getrusage(resource.RUSAGE_SELF)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
         unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB on Linux
-        return cls(seconds, cpu, max(own.ru_maxrss, children.ru_maxrss) / unit)
+        return cls(seconds, max(own.ru_maxrss, children.ru_maxrss) / unit)
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)

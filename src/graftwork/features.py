@@ -35,7 +35,7 @@ class Extraction(Component):
 
     engine: str
     precision: str  # auto: bf16 where the hardware has it
-    batch_size: int
+    batch_size: int  # of every pass through a network that is not trained, evaluation included
     min_cosine: float  # of features to eager fp32, mean of the first batch; else fall back
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ def test_a_stage_leaves_its_cost(tmp_path, tiny_params):
     artifacts = Artifacts.at(tmp_path)
     stage.measured(prepare, Experiment.from_params(tiny_params()), artifacts)
     cost = json.loads(artifacts.cost("prepare").read_text())
-    assert cost["seconds"] >= 0 and cost["peak_mib"] > 10 and cost["cpu_seconds"] > 0
+    assert cost["seconds"] >= 0 and cost["peak_mib"] > 10
 
 
 def test_a_stage_that_fails_leaves_none(tmp_path, tiny_params):

@@ -1,4 +1,7 @@
-"""What MLflow is told, in order. A store that is away for a while costs neither rows nor a run."""
+"""What MLflow is told, in order. A store that is away for a while costs neither rows nor a run.
+
+Files are sent again from where they lay: one that has been replaced since arrives as it is then.
+"""
 
 from __future__ import annotations
 

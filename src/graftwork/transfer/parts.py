@@ -21,7 +21,7 @@ class Trainable(Component):
     def groups(self, groups: Sequence[str], epoch: int) -> list[bool]:
         """Whether each layer group is trained in this epoch.
 
-        A pure function of the epoch, so that a resumed run freezes what an uninterrupted one does.
+        A pure function of the epoch, so that what is frozen never depends on what was run before.
 
         Args:
             groups: names from stem to the last backbone group; the head is always trained

@@ -1,0 +1,87 @@
+"""The stages as DVC runs them, in a project of their own: a copy of this one with tiny data."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import COLOURS, CONF, draw_photo
+
+PROJECT = CONF.parent
+TINY = ("model=tiny_cnn", "transfer=from_scratch", "trainer=smoke", "dataset=folder")
+Run = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_folder: Path) -> Path:
+    """A repository as a newcomer clones it, set to the tiny folder of photos."""
+    copy = tmp_path / "a project"
+    copy.mkdir()
+    for name in ("conf", "pipelines", "src", ".dvc"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "cache", "tmp")
+        shutil.copytree(PROJECT / name, copy / name, ignore=ignored)
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(PROJECT / name, copy / name)
+    git = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+    run(copy, "pipelines.params", *TINY, f"dataset.path={tiny_folder}")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+        subprocess.run([*git, *command], cwd=copy, check=True)
+    return copy
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> str:
+    """What `python -m ...` printed in a folder."""
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(folder / "src"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "tests",
+        "GIT_AUTHOR_EMAIL": "tests@localhost",
+        "GIT_COMMITTER_NAME": "tests",
+        "GIT_COMMITTER_EMAIL": "tests@localhost",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=folder, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def photos(project: Path) -> int:
+    return sum(json.loads((project / "data/report.json").read_text())["splits"].values())
+
+
+def test_a_newcomers_way_through_dvc(project: Path, tiny_folder: Path) -> None:
+    first = run(project, "dvc", "repro")
+    assert first.count("Running stage") == 5
+    assert "Top-1 accuracy" in first
+
+    assert "Running stage" not in run(project, "dvc", "repro"), "nothing had changed"
+    assert "Top-1 accuracy" in run(project, "graftwork", "results")
+
+    draw_photo(tiny_folder / "train" / "red" / "new.jpg", COLOURS["red"], seed=999)
+    before = photos(project)
+    assert "Running stage 'prepare'" in run(project, "dvc", "repro")
+    assert photos(project) == before + 1
+
+    run(project, "dvc", "metrics", "show")
+    plots = run(project, "dvc", "plots", "show")
+    assert "index.html" in plots
+
+
+def test_experiments_of_dvc(project: Path) -> None:
+    run(project, "dvc", "repro")
+    shorter = run(project, "dvc", "exp", "run", "-S", "evaluation.bootstrap_samples=150")
+    assert "Running stage 'evaluate'" in shorter
+    assert "Running stage 'finetune'" not in shorter
+    assert "150" in run(project, "dvc", "exp", "show", "--csv", "--no-pager")
+
+    wrong = run(project, "dvc", "exp", "run", "-S", "+trainer.batchsize=3", code=255)
+    assert "trainer.batchsize: 'batchsize' is unknown. Did you mean 'batch_size'?" in wrong
+    assert "Traceback" not in wrong
