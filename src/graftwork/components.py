@@ -182,6 +182,7 @@ def _resolve(target: Any, kind: type[C], where: str) -> type[C]:
     return found
 
 
+@cache  # reading every installed distribution takes longer than building an experiment
 def _packages() -> set[str]:
     declared = entry_points(group="graftwork.components")
     return {"graftwork"} | {point.value.split(".")[0] for point in declared}
