@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 
 import pytest
 
+from graftwork import components
 from graftwork.components import build
 from graftwork.datasets.base import Dataset, Splits
 from graftwork.errors import UserError
@@ -124,3 +126,23 @@ def test_null_takes_a_named_component_away():
 def test_errors_name_the_nested_place(change, place):
     with pytest.raises(UserError, match=place):
         pair(**change)
+
+
+def test_a_package_that_declares_itself_brings_components(tmp_path, monkeypatch):
+    (tmp_path / "guest.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from graftwork.datasets.base import Splits\n"
+        "@dataclass(frozen=True)\n"
+        "class Halves(Splits):\n"
+        "    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="guest.Halves"):
+        build({**SPLITS, "_target_": "guest.Halves"}, Splits, "s")
+    declared = EntryPoint("guest", "guest", "graftwork.components")
+    monkeypatch.setattr(components, "entry_points", lambda group: [declared])
+    components._packages.cache_clear()
+    try:
+        assert build({**SPLITS, "_target_": "guest.Halves"}, Splits, "s").seed == 0
+    finally:
+        components._packages.cache_clear()
