@@ -75,13 +75,15 @@ def test_a_newcomers_way_through_dvc(project: Path, tiny_folder: Path) -> None:
     assert "index.html" in plots
 
 
-def test_experiments_of_dvc(project: Path) -> None:
+def test_experiments_of_dvc(project: Path, tiny_folder: Path) -> None:
     run(project, "dvc", "repro")
-    shorter = run(project, "dvc", "exp", "run", "-S", "evaluation.bootstrap_samples=150")
-    assert "Running stage 'evaluate'" in shorter
-    assert "Running stage 'finetune'" not in shorter
+    # DVC composes conf/ anew for every experiment: what differs from its defaults is said again.
+    settings = [f"-S{override}" for override in (*TINY, f"dataset.path={tiny_folder}")]
+    changed = run(project, "dvc", "exp", "run", *settings, "-Sevaluation.bootstrap_samples=150")
+    assert "Running stage 'evaluate'" in changed
+    assert "Running stage 'finetune'" not in changed
     assert "150" in run(project, "dvc", "exp", "show", "--csv", "--no-pager")
 
-    wrong = run(project, "dvc", "exp", "run", "-S", "+trainer.batchsize=3", code=255)
+    wrong = run(project, "dvc", "exp", "run", *settings, "-S+trainer.batchsize=3", code=255)
     assert "trainer.batchsize: 'batchsize' is unknown. Did you mean 'batch_size'?" in wrong
     assert "Traceback" not in wrong

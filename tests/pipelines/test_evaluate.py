@@ -116,7 +116,7 @@ def test_everything_is_written(
     evaluate.run(experiment, artifacts)
 
     metrics = json.loads(artifacts.metrics.read_text())
-    assert list(metrics) == ["test", "cost", "run_id"]
+    assert list(metrics) == ["title", "confidence", "test", "cost", "run_id"]
     top1 = metrics["test"]["top1"]
     assert (top1["value"], top1["n"]) == (pytest.approx(11 / 15), 15)
     assert top1["low"] < 11 / 15 < top1["high"]

@@ -60,10 +60,14 @@ def test_a_result_on_disk(tmp_path: Path, tiny_params: Callable[..., Any]) -> No
     artifacts.params.write_text(yaml.safe_dump(params))
     score = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 12}
     cost = {"seconds": {}, "peak_mib": 1.0, "parameters": 3, "trainable_parameters": 3}
-    result = {"test": {"top1": score, "since_removed": score}, "cost": cost, "run_id": "0123"}
+    scores = {"top1": score, "since_removed": score}
+    result = {"title": "what was run", "confidence": 0.9, "test": scores}
+    result |= {"cost": cost, "run_id": "0123"}
     artifacts.metrics.parent.mkdir()
     artifacts.metrics.write_text(json.dumps(result))
     out = io.StringIO()
     summary.show_results(artifacts, Console(file=out, width=80))
-    assert "folder · tiny_cnn · from_scratch" in out.getvalue()
+    # As it was run: params.yaml may have been changed since.
+    assert "what was run" in out.getvalue()
+    assert "90 % interval" in out.getvalue()
     assert "25.0\u202f% to 75.0\u202f%" in out.getvalue()

@@ -15,9 +15,11 @@ SHA = hashlib.sha256(DATA).hexdigest()
 def npm(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Puts a stand-in for npm first on PATH: Python code that sees `destination` and `spec`."""
     folder.mkdir(exist_ok=True)
-    program = folder / "npm"
-    program.write_text(
-        f"#!{sys.executable}\nimport sys, pathlib\n"
+    program, code = folder / "npm", folder / "npm.py"
+    # Not by a line #!{sys.executable}: the environment's path may have a space in it.
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")
+    code.write_text(
+        "import sys, pathlib\n"
         "assert sys.argv[1:3] == ['pack', '--ignore-scripts']\n"
         "destination = next(a for a in sys.argv if a.startswith('--pack-dest')).split('=')[1]\n"
         f"calls = pathlib.Path({str(folder / 'calls')!r})\n"
