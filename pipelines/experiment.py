@@ -14,9 +14,11 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -82,7 +84,10 @@ def _forget_peak() -> None:
 def run_sweep(request: Request, first: Experiment) -> int:
     """Runs a sweep's jobs under one parent run. Returns the exit code: 0 if all finished."""
     assert request.sweep_folder is not None
-    with sweep.recorded(request.sweep_folder, request.swept, first.tracking, Path.cwd()) as ended:
+    ended_as = sweep.recorded(request.sweep_folder, request.swept, first.tracking, Path.cwd())
+    # Every choice has been checked; Hydra would compose each job twice to do so again.
+    unchecked = patch.object(Sweeper, "validate_batch_is_legal", lambda *_: None)
+    with ended_as as ended, unchecked:
         sys.argv.append(f"hydra.sweep.dir={quoted(str(request.sweep_folder))}")
         job()
     return int(ended.failures > 0)

@@ -5,6 +5,7 @@ Hydra's own messages are long, end with exit code 1, and come only once a sweep'
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,13 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from graftwork.errors import UserError, unknown
@@ -107,11 +109,18 @@ def _checked(
     _check_keys(parsed, first, name, groups)
     whole = _composed(name, [*search, *first])
     sweep = sweep or str(OmegaConf.select(whole, "hydra.mode")).endswith("MULTIRUN")
+    place = Path(str(OmegaConf.select(whole, "hydra.sweep.dir"))).absolute() if sweep else None
     if not sweep:
         _check_single(swept)
-    for combination in _combinations(parsed, first, swept):
-        _check_composition(name, search, combination, check, several=bool(swept))
-    place = Path(str(OmegaConf.select(whole, "hydra.sweep.dir"))).absolute() if sweep else None
+    with open_dict(whole):
+        del whole["hydra"]
+    _check_composition(whole, first, check, several=bool(swept))
+    for at, line, lines in _other_choices(parsed, first, swept):
+        if _stands_alone(parsed[at], parsed, groups):
+            config = _changed(whole, _parsed(line, groups))
+        else:
+            config = _composed(name, [*search, *lines], whole=False)
+        _check_composition(config, lines, check, several=True)
     return Request(list(overrides), place, swept)
 
 
@@ -143,34 +152,55 @@ def _check_single(swept: Mapping[str, Sequence[str]]) -> None:
         )
 
 
-def _combinations(
+def _other_choices(
     parsed: list[Override], first: list[str], swept: Mapping[str, list[str]]
-) -> Iterator[list[str]]:
-    """The first choice of every swept key, then each other choice among first ones."""
-    yield first
+) -> Iterator[tuple[int, str, list[str]]]:
+    """Each choice of a swept key but the first, where it stands, among first choices."""
     for place, override in enumerate(parsed):
         choices = swept.get(override.get_key_element(), [])
-        # Each takes 0.1 s: of long lists, such as a range of seeds, the beginning and the end.
+        # Of long lists, such as a range of seeds, the beginning and the end.
         for choice in [*choices[1:MANY], *choices[MANY:][-1:]]:
-            yield [*first[:place], _at(override, choice), *first[place + 1 :]]
+            line = _at(override, choice)
+            yield place, line, [*first[:place], line, *first[place + 1 :]]
+
+
+def _stands_alone(override: Override, parsed: list[Override], groups: Groups) -> bool:
+    """Whether this override only sets a value that no other one touches."""
+    if groups.chosen_by(override) or override.package is not None:
+        return False
+    path = f"{override.key_or_group}."
+    # Values are set after all files have been chosen.
+    values = (o for o in parsed if o is not override and not groups.chosen_by(o))
+    others = (f"{other.key_or_group}." for other in values)
+    return not any(path.startswith(other) or other.startswith(path) for other in others)
+
+
+def _changed(whole: DictConfig, override: Override) -> DictConfig:
+    """The composition with another value: what composing anew would give, in a fraction of it."""
+    config = copy.deepcopy(whole)
+    try:
+        ConfigLoaderImpl._apply_overrides_to_config([override], config)
+    except _MISTAKES as error:
+        raise _mistake(error, [str(override.input_line)]) from error
+    return config
 
 
 def _at(override: Override, choice: str) -> str:
     return f"{override.get_key_element()}={choice}"
 
 
-def _composed(name: str, overrides: list[str]) -> DictConfig:
+def _composed(name: str, overrides: list[str], *, whole: bool = True) -> DictConfig:
     try:
-        return compose(name, overrides, return_hydra_config=True)
+        return compose(name, overrides, return_hydra_config=whole)
     except _MISTAKES as error:
         raise _mistake(error, overrides) from error
 
 
 def _check_composition(
-    name: str, search: list[str], overrides: list[str], check: Check, *, several: bool
+    config: DictConfig, overrides: list[str], check: Check, *, several: bool
 ) -> None:
     try:
-        params: Any = OmegaConf.to_container(compose(name, [*search, *overrides]), resolve=True)
+        params: Any = OmegaConf.to_container(config, resolve=True)
     except _MISTAKES as error:
         raise _mistake(error, overrides) from error
     try:

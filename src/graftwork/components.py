@@ -112,6 +112,9 @@ def _convert(
     """Types of the plain fields, checked and converted by OmegaConf's structured configs."""
     converted = {}
     for name, value in values.items():
+        if _is_plain(value, _leaves(hints[name])):
+            converted[name] = value
+            continue
         schema = dataclasses.make_dataclass(cls.__name__, [(name, hints[name])])
         try:
             if isinstance(value, bool) and bool not in _leaves(hints[name]):
@@ -124,6 +127,13 @@ def _convert(
                 f"{_join(where, name)}: {value!r} has the wrong type. Legal: {legal}."
             ) from error
     return converted
+
+
+def _is_plain(value: Any, leaves: list[Any]) -> bool:
+    """Whether the value has the wanted type already: most have, and OmegaConf is slow to say so."""
+    if isinstance(value, str) and ("${" in value or "\\" in value):
+        return False  # an interpolation, or an escaped one
+    return type(value) in (bool, int, float, str, types.NoneType) and type(value) in leaves
 
 
 _NAMES = {

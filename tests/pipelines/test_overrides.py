@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from conftest import CONF
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from graftwork.errors import UserError, check_range
 from pipelines.overrides import check_all, quoted, requested
@@ -117,6 +119,28 @@ def test_every_choice_of_a_sweep_is_checked_once(conf, tmp_path, monkeypatch):
     ]  # fmt: skip
     assert request.swept == {"model": ["small", "large"], "seed": ["1", "2", "3"]}
     assert request.sweep_folder.parent == tmp_path / "runs"
+
+
+VALUES = [
+    ["trainer.batch_size=4,5", "model=large"],
+    ["trainer.path=a,'b c',null", "trainer.batch_size=3"],
+    ["model.head.bias=true,false", "model={name: other}"],  # a value within another value
+    ["+trainer.more=[1],[2]"],
+    ["seed=1,2", "trainer={path: '${seed}'}"],
+]
+
+
+@pytest.mark.parametrize("overrides", VALUES, ids=" ".join)
+def test_what_is_checked_is_what_composing_anew_gives(conf, overrides):
+    """The check sets values into one composition; the jobs compose each on their own."""
+    seen = []
+    requested(["-m", *overrides], seen.append, conf)
+    swept, others = overrides[0], overrides[1:]
+    key, _, choices = swept.partition("=")
+    for params, choice in zip(seen, choices.split(","), strict=True):
+        with initialize_config_dir(str(conf), version_base=None):
+            config = compose("config", [f"{key}={choice}", *others])
+        assert params == OmegaConf.to_container(config, resolve=True)
 
 
 def test_a_glob_and_a_mode_make_a_sweep(conf):

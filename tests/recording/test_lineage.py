@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from graftwork.artifacts import Artifacts
+from graftwork.recording import lineage as module
 from graftwork.recording.lineage import MAX_DIFF, dirty_diff, dvc_lock, lineage
+
+
+def new_process() -> None:
+    """What git said is remembered as long as a process lives."""
+    module._git.cache_clear()
 
 
 @pytest.fixture
@@ -28,9 +34,12 @@ def test_commit_and_uncommitted_changes(project: Path):
     assert len(clean["mlflow.source.git.commit"]) == 40 and clean["git.dirty"] == "false"
     assert dirty_diff(project) is None
     (project / "code.py").write_text("x = 2\n")
+    assert lineage(Artifacts.at(project), "none") == clean, "this process runs what it imported"
+    new_process()
     assert lineage(Artifacts.at(project), "none")["git.dirty"] == "true"
     assert "-x = 1\n+x = 2" in (dirty_diff(project) or "")
     (project / "code.py").write_text("long = 2\n" * (MAX_DIFF // 8))
+    new_process()
     assert "characters in all" in (dirty_diff(project) or "")[MAX_DIFF:]
 
 

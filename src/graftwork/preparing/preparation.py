@@ -14,7 +14,7 @@ from graftwork.datasets.base import Dataset
 from graftwork.errors import UserError
 from graftwork.images import decoded_store
 from graftwork.manifest import OK
-from graftwork.preparing import data_report, duplicates, splits
+from graftwork.preparing import data_report, duplicates, recall, splits
 from graftwork.preparing.examination import examine_all
 from graftwork.progress import count_bar
 
@@ -32,6 +32,15 @@ def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
         UserError: nothing can be read, something cannot and `unreadable` is `stop`, fewer than two
             classes remain, or val or test holds classes that train does not.
     """
+    state = recall.state_of(dataset, artifacts)
+    if recall.taken_over(state, artifacts):
+        return json.loads(artifacts.data_report.read_text(encoding="utf-8"))
+    report = _prepare(dataset, artifacts)
+    recall.keep(state, artifacts)
+    return report
+
+
+def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
     raw = artifacts.raw(dataset.name)
     total = sum(1 for _ in dataset.records(raw))
     if total == 0:

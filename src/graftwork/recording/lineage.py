@@ -69,6 +69,7 @@ def _code(folder: Path) -> dict[str, str | None]:
     }
 
 
+@cache  # the code of a process is what it was when the process began, whatever is edited since
 def _git(folder: Path, *arguments: str) -> str | None:
     command = ["git", "-C", str(folder), *arguments]
     try:

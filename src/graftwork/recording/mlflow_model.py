@@ -9,9 +9,11 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +46,10 @@ def save_model(path: Path, model: Path, example: bytes, **about: str) -> None:
 
     Requirements are named, not inferred: inferring them loads the model in another process.
     """
-    with warnings.catch_warnings():
+    # The requirements are what is installed here: comparing them with that again takes MLflow
+    # longer than writing the model.
+    known = patch("mlflow.utils.environment.warn_dependency_requirement_mismatches")
+    with warnings.catch_warnings(), known:
         warnings.simplefilter("ignore")  # MLflow's own, on type hints and on pandas
         _save(path, model, example, about)
 
@@ -78,6 +83,7 @@ def _signature() -> ModelSignature:
     )
 
 
+@cache
 def _requirements() -> list[str]:
     found = []
     for name in NEEDED:
