@@ -114,7 +114,8 @@ def test_many_pictures_are_streamed_in_blocks(monkeypatch: pytest.MonkeyPatch) -
     features, labels = blobs(300, 20)
     arguments = {"strengths": [1e-3], "folds": 2, "standardise": 0.5, "seed": 0}
     whole = fit_probe(features, labels, 4, **arguments)
-    monkeypatch.setattr("graftwork.transfer.probe.BLOCK_BYTES", 1000)
+    for module in ("probe_space", "probe_solver"):
+        monkeypatch.setattr(f"graftwork.transfer.{module}.BLOCK_BYTES", 1000)
     monkeypatch.setattr("graftwork.transfer.probe.MANY", 1)
     parts = fit_probe(features, labels, 4, **arguments)
     np.testing.assert_allclose(parts.weight, whole.weight, rtol=0.02, atol=1e-4)
