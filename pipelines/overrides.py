@@ -78,10 +78,12 @@ def requested(arguments: Sequence[str], check: Check, conf: Path = CONF) -> Requ
     return None if options.cfg else request
 
 
-def check_all(overrides: Sequence[str], check: Check, conf: Path = CONF) -> None:
-    """Checks the overrides of one composition, as `make params` takes them."""
+def check_all(
+    overrides: Sequence[str], check: Check, conf: Path = CONF, *, sweep: bool = False
+) -> None:
+    """Checks the overrides of one composition, as `make params` takes them, or of a sweep."""
     with initialize_config_dir(str(conf), version_base=None):
-        _checked("config", [], overrides, check, sweep=False)
+        _checked("config", [], overrides, check, sweep=sweep)
 
 
 def quoted(text: str) -> str:

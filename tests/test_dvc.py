@@ -84,6 +84,25 @@ def test_experiments_of_dvc(project: Path, tiny_folder: Path) -> None:
     assert "Running stage 'finetune'" not in changed
     assert "150" in run(project, "dvc", "exp", "show", "--csv", "--no-pager")
 
-    wrong = run(project, "dvc", "exp", "run", *settings, "-S+trainer.batchsize=3", code=255)
-    assert "trainer.batchsize: 'batchsize' is unknown. Did you mean 'batch_size'?" in wrong
-    assert "Traceback" not in wrong
+
+WRONG = [
+    ("modl=tiny_cnn", "'modl' is unknown. Did you mean 'model'?"),
+    ("model=tiny_cn", "model: 'tiny_cn' is unknown. Did you mean 'tiny_cnn'?"),
+    ("trainer.batchsize=3", "trainer.batchsize: 'batchsize' is unknown. Did you mean 'batch_size'"),
+    ("+trainer.batchsize=3", "'batchsize' is unknown. Did you mean 'batch_size'?"),
+    ("trainer.batch_size=many", "trainer.batch_size: 'many' has the wrong type"),
+    ("trainer.batch_size=0", "trainer.batch_size: 0"),
+    ("dataset.path=/no/such/folder", "no such folder"),
+]
+
+
+@pytest.mark.parametrize(("override", "words"), WRONG, ids=lambda item: item[:30])
+def test_a_mistake_by_dvcs_door_ends_as_by_any_other(project: Path, override, words) -> None:
+    before = (project / "params.yaml").read_text()
+    arguments = ["dataset=folder", f"dataset.path={project}", *TINY[:2], override]
+    wrong = run(project, "dvc", "exp", "run", *(f"-S{text}" for text in arguments), code=2)
+    assert words in wrong and wrong.count("graftwork:") == 1
+    assert "Traceback" not in wrong and "Running stage" not in wrong
+    assert (project / "params.yaml").read_text() == before
+    git = ["git", "status", "--porcelain", "--untracked-files=no"]
+    assert not subprocess.run(git, cwd=project, capture_output=True, text=True).stdout.strip()
