@@ -17,6 +17,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
@@ -96,7 +97,9 @@ def run_sweep(request: Request, first: Experiment) -> int:
 def main() -> None:
     """The command line. Exit code 2 and one message for a mistake, before any work."""
     built: list[Experiment] = []
-    with reported():
+    # libyaml reads what the parser written in Python does, ten times faster: composing is reading.
+    fast = patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    with reported(), fast:
         request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what is left are no user's mistakes
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(PREEMPTED))

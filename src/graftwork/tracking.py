@@ -18,6 +18,7 @@ from graftwork.recording.tracked_run import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run as RecordedRun
 
     from graftwork.artifacts import Artifacts
     from graftwork.experiment import Experiment
@@ -72,12 +73,12 @@ def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = Tru
     tracking = experiment.tracking
     client = open_store(tracking.uri, artifacts)
     try:
-        run_id = _recorded(client, artifacts.run) if resume else None
+        found = _recorded(client, artifacts.run) if resume else None
     except Exception as error:
         raise unavailable(store_uri(tracking.uri, artifacts), error) from error
-    if run_id is not None:
-        run = Run(client, run_id, artifacts)
-        run.resume(experiment)
+    if found is not None:
+        run = Run(client, found.info.run_id, artifacts)
+        run.resume(experiment, found.data.tags)
         return run
     names = (experiment.dataset.name, experiment.model.name, experiment.transfer.name)
     run = _new(client, tracking, artifacts, os.environ.get(NAME) or " ".join(names))
@@ -125,20 +126,19 @@ def _write_run(run: Run, artifacts: Artifacts) -> None:
     artifacts.run.write_text(json.dumps({"run_id": run.run_id}) + "\n")
 
 
-def _recorded(client: MlflowClient, path: Path) -> str | None:
+def _recorded(client: MlflowClient, path: Path) -> RecordedRun | None:
     """The run named in run.json, if the store knows it."""
     from mlflow.exceptions import MlflowException
 
     try:
-        run_id = json.loads(path.read_text())["run_id"]
-        run = client.get_run(run_id)
+        run = client.get_run(json.loads(path.read_text())["run_id"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
-    return run_id if run.info.lifecycle_stage == "active" else None
+    return run if run.info.lifecycle_stage == "active" else None
 
 
 def _origin(name: str) -> dict[str, str]:

@@ -33,12 +33,27 @@ def log_model(client: MlflowClient, run_id: str, model: Path, example: bytes) ->
 
     run = client.get_run(run_id)
     logged = client.create_logged_model(run.info.experiment_id, NAME, source_run_id=run_id)
-    with tempfile.TemporaryDirectory() as folder:
-        save_model(Path(folder) / NAME, model, example, run_id=run_id, model_id=logged.model_id)
-        client.log_model_artifacts(logged.model_id, str(Path(folder) / NAME))
+    about = {"run_id": run_id, "model_id": logged.model_id}
+    if (place := _local(logged.artifact_location)) is not None:
+        save_model(place, model, example, **about)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(Path(folder) / NAME, model, example, **about)
+            client.log_model_artifacts(logged.model_id, str(Path(folder) / NAME))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     return f"models:/{logged.model_id}"
+
+
+def _local(uri: str) -> Path | None:
+    """The folder that a file URI names: what lies there need not be written twice."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    if not uri.startswith("file:"):
+        return None
+    path = Path(local_file_uri_to_path(uri))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def save_model(path: Path, model: Path, example: bytes, **about: str) -> None:

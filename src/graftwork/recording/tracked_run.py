@@ -45,26 +45,32 @@ class Run:
     def begin(self, experiment: Experiment) -> None:
         """Params and origin of a new run."""
         params = _params(experiment, self._artifacts.params)
-        self.log_params(flat(params))
+        tags = lineage(self._artifacts, experiment.model.name)
+        self._post("batch", params=_param_rows(flat(params)), tags=_tag_rows(tags))
         self.log_text(yaml.safe_dump(nested_public(params), sort_keys=False), "params.yaml")
         if diff := dirty_diff(self._artifacts.shared):
             self.log_text(public(diff), "uncommitted.diff")
-        self._log_lineage(experiment)
+        self._log_lock()
 
-    def resume(self, experiment: Experiment) -> None:
-        """The run is running again. Params cannot change: they stay true of the model."""
+    def resume(self, experiment: Experiment, known: Mapping[str, str]) -> None:
+        """The run is running again. Params cannot change: they stay true of the model.
+
+        Args:
+            known: tags that the run has.
+        """
         self._post("status", status="RUNNING")
-        self._log_lineage(experiment)
+        tags = lineage(self._artifacts, experiment.model.name)
+        if new := {key: value for key, value in tags.items() if known.get(key) != value}:
+            self.set_tags(new)
+        self._log_lock()
 
-    def _log_lineage(self, experiment: Experiment) -> None:
-        self.set_tags(lineage(self._artifacts, experiment.model.name))
+    def _log_lock(self) -> None:
         if lock := dvc_lock(self._artifacts):
             self.log_artifacts(lock)
 
     def log_params(self, params: Mapping[str, str]) -> None:
         """Settings, as text, each once in a run's life."""
-        rows = [[legal_key(k), shortened(public(v), MAX_VALUE)] for k, v in params.items()]
-        self._post("batch", params=rows)
+        self._post("batch", params=_param_rows(params))
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Numbers of one step or epoch under names like `val/top1`.
@@ -84,8 +90,7 @@ class Run:
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Facts about the run, as text."""
-        rows = [[legal_key(k), shortened(public(str(v)), MAX_TAG)] for k, v in tags.items()]
-        self._post("batch", tags=rows)
+        self._post("batch", tags=_tag_rows(tags))
 
     def log_artifacts(self, path: Path, folder: str = "") -> None:
         """A file, or what a folder holds, under `folder` of the run's artifacts."""
@@ -130,6 +135,14 @@ class Run:
 
     def _post(self, kind: str, **content: Any) -> None:
         self._outbox.post({"kind": kind, "run_id": self.run_id, **content})
+
+
+def _param_rows(params: Mapping[str, str]) -> list[list[str]]:
+    return [[legal_key(k), shortened(public(v), MAX_VALUE)] for k, v in params.items()]
+
+
+def _tag_rows(tags: Mapping[str, str]) -> list[list[str]]:
+    return [[legal_key(k), shortened(public(str(v)), MAX_TAG)] for k, v in tags.items()]
 
 
 def status_of(error: BaseException | None) -> str:

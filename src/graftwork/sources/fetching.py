@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -48,7 +49,17 @@ def check_pin(size: int | None, sha256: str | None, prefix: str = "") -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes."""
+    """Hexadecimal sha256 of a file's bytes.
+
+    A file that has not changed since this process hashed it is not read again: every job of a
+    sweep verifies the same downloads.
+    """
+    found = path.stat()
+    return _sha256(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, *state: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

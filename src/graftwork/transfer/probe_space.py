@@ -7,12 +7,14 @@ size pictures x pictures exists, and there is no second copy of the features.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 BLOCK_BYTES = 64 << 20  # of features or logits at a time
+Lift = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,41 @@ class Space:
         return gradient if self.basis is None else gradient @ self.basis.T
 
 
+@dataclass(frozen=True)
+class Rotated:
+    """Scaled features in their directions, and the way back."""
+
+    scale: np.ndarray  # [num_features]
+    mean: np.ndarray  # [num_features]
+    space: Space
+    lift: Lift  # weights on directions to weights on scaled features
+
+
+_last: dict[tuple[str, float], Rotated] = {}
+
+
+def rotated(features: np.ndarray, power: float, *, keep: bool) -> Rotated:
+    """Scale, mean and directions of these features.
+
+    Args:
+        power: see `scale_of`.
+        keep: remember the result until other features come: the jobs of a sweep over heads look
+            at the same ones, and the rotation takes longer than many a head.
+    """
+    if not keep:
+        return _rotated(features, power)
+    key = hashlib.sha256(np.ascontiguousarray(features).data).hexdigest(), power
+    if key not in _last:
+        _last.clear()
+        _last[key] = _rotated(features, power)
+    return _last[key]
+
+
+def _rotated(features: np.ndarray, power: float) -> Rotated:
+    scale, mean = scale_of(features, power)
+    return Rotated(scale, mean, *space_of(features, mean, scale))
+
+
 def scale_of(features: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray]:
     """Per feature, so that the mean squared length of a picture is 1; and the mean."""
     mean = features.mean(0, dtype=np.float64)
@@ -49,9 +86,7 @@ def scale_of(features: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray
     return scale / (length or 1.0), mean
 
 
-def space_of(
-    features: np.ndarray, mean: np.ndarray, scale: np.ndarray
-) -> tuple[Space, Callable[[np.ndarray], np.ndarray]]:
+def space_of(features: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> tuple[Space, Lift]:
     """Directions by the eigenvectors of the smaller Gram matrix, and the way back to features."""
     n, d = features.shape
     if n < d:
