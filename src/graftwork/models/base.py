@@ -71,11 +71,14 @@ class Model(Component):
     pooling: str
     head: Head
     input_size: int | None  # px; None: what the backbone was trained at
+    input_channels: int | None  # 1: grey, 3: colour; None: what the backbone was trained at
 
     def __post_init__(self) -> None:
         check_choice("pooling", self.pooling, POOLINGS)
         if self.input_size is not None:
             check_range("input_size", self.input_size, 8)
+        if self.input_channels is not None:
+            check_choice("input_channels", str(self.input_channels), ("1", "3"))
 
     @abstractmethod
     def build(self, num_classes: int, weights: Path | None) -> Classifier:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graftwork.errors import UserError, nearest_first, unknown
 from graftwork.models.base import InputSpec, Model
@@ -25,6 +25,7 @@ class TimmModel(Model):
     """A backbone by timm's name for it, `architecture` or `architecture.tag`."""
 
     architecture: str
+    options: dict[str, Any]  # further arguments of the backbone, such as depth or width
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,7 +55,7 @@ class TimmModel(Model):
 
         register()
         try:
-            backbone = timm.create_model(self.architecture, pretrained=False)
+            backbone = timm.create_model(self.architecture, pretrained=False, **self._arguments())
         except RuntimeError as error:
             if "tag" not in str(error):
                 raise
@@ -64,6 +65,10 @@ class TimmModel(Model):
             assert self.weights is not None, "weights given for a model that declares none"
             load_weights(backbone, weights, self.weights.key_map)
         return backbone
+
+    def _arguments(self) -> dict[str, Any]:
+        channels = {} if self.input_channels is None else {"in_chans": self.input_channels}
+        return {**self.options, **channels}
 
     def _input_spec(self, backbone: Backbone) -> InputSpec:
         from timm.data.config import resolve_model_data_config
