@@ -14,6 +14,7 @@ from timm.models import (
 )
 from torch import nn
 
+from graftwork.errors import check_choice
 from graftwork.models.backbones.smallest_input import check_smallest
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -43,6 +44,8 @@ class LeNet5(nn.Module):
         subsampling: str = "avg",
     ) -> None:
         super().__init__()
+        check_choice("activation", activation, ACTIVATIONS)
+        check_choice("subsampling", subsampling, POOLINGS)
         self.num_classes = num_classes
         self.num_features, self.head_hidden_size = 16, 84
         self.grad_checkpointing = False
