@@ -41,7 +41,7 @@ class VggConvolutions(VGG):
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         if not self.grad_checkpointing:
             return self.features(x)
-        # Stretches begin with a pooling: a ReLU in place would change what is kept to start from.
+        # From pooling to pooling: what lies within a stretch is computed again.
         ends = [0, *(end + 1 for end in self.feature_ends[:-1]), len(self.features)]
         stretches = [self.features[a:b] for a, b in zip(ends, ends[1:], strict=False)]
         return checkpoint_seq(stretches, x)
