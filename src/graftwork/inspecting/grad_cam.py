@@ -27,14 +27,14 @@ def grad_cam(
     and cut at zero (equation 2), then resized bilinearly.
 
     Args:
-        classifier: in eval mode.
+        classifier: in eval mode; its parameters no longer ask for gradients afterwards.
         output: the layer whose maps are weighted.
         images: normalised, `[B, C, S, S]`.
         labels: of B pictures, the class asked for.
 
     Returns:
-        float32 `[B, S, S]`, each map scaled on its own to [0, 1]; all zero where nothing at that
-        layer speaks for the class.
+        float32 `[B, S, S]`, each map scaled on its own from its least to its most, to [0, 1]; all
+        zero where no place stands out.
     """
     # Before the library, which imports torchvision and needs it to be importable.
     from graftwork.vision import torchvision  # noqa: F401, I001

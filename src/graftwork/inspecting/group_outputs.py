@@ -34,7 +34,7 @@ def maps_of(output: Any, pooling: Pooling) -> torch.Tensor | None:
     if not torch.is_tensor(output):
         return None
     if output.ndim == 4:
-        maps = output.permute(0, 3, 1, 2) if pooling.channels_last else output
+        maps = output.permute(0, 3, 1, 2) if _channels_last(output, pooling) else output
         return maps if maps.shape[2] * maps.shape[3] > 1 else None
     if output.ndim == 3:
         tokens = output.shape[1]
@@ -43,6 +43,14 @@ def maps_of(output: Any, pooling: Pooling) -> torch.Tensor | None:
             if side > 1 and side * side == tokens - prefix:
                 return output[:, prefix:].transpose(1, 2).unflatten(2, (side, side))
     return None
+
+
+def _channels_last(output: torch.Tensor, pooling: Pooling) -> bool:
+    """Layouts change within some networks (PVT's stem); pictures are square, and so are maps."""
+    _, first, second, third = output.shape
+    if (first == second) != (second == third):
+        return first == second
+    return pooling.channels_last
 
 
 def group_outputs(classifier: Classifier) -> list[GroupOutput]:

@@ -33,7 +33,7 @@ class Shown:
     name: str
     probability: float
     picture: str  # data URI
-    empty: bool  # nothing speaks for it
+    empty: bool  # no place stands out
 
 
 @dataclass(frozen=True)
