@@ -77,7 +77,7 @@ def test_as_many_right_and_wrong_as_asked_for(made, capsys):
     assert len(answers(page, "right")) == len(answers(page, "wrong")) == 3
     assert f"3 of {made.right}" in page and f"3 of {wrong}" in page
     assert len(re.findall("<small>true<", page)) == 3  # the true class's own map
-    assert "another model" not in page
+    assert "another model" not in page and "Attention" not in page
     said = capsys.readouterr().out
     assert f"3 of {made.right} right and 3 of {wrong} wrong" in said
     assert str(made.artifacts.inspection) in said
@@ -185,5 +185,6 @@ def test_a_vision_transformer(vit_params, tmp_path):
     photos = [Path(path) for path in usable(artifacts)["path"][:2]]
     page = inspect(artifacts.root, photos, count=1, html=None, group=None).read_text()
     assert page.count('<div class="group">') == 4 and "192 channels<br>4 × 4" in page
+    assert "<b>blocks.1</b>" in page and "Attention mixes places" in page
     assert "16 × 16 px over red, green and blue" in page
     assert len(re.findall("second choice", page)) == 2

@@ -63,6 +63,7 @@ class Look:
     mapped: list[Photo]  # whose feature maps are shown
     groups: list[GroupMaps]
     target: str  # the group whose maps Grad-CAM weighs
+    tokens: bool  # a transformer, whose places mix with every block
     cases: list[Case]
     drift: float  # largest difference to a recorded probability
 
@@ -94,6 +95,7 @@ def look(folder: Path, photos: Sequence[Photo], mapped: Sequence[int], group: st
         mapped=[photos[index] for index in seen],
         groups=_group_maps(classifier, outputs, images[seen]),
         target=target.group,
+        tokens=hasattr(classifier.backbone, "num_prefix_tokens"),
         cases=_cases(classifier, target, photos, images, probabilities),
         drift=_drift(photos, probabilities),
     )

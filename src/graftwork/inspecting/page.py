@@ -68,6 +68,7 @@ def write(path: Path, look: Look, contract: Contract, answers: Answers) -> None:
         groups=[_strips(group, look.mapped, grey) for group in look.groups],
         mapped=[photo.name for photo in look.mapped],
         target=look.target,
+        tokens=look.tokens,
         right=cards[: len(answers.right)],
         wrong=cards[len(answers.right) : known],
         unknown=cards[known:],
