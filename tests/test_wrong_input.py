@@ -5,6 +5,7 @@ Each case runs the real command in a process of its own, where importing torch i
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -117,6 +118,31 @@ def test_file(key, value, said, fatal_torch, tmp_path):
 def test_without_params(fatal_torch, tmp_path):
     done = run(["pipelines.prepare"], tmp_path, fatal_torch)
     check_refusal(done, ["params.yaml", "make params"])
+
+
+# What is typed after `graftwork inspect`, and what the message must say.
+INSPECT = [
+    (["--root", "empty"], ["empty/model", "no trained model", "--root"]),
+    (["--count", "0"], ["--count", "0", ">= 1"]),
+    ([], ["reports/predictions.parquet", "no such file", "--photos"]),
+    (["--root", "model"], ["predictions.parquet", "--photos"]),
+    (["--photos", "missing.jpg"], ["--photos", "no such file or folder", "missing.jpg"]),
+    (["--photos", "empty"], ["--photos", "empty", "no photos"]),
+    (["--photos", "page.jpg"], ["page.jpg", "a web page, not an image"]),
+    (["--html", "empty"], ["--html", "empty", "is a folder"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), INSPECT, ids=lambda v: " ".join(v)[:50])
+def test_inspect(arguments, said, fatal_torch, tmp_path):
+    (tmp_path / "model").mkdir()
+    spec = {"size": 32, "mean": [0.5], "std": [0.5], "interpolation": "bilinear", "crop_pct": 1.0}
+    contract = {"format": 1, "architecture": {}, "classes": ["a"], "input_spec": spec}
+    contract |= {"preprocessing": {"decoded_side": 32, "max_pixels": 9999}, "training": {}}
+    contract |= {"pretrained": None, "data_digest": "", "weights_sha256": ""}
+    (tmp_path / "model" / "model.json").write_text(json.dumps(contract))
+    (tmp_path / "page.jpg").write_text("<html>")
+    check_refusal(run(["graftwork", "inspect", *arguments], tmp_path, fatal_torch), said)
 
 
 def test_torch_would_have_been_noticed(fatal_torch, tmp_path):

@@ -113,6 +113,11 @@ class Artifacts:
     def report(self) -> Path:
         return self.root / "reports" / "report.html"
 
+    # written by `graftwork inspect`
+    @property
+    def inspection(self) -> Path:
+        return self.root / "reports" / "inspect.html"
+
     # written by every stage
     def cost(self, stage: str) -> Path:
         return self.root / "costs" / f"{stage}.json"

@@ -57,6 +57,35 @@ def results(root: Root = Path(".")) -> None:
     show_results(Artifacts.at(root))
 
 
+@app.command()
+def inspect(
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PHOTO]...", help="More of --photos.")
+    ] = None,
+    root: Annotated[
+        Path, typer.Option("--root", help="Folder of the experiment, or a model folder alone.")
+    ] = Path("."),
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Files or folders to look at instead of the test photos."),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(help="Right and wrong answers to show, so many of each.")
+    ] = 6,
+    html: Annotated[
+        Path | None, typer.Option(help="The page.", show_default="reports/inspect.html")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Layer group of Grad-CAM.", show_default="the last that matters"),
+    ] = None,
+) -> None:
+    """Show what a trained network looks at: filters, feature maps, Grad-CAM, on one page."""
+    from graftwork.inspecting.inspection import inspect as look
+
+    look(root, [*(photos or []), *(more or [])], count=count, html=html, group=group)
+
+
 def main() -> None:
     """Entry point. A user's mistake ends in one message and exit code 2."""
     try:

@@ -134,12 +134,12 @@ def worst_mistakes(
     return found
 
 
-def thumbnail(image: np.ndarray) -> str:
-    """uint8 RGB `[h, w, 3]` as a small JPEG in a data URI."""
+def thumbnail(image: np.ndarray, side: int = THUMBNAIL) -> str:
+    """uint8 RGB `[h, w, 3]` as a JPEG of at most `side` px in a data URI."""
     from PIL import Image
 
     picture = Image.fromarray(image)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

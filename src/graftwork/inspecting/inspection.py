@@ -1,0 +1,84 @@
+"""`graftwork inspect`: what a trained network looks at, on one page.
+
+Wrong input is refused before torch is imported; only a layer group's name needs the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from graftwork import model_folder
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError, check_range
+from graftwork.inspecting.photos import Answers, answers, given
+
+
+def inspect(
+    root: Path, paths: Sequence[Path], *, count: int, html: Path | None, group: str | None
+) -> Path:
+    """Writes the page and says where it is.
+
+    Args:
+        root: folder of an experiment, or a model folder.
+        paths: photos to look at; empty: test photos with their recorded answers.
+        count: so many right and so many wrong answers; of photos named, twice as many at most.
+        html: where to; None: `Artifacts.inspection`, in the current folder for a model folder.
+        group: layer group of Grad-CAM; None: the last whose positions reach the logits.
+
+    Returns:
+        the page.
+
+    Raises:
+        UserError: something is missing, or wrong.
+    """
+    check_range("--count", count, 1, 100)
+    folder, artifacts = _places(root)
+    target = html or artifacts.inspection
+    if target.is_dir():
+        raise UserError(f"--html: {target} is a folder. Name a file in it.")
+    contract = model_folder.read_contract(folder)
+    _check_library()
+    if paths:
+        photos, named = given(paths, contract, 2 * count)
+        shown = Answers([], [], 0, 0)
+        print(f"{len(photos)} of {named} photos, whose answers are not known", flush=True)
+    else:
+        shown = answers(artifacts.predictions, contract, count)
+        photos = [*shown.right, *shown.wrong]
+        print(_tally(shown), flush=True)
+    from graftwork.inspecting import page
+    from graftwork.inspecting.looking import look
+
+    mapped = [0, len(shown.right)] if shown.right and shown.wrong else [0, 1]
+    page.write(target, look(folder, photos, mapped, group), contract, shown)
+    print(f"page  {target.absolute()}")
+    return target
+
+
+def _places(root: Path) -> tuple[Path, Artifacts]:
+    """The model folder, and the tree that predictions are read from and the page goes to."""
+    if (root / model_folder.CONTRACT).is_file():
+        return root, Artifacts.at(".")
+    artifacts = Artifacts.at(root)
+    if not (artifacts.model / model_folder.CONTRACT).is_file():
+        raise UserError(
+            f"{artifacts.model}: no trained model. Run an experiment first (make repro), or name "
+            "the folder of one, or of a model, with --root."
+        )
+    return artifacts.model, artifacts
+
+
+def _check_library() -> None:
+    if find_spec("pytorch_grad_cam") is None:
+        raise UserError(
+            "inspect: Grad-CAM's library is not installed. Run: pip install 'graftwork[inspect]'"
+        )
+
+
+def _tally(shown: Answers) -> str:
+    return (
+        f"{len(shown.right)} of {shown.all_right} right and {len(shown.wrong)} of "
+        f"{shown.all_wrong} wrong answers"
+    )
