@@ -57,6 +57,32 @@ def results(root: Root = Path(".")) -> None:
     show_results(Artifacts.at(root))
 
 
+@app.command()
+def pareto(
+    root: Root = Path("."),
+    metric: Annotated[str, typer.Option(help="Test metric: top1, macro_f1, ...")] = "top1",
+    cost: Annotated[
+        list[str] | None,
+        typer.Option(help="macs, parameters, latency, energy, seconds, ...; may be repeated."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Test set: a digest's beginning, or a data set's name.")
+    ] = None,
+    experiment: Annotated[str | None, typer.Option(help="MLflow's experiment.")] = None,
+    condition: Annotated[
+        str | None, typer.Option("--filter", help="MLflow's condition on the runs.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all runs as CSV.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all runs and frontiers.")] = None,
+) -> None:
+    """Compare recorded runs, accuracy against cost: which ones nothing beats at their price."""
+    from graftwork.pareto.command import compared_runs, show
+
+    shown = compared_runs(root, metric, cost or [], data, experiment, condition)
+    show(shown, {"html": html, "csv": csv, "json": json})
+
+
 def main() -> None:
     """Entry point. A user's mistake ends in one message and exit code 2."""
     try:
