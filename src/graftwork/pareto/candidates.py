@@ -61,7 +61,7 @@ def _defined(metric: str, params: dict[str, str], confidence: float) -> Score:
     prefix = f"{DEFINITION}{metric}."
     definition = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
     try:
-        made = build(definition, Metric, f"{DEFINITION}{metric}")
+        made = build(definition, Metric, f"{DEFINITION}{metric}")  # type: ignore[type-abstract]
     except UserError:  # of another version, or a package that is not here
         higher = definition.get("higher_is_better", "true") != "false"
         return Score(metric, metric, False, higher, confidence)
@@ -87,6 +87,7 @@ def _test_digests(runs: Sequence[FinishedRun]) -> dict[str, str]:
 
 def _candidate(run: FinishedRun, metric: str, name: str, tests: dict[str, str]) -> Candidate:
     everything = run.tags.get("data.digest", "")
+    spent = {k.removeprefix(COST): v for k, v in run.metrics.items() if k.startswith(COST)}
     low, high = (run.metrics.get(f"{TEST}{metric}_{end}") for end in ("low", "high"))
     return Candidate(
         run_id=run.run_id,
@@ -94,9 +95,7 @@ def _candidate(run: FinishedRun, metric: str, name: str, tests: dict[str, str]) 
         value=run.metrics[f"{TEST}{metric}"],
         low=low,
         high=high,
-        costs=costs(
-            {k.removeprefix(COST): v for k, v in run.metrics.items() if k.startswith(COST)}
-        ),
+        costs=costs(spent),
         dataset=run.params.get("dataset.name", "unknown data"),
         data=run.tags.get("data.test_digest") or tests.get(everything, everything),
         started=run.started,

@@ -26,6 +26,7 @@ class Comparison:
     along: list[tuple[Axis, Compared]]
     others: list[list[Candidate]]  # on other test sets: not compared
     absent: list[Axis]  # costs that would have been shown, had a run recorded them
+    level: list[Axis]  # costs that would have been shown, did they differ
 
     @property
     def title(self) -> str:
@@ -47,6 +48,9 @@ class Comparison:
         if self.absent:
             words = ", ".join(axis.word for axis in self.absent)
             found.append(f"No run has recorded: {words}.")
+        if self.level:
+            words = ", ".join(axis.word for axis in self.level)
+            found.append(f"The same for all runs: {words}.")
         found += [
             f"{_runs(len(group))} on {described(group)} not compared: other test pictures. "
             f"Choose with --data {_choice(group)}."
@@ -83,6 +87,8 @@ def comparison(
             f"--cost: none of {_runs(len(chosen))} on {described(chosen)} has recorded "
             f"'{absent[0].word}'. Recorded: {', '.join(sorted(recorded)) or 'no cost'}."
         )
+    known = [axis for axis in axes if axis not in absent]
+    level = [] if words else [axis for axis in known if _is_level(chosen, axis)]
     higher = score.higher_is_better
     sign = 1 if higher else -1
     return Comparison(
@@ -90,12 +96,19 @@ def comparison(
         sorted(chosen, key=lambda run: -sign * run.value),
         [
             (axis, compare(chosen, axis.word, higher_is_better=higher))
-            for axis in axes
-            if axis not in absent
+            for axis in known
+            if axis not in level
         ],
         [group for group in groups if group is not chosen],
         absent,
+        level,
     )
+
+
+def _is_level(runs: Sequence[Candidate], axis: Axis) -> bool:
+    """Whether several runs cost the same: their picture would be a column."""
+    found = [run.costs[axis.word] for run in runs if axis.word in run.costs]
+    return len(found) > 1 and len(set(found)) == 1
 
 
 def _group(groups: Sequence[list[Candidate]], data: str) -> list[Candidate]:

@@ -36,9 +36,7 @@ def frontier(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -
         Positions in `points`.
     """
     sign = 1 if higher_is_better else -1
-    order = sorted(
-        range(len(points)), key=lambda index: (points[index][0], -sign * points[index][1])
-    )
+    order = sorted(range(len(points)), key=lambda i: (points[i][0], -sign * points[i][1]))
     kept: list[int] = []
     best = -math.inf
     for index in order:

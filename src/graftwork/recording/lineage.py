@@ -32,7 +32,7 @@ def lineage(artifacts: Artifacts, model: str) -> dict[str, str]:
     """
     known: Mapping[str, str | None] = {
         **_code(artifacts.shared),
-        **_data_digests(artifacts.manifest),
+        **data_digests(artifacts.manifest),
         "weights.sha256": _weights_sha256(artifacts.weights(model) / "weights.json"),
         "dvc.lock.sha256": _sha256(_lock_of(artifacts)),
         **{f"version.{name}": found for name, found in _versions().items()},
@@ -78,7 +78,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None
 
 
-def _data_digests(manifest: Path) -> dict[str, str | None]:
+def data_digests(manifest: Path) -> dict[str, str | None]:
     """Of all pictures, and of those whose scores can be compared: the test set's."""
     if not manifest.is_file():
         return {}

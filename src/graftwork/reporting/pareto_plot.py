@@ -32,7 +32,7 @@ def pareto_plot(compared: Compared, axis: Axis, score: Score) -> Markup:
         y,
         title=f"{score.label} against {axis.label.partition(',')[0]}",
         note=_note(compared, score),
-        steps=_steps(compared.members, axis.word, x, y),
+        steps=_steps(compared.members, axis.word, x.scale.high),
     )
 
 
@@ -58,15 +58,13 @@ def told(run: Candidate, score: Score) -> str:
     return f"{score.shown(run.value)} ({score.shown(run.low)} to {score.shown(run.high)}){unit}"
 
 
-def _steps(
-    members: Sequence[Candidate], word: str, x: Ruler, y: Ruler
-) -> list[tuple[float, float]]:
+def _steps(members: Sequence[Candidate], word: str, end: float) -> list[tuple[float, float]]:
     """The best score to be had at each cost, to the end of the axis."""
     points = [(run.costs[word], run.value) for run in members]
     corners = [points[0]]
     for cost, value in points[1:]:
         corners += [(cost, corners[-1][1]), (cost, value)]
-    return [*corners, (x.scale.high, corners[-1][1])]
+    return [*corners, (end, corners[-1][1])]
 
 
 def _note(compared: Compared, score: Score) -> str:

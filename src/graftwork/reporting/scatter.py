@@ -10,7 +10,7 @@ from markupsafe import Markup
 from graftwork.reporting.drawing import LogScale, Scale, log_ticks, render, shortened, ticks
 from graftwork.reporting.labels import Box, placed
 
-WIDTH, HEIGHT = 560.0, 400.0
+WIDTH, HEIGHT = 548.0, 400.0
 LEFT, TOP, RIGHT, BOTTOM = 62.0, 58.0, 16.0, 54.0  # px, around the axes
 SMALL = 11.0  # px, font size of names
 NAME_WIDTH = 200.0  # px that a name may take
