@@ -6,29 +6,33 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from markupsafe import Markup
 from rich import box
 from rich.table import Table
 
 from graftwork.artifacts import Artifacts
-from graftwork.pareto.candidates import candidates, score_of
-from graftwork.pareto.comparison import comparison
-from graftwork.pareto.frontier import by_data
-from graftwork.recording.finished_runs import FinishedRun
-from graftwork.recording.lineage import data_digests
-from graftwork.recording.tracked_params import flat
-from graftwork.recording.tracked_run import joined
-from graftwork.reporting import pareto_page
-from graftwork.reporting.drawing import render
+
+if TYPE_CHECKING:  # drawing is imported where a sweep ends: a job should start at once
+    from markupsafe import Markup
+
+    from graftwork.recording.finished_runs import FinishedRun
 
 COLUMNS = (
     "rank", "job", "differs", "top1", "low", "high", "macro_f1", "seconds", "peak_mib",
     "parameters", "status", "run_id", "error",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page, below the ranking."""
+
+    heading: str
+    sentences: list[str]
+    pictures: list[Markup]
 
 
 def ranking(folder: Path) -> list[dict[str, Any]]:
@@ -96,21 +100,21 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def as_html(
-    rows: Sequence[Mapping[str, Any]], title: str, drawn: Mapping[str, Sequence[Markup]]
-) -> str:
+def as_html(rows: Sequence[Mapping[str, Any]], title: str, sections: Sequence[Section]) -> str:
     """The ranking as a page of its own, which MLflow shows beside the parent run.
 
     Args:
         rows: of ranking().
         title: what was swept.
-        drawn: pictures, by a heading each.
+        sections: below it.
     """
+    from graftwork.reporting.drawing import render
+
     return render(
         "ranking.html.jinja",
         title=title,
         rows=rows,
-        drawn=drawn,
+        sections=sections,
         percent=_percent,
         interval=_interval,
         reason=_reason,
@@ -125,24 +129,36 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}"
 
 
-def pictures(rows: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, list[Markup]]:
-    """Top-1 against each cost, by a heading for each test set on which several jobs finished."""
+def accuracy_against_cost(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Section]:
+    """Top-1 against each cost: a section for each test set on which several jobs finished."""
+    from graftwork.pareto.candidates import candidates, score_of
+    from graftwork.pareto.comparison import comparison
+    from graftwork.pareto.frontier import by_data
+    from graftwork.reporting.pareto_page import pictures
+
     finished = {row["job"] for row in rows if row["status"] == "finished"}
     jobs = [path.parent for path in sorted(folder.rglob("job.json"))]
     runs = [_run(job) for job in jobs if read(job / "job.json").get("job") in finished]
     runs = [run for run in runs if "test/top1" in run.metrics]
     if not runs:
-        return {}
+        return []
     shown = (
         comparison(group, score_of("top1", runs), (), None)
         for group in by_data(candidates(runs, "top1"))
         if len(group) > 1 and any(run.costs for run in group)
     )
-    return {one.title: pareto_page.pictures(one) for one in shown}
+    return [Section(one.title, one.sentences(), pictures(one)) for one in shown]
 
 
 def _run(job: Path) -> FinishedRun:
     """A job's results under the names that MLflow has for them."""
+    import yaml
+
+    from graftwork.recording.finished_runs import FinishedRun
+    from graftwork.recording.lineage import data_digests
+    from graftwork.recording.tracked_params import flat
+    from graftwork.recording.tracked_run import joined
+
     artifacts = Artifacts.at(job)
     metrics = read(artifacts.metrics)
     found = score(metrics, "top1")

@@ -23,7 +23,7 @@ from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.recording.tracked_run import status_of
 from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
-from pipelines.ranking import as_csv, as_html, pictures, ranking, read, score, table
+from pipelines.ranking import accuracy_against_cost, as_csv, as_html, ranking, read, score, table
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,9 @@ def recorded(
         ended.failures = sum(row["status"] != "finished" for row in rows)
         if rows:
             Console().print(table(rows))
+            page = as_html(rows, title, accuracy_against_cost(rows, folder))
             (folder / "ranking.csv").write_text(as_csv(rows))
-            (folder / "ranking.html").write_text(as_html(rows, title, pictures(rows, folder)))
+            (folder / "ranking.html").write_text(page)
             parent.log_artifacts(folder / "ranking.csv")
             parent.log_artifacts(folder / "ranking.html")
         failed = bool(ended.failures) and error is None
