@@ -21,7 +21,7 @@ finally:
 """
     command = [sys.executable, "-c", code, "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    for word in ("doctor", "models", "ui", "results"):
+    for word in ("doctor", "models", "ui", "results", "pareto"):
         assert word in done.stdout
 
 

@@ -55,12 +55,14 @@ def score_of(metric: str, runs: Sequence[FinishedRun]) -> Score:
 
 
 def _defined(metric: str, params: dict[str, str], confidence: float) -> Score:
-    from graftwork.components import build
+    from graftwork.components import TARGET, build
     from graftwork.metrics.base import Metric
 
     prefix = f"{DEFINITION}{metric}."
     definition = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
     try:
+        if TARGET not in definition:  # looking for it among all metrics would import torch
+            raise UserError(f"{metric}: its definition was not recorded.")
         made = build(definition, Metric, f"{DEFINITION}{metric}")  # type: ignore[type-abstract]
     except UserError:  # of another version, or a package that is not here
         higher = definition.get("higher_is_better", "true") != "false"

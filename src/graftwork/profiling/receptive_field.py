@@ -142,9 +142,7 @@ def _pair(value: Any) -> tuple[Any, Any]:
 
 _RULES: dict[Op, Callable[[Field, Sequence[Any], torch.Tensor], Field]] = {
     **dict.fromkeys((aten.convolution, aten._convolution), _convolution),
-    **dict.fromkeys(
-        (aten.max_pool2d_with_indices, aten.max_pool2d, aten.avg_pool2d), _pooling
-    ),
+    **dict.fromkeys((aten.max_pool2d_with_indices, aten.max_pool2d, aten.avg_pool2d), _pooling),
     **dict.fromkeys(
         (aten._adaptive_avg_pool2d, aten.adaptive_avg_pool2d, aten.adaptive_max_pool2d), _adaptive
     ),

@@ -75,6 +75,7 @@ def scatter(
     note: str,
     steps: Sequence[tuple[float, float]] = (),
     dashed: Sequence[tuple[float, float]] = (),
+    legend: Sequence[tuple[str, str]] = (),
     height: float = HEIGHT,
 ) -> Markup:
     """The picture.
@@ -84,6 +85,7 @@ def scatter(
         x: over `horizontal()`; y: over `vertical(height)`.
         steps: corners of a solid line, in the units of the axes.
         dashed: corners of a line that is a reference.
+        legend: colours, in words; a colour may be empty.
     """
     solid = [(x.scale(a), y.scale(b)) for a, b in steps]
     named = [dot for dot in dots if dot.named]
@@ -104,6 +106,7 @@ def scatter(
         y=y,
         solid=solid,
         dashed=[(x.scale(a), y.scale(b)) for a, b in dashed],
+        legend=legend,
         labels=[label for label in labels if label],
         unnamed=sum(label is None for label in labels),
     )
