@@ -27,6 +27,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"percent": percent, "number": number, "duration": duration, "px": px}
+    made.filters |= {"short": short, "millions": millions}
     return made
 
 
@@ -51,6 +52,20 @@ def number(value: float) -> str:
     if value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}".replace(",", THIN)
     return f"{value:.3g}"
+
+
+def short(count: float) -> str:
+    """Three to four digits and the unit: `25.6 M`."""
+    for power, unit in ((9, "G"), (6, "M"), (3, "k")):
+        if count >= 0.9995 * 10**power:
+            value = count / 10**power
+            return f"{value:.{1 if value >= 9.995 else 2}f}{THIN}{unit}"
+    return number(count)
+
+
+def millions(count: float) -> str:
+    """A tenth of a million: `1 849.7`."""
+    return f"{count / 1e6:,.1f}".replace(",", THIN)
 
 
 def duration(seconds: float) -> str:
