@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
 
+from graftwork.models.backbones import register
 from graftwork.profiling.layers import Layer, layers
 from graftwork.profiling.published import (
     ALEXNET,
@@ -28,36 +31,60 @@ def meta_timm(name: str) -> nn.Module:
         return timm.create_model(name)
 
 
-def agrees(own: Layer, published: Row) -> bool:
+def agrees(row: Layer, published: Row) -> bool:
     """To the digit given. Tables with and without bias terms go round; both are accepted."""
     side = published.side
     shape = (published.channels, side, side) if side > 1 else (published.channels,)
-    parameters = {own.parameters, own.parameters - (published.channels if own.macs else 0)}
+    parameters = {row.parameters, row.parameters - (published.channels if row.macs else 0)}
     return (
-        own.output == shape
-        and round(own.activation_kib) == published.kib
+        row.output == shape
+        and round(row.activation_kib) == published.kib
         and published.kparameters in {round(p / 1e3) for p in parameters}
-        and round(own.macs / 1e6) == published.mmacs
+        and round(row.macs / 1e6) == published.mmacs
     )
 
 
+def own(name: str, **options: object) -> nn.Module:
+    register()
+    with torch.device("meta"):
+        return timm.create_model(name, **options)
+
+
+@cache
+def alexnet(maker: str) -> list[Layer]:
+    network = {
+        "own": lambda: own("alexnet"),
+        "own, normalised": lambda: own("alexnet", lrn=True),
+        "torchvision": torchvision.models.alexnet,
+    }[maker]()
+    return layers(network, (3, ALEXNET_SIZE, ALEXNET_SIZE))
+
+
+@pytest.mark.parametrize("maker", ["own", "own, normalised", "torchvision"])
 @pytest.mark.parametrize("number", range(len(ALEXNET)), ids=[row.name for row in ALEXNET])
-def test_every_row_of_alexnet(number):
-    rows = main_rows(layers(torchvision.models.alexnet(), (3, ALEXNET_SIZE, ALEXNET_SIZE)))
+def test_every_row_of_alexnet(number, maker):
+    rows = main_rows(alexnet(maker))
     assert len(rows) == len(ALEXNET)
     assert agrees(rows[number], ALEXNET[number]), rows[number]
 
 
-def test_alexnet_has_61_million_parameters():
-    rows = layers(torchvision.models.alexnet(), (3, 227, 227))
-    assert round(sum(row.parameters for row in rows) / 1e6) == 61
+@pytest.mark.parametrize("maker", ["own", "torchvision"])
+def test_alexnet_has_61_million_parameters(maker):
+    assert round(sum(row.parameters for row in alexnet(maker)) / 1e6) == 61
 
 
-def test_the_stem_of_googlenet():
-    network = torchvision.models.googlenet(init_weights=False, aux_logits=False)
+def googlenet(maker: str) -> nn.Module:
+    if maker == "own":
+        return own("googlenet")
+    return torchvision.models.googlenet(init_weights=False, aux_logits=False)
+
+
+@pytest.mark.parametrize("maker", ["own", "torchvision"])
+def test_the_stem_of_googlenet(maker):
+    network = googlenet(maker)
     rows = main_rows(layers(network, (3, 224, 224)))[: len(GOOGLENET_STEM)]
-    for own, published in zip(rows, GOOGLENET_STEM, strict=True):
-        assert agrees(own, published), own
+    for row, published in zip(rows, GOOGLENET_STEM, strict=True):
+        assert agrees(row, published), row
     assert round(sum(row.parameters for row in rows) / 1e3) == 124
     assert round(sum(row.activation_kib for row in rows) / 1024, 1) == 7.5
 
@@ -121,8 +148,7 @@ def test_what_is_wrong_of_alexnet_is_said():
 
 
 def test_what_is_wrong_of_googlenet_is_said():
-    network = torchvision.models.googlenet(init_weights=False, aux_logits=True)
-    parameters, module = said("googlenet", network)
+    parameters, module = said("googlenet", googlenet("own"))
     assert (parameters.quoted, parameters.own, parameters.agrees) == ("5 M", "6.62 M", False)
     assert (module.quoted, module.own, module.agrees) == ("358 M", "271 M", False)
     assert "854 M" in module.why

@@ -43,9 +43,7 @@ def test_the_largest_branch_counts_and_the_longer_side():
         def __init__(self):
             super().__init__()
             self.narrow = conv(1)
-            self.wide = nn.Sequential(
-                nn.Conv2d(2, 2, (1, 7), padding=(0, 3)), conv(3, padding=1)
-            )
+            self.wide = nn.Sequential(nn.Conv2d(2, 2, (1, 7), padding=(0, 3)), conv(3, padding=1))
             self.joined = nn.Conv2d(4, 2, 1)
 
         def forward(self, x):

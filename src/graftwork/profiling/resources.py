@@ -46,9 +46,7 @@ class Resources:
         return dataclasses.asdict(self)
 
 
-def setting(
-    num_classes: int, batch_size: int, precision: str, *, measure: bool = False
-) -> Setting:
+def setting(num_classes: int, batch_size: int, precision: str, *, measure: bool = False) -> Setting:
     """With `auto` precision replaced by what this machine does well."""
     return Setting(num_classes, batch_size, chosen(precision, torch.cuda.is_available()), measure)
 
