@@ -17,7 +17,10 @@ GROUPS = ("dataset", "model", "augmentation", "transfer", "trainer", "extraction
 NEEDS = {
     "folder": ["dataset.path={folder}"],
     "csv": ["dataset.path={folder}/table.csv"],
+    "alexnet_two_towers": ["transfer=from_scratch"],
+    "lenet5": ["transfer=from_scratch"],
     "tiny_cnn": ["transfer=from_scratch"],
+    "zfnet": ["transfer=from_scratch"],
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
     "mlp": ["transfer=fine_tune"],
     "from_group": ["transfer.trainable.first=2"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from graftwork.components import Component
 from graftwork.errors import check_choice, check_range
-from graftwork.models.weights import KEY_MAPS
+from graftwork.models.key_maps import KEY_MAPS
 from graftwork.sources.base import Source
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Weights(Component):
     """Pretrained weights: where they come from, and how their names become the backbone's."""
 
     source: Source
-    key_map: str  # see graftwork.models.weights.KEY_MAPS
+    key_map: str  # see graftwork.models.key_maps.KEY_MAPS
     pretrained_on: str  # said in reports: "ImageNet-1k"
     licence: str  # as the source states it
 
@@ -72,6 +72,7 @@ class Model(Component):
     head: Head
     input_size: int | None  # px; None: what the backbone was trained at
     input_channels: int | None  # 1: grey, 3: colour; None: what the backbone was trained at
+    auxiliary_weight: float  # of each auxiliary classifier's loss; 0: training builds none
 
     def __post_init__(self) -> None:
         check_choice("pooling", self.pooling, POOLINGS)
@@ -79,6 +80,7 @@ class Model(Component):
             check_range("input_size", self.input_size, 8)
         if self.input_channels is not None:
             check_choice("input_channels", str(self.input_channels), ("1", "3"))
+        check_range("auxiliary_weight", self.auxiliary_weight, 0)
 
     @abstractmethod
     def build(self, num_classes: int, weights: Path | None) -> Classifier:

@@ -111,7 +111,7 @@ class Remark:
 
     what: str
     quoted: str
-    own: str
+    own: str  # empty: nothing to compare with
     agrees: bool
     why: str  # where they differ
 
@@ -209,7 +209,7 @@ def _resnet(match: re.Match[str], layers: Sequence[Layer]) -> Iterator[Remark]:
     yield Remark(
         f"ResNet-{depth} of the paper, ImageNet top-5 error",
         f"{paper.top5_error} %",
-        "not measured here",
+        "",
         True,
         "",
     )

@@ -96,10 +96,20 @@ def _convolution(field: Field, args: Sequence[Any], out: torch.Tensor) -> Field:
     return replace(wider, positions=out.shape[2] * out.shape[3], channels=out.shape[1])
 
 
-def _pooling(field: Field, args: Sequence[Any], out: torch.Tensor) -> Field:
+def _average(field: Field, args: Sequence[Any], out: torch.Tensor) -> Field:
+    return _pooling(field, args[:3], out)
+
+
+def _maximum(field: Field, args: Sequence[Any], out: torch.Tensor) -> Field:
+    return _pooling(field, args, out, _pair(args[4]) if len(args) > 4 else (1, 1))
+
+
+def _pooling(
+    field: Field, args: Sequence[Any], out: torch.Tensor, dilation: tuple[int, int] = (1, 1)
+) -> Field:
     kernel = _pair(args[1])
     stride = _pair(args[2]) if len(args) > 2 and args[2] else kernel
-    wider = _widened(field, kernel, stride, (1, 1))
+    wider = _widened(field, kernel, stride, dilation)
     return replace(wider, positions=out.shape[-1] * out.shape[-2])
 
 
@@ -142,7 +152,8 @@ def _pair(value: Any) -> tuple[Any, Any]:
 
 _RULES: dict[Op, Callable[[Field, Sequence[Any], torch.Tensor], Field]] = {
     **dict.fromkeys((aten.convolution, aten._convolution), _convolution),
-    **dict.fromkeys((aten.max_pool2d_with_indices, aten.max_pool2d, aten.avg_pool2d), _pooling),
+    **dict.fromkeys((aten.max_pool2d_with_indices, aten.max_pool2d), _maximum),
+    aten.avg_pool2d: _average,
     **dict.fromkeys(
         (aten._adaptive_avg_pool2d, aten.adaptive_avg_pool2d, aten.adaptive_max_pool2d), _adaptive
     ),

@@ -27,6 +27,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"percent": percent, "number": number, "duration": duration, "px": px}
+    made.filters |= {"short": short, "millions": millions}
     return made
 
 
@@ -53,12 +54,24 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def short(count: float) -> str:
+    """Three to four digits and the unit: `25.6 M`."""
+    for power, unit in ((9, "G"), (6, "M"), (3, "k")):
+        if count >= 0.9995 * 10**power:
+            value = count / 10**power
+            return f"{value:.{1 if value >= 9.995 else 2}f}{THIN}{unit}"
+    return number(count)
+
+
+def millions(count: float) -> str:
+    """A tenth of a million: `1 849.7`."""
+    return f"{count / 1e6:,.1f}".replace(",", THIN)
+
+
 def compact(value: float) -> str:
-    """Three significant digits and a prefix: 4.09 G, 25.6 M."""
-    for limit, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * limit:
-            return f"{value / limit:.3g}{THIN}{prefix}"
-    return number(value)
+    """As `short`, without zeros at the end: for ticks."""
+    amount, thin, unit = short(value).partition(THIN)
+    return (amount.rstrip("0").rstrip(".") if "." in amount else amount) + thin + unit
 
 
 def duration(seconds: float) -> str:
