@@ -1,7 +1,7 @@
 """`make bench`: the ratios that the README reports. Choose some by name: python -m benchmarks step.
 
-Needs `make repro` (or its download stage) to have run once; takes about 40 minutes in full, of
-which the naive loop takes most: `--epochs 5` shortens it.
+Needs `make repro` (or its download stage) to have run once, except for `rank`, which needs no data;
+takes about 40 minutes in full, of which the naive loop takes most: `--epochs 5` shortens it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from rich.console import Console
 
 from benchmarks.workplace import Workplace
 
-BENCHMARKS = ("extract", "step", "heads", "probe")
+BENCHMARKS = ("extract", "step", "heads", "probe", "rank")
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
@@ -22,15 +23,35 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=BENCHMARKS, metavar="|".join(BENCHMARKS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=20, help="of the naive loop")
+    parser.add_argument("--rounds", type=int, default=12, help="of the latencies of rank")
     options = parser.parse_args()
     if wrong := set(options.names) - set(BENCHMARKS):
         parser.error(f"unknown: {', '.join(sorted(wrong))}. Legal: {', '.join(BENCHMARKS)}.")
     out = Console(soft_wrap=True, highlight=False)
+    if "rank" in options.names:
+        rank(out, options.rounds)
+    others = [name for name in options.names if name != "rank"]
+    if not others:
+        return
     with tempfile.TemporaryDirectory() as folder:
         place = Workplace.at(Path(folder))
-        for name in options.names:
+        for name in others:
             for line in measure(name, place, options.repeats, options.epochs):
                 out.print(line, markup=False)
+
+
+def rank(out: Console, rounds: int) -> None:
+    """Whether MACs rank latency: a table, rho, and the picture in docs/."""
+    from benchmarks.rank import NETWORKS, known, measured, sentence, table
+    from benchmarks.rank_plot import write
+
+    names = known(NETWORKS)
+    rows = measured(names, rounds)
+    out.print(table(rows))
+    if missing := set(NETWORKS) - set(names):
+        out.print(f"not here: {', '.join(sorted(missing))}", markup=False)
+    for line in (sentence(rows), *(f"written: {path}" for path in write(rows, DOCS))):
+        out.print(line, markup=False)
 
 
 def measure(name: str, place: Workplace, repeats: int, epochs: int) -> list[str]:

@@ -58,14 +58,18 @@ def record(
     from pathlib import Path
 
     from graftwork import predictions
+    from graftwork.profiling.stored import static_costs
     from graftwork.reporting import evaluation_report, summary
     from graftwork.tracking import open_run
 
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
     with open_run(experiment, artifacts) as tracked:
         predictions.write(artifacts.predictions, frame, classes, probabilities)
-        cost = evaluation_report.cost(artifacts, speed, begun)
-        evaluation_report.write(experiment, artifacts, frame, classes, probabilities, scores, cost)
+        profile = static_costs(experiment.model, len(classes), artifacts)
+        cost = evaluation_report.cost(artifacts, speed, begun, profile)
+        evaluation_report.write(
+            experiment, artifacts, frame, classes, probabilities, scores, cost, profile
+        )
         result: dict[str, Any] = {
             "title": summary.title(experiment),
             "confidence": experiment.evaluation.confidence,

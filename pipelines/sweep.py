@@ -7,8 +7,6 @@ processes or other machines: `run.json` (the parent run), `sweep.json` (what dif
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import math
@@ -16,24 +14,18 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.recording.tracked_run import status_of
 from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
+from pipelines.ranking import accuracy_against_cost, as_csv, as_html, ranking, read, score, table
 
 log = logging.getLogger(__name__)
-COLUMNS = (
-    "rank", "job", "differs", "top1", "low", "high", "macro_f1", "seconds", "peak_mib",
-    "parameters", "status", "run_id", "error",
-)  # fmt: skip
 
 
 @dataclass
@@ -63,8 +55,9 @@ def recorded(
         ended.failures = sum(row["status"] != "finished" for row in rows)
         if rows:
             Console().print(table(rows))
+            page = as_html(rows, title, accuracy_against_cost(rows, folder))
             (folder / "ranking.csv").write_text(as_csv(rows))
-            (folder / "ranking.html").write_text(as_html(rows, title))
+            (folder / "ranking.html").write_text(page)
             parent.log_artifacts(folder / "ranking.csv")
             parent.log_artifacts(folder / "ranking.html")
         failed = bool(ended.failures) and error is None
@@ -105,103 +98,7 @@ def member(
 
 def top1(artifacts: Artifacts) -> float | None:
     """Top-1 of the test split, if the experiment has got there."""
-    return _score(_read(artifacts.metrics), "top1").get("value")
-
-
-def ranking(folder: Path) -> list[dict[str, Any]]:
-    """One row a job: the best top-1 first, jobs that did not finish last."""
-    jobs = [path.parent for path in folder.rglob("job.json")]
-    rows = sorted((_row(job) for job in jobs), key=_place)
-    return [{**row, "rank": number} for number, row in enumerate(rows, 1)]
-
-
-def _row(job: Path) -> dict[str, Any]:
-    artifacts = Artifacts.at(job)
-    metrics, facts = _read(artifacts.metrics), _read(job / "job.json")
-    costs = [_read(path) for path in sorted(artifacts.cost("any").parent.glob("*.json"))]
-    first = _score(metrics, "top1")
-    known = {
-        "job": facts.get("job"),
-        "differs": facts.get("differs", ""),
-        "status": facts.get("status", "killed"),
-        "error": " ".join(facts.get("error", "").split())[:500],
-        "top1": first.get("value"),
-        "low": first.get("low"),
-        "high": first.get("high"),
-        "macro_f1": _score(metrics, "macro_f1").get("value"),
-        "seconds": sum(cost["seconds"] for cost in costs),
-        "peak_mib": max((cost["peak_mib"] for cost in costs), default=None),
-        "parameters": metrics.get("cost", {}).get("parameters"),
-        "run_id": _read(artifacts.run).get("run_id", ""),
-    }
-    return {column: known.get(column) for column in COLUMNS}
-
-
-def _place(row: Mapping[str, Any]) -> tuple[bool, float, int]:
-    score = row["top1"] if row["status"] == "finished" else None
-    return score is None, -(score or 0.0), row["job"] or 0
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The ranking for a terminal."""
-    shown = Table(title="Ranking by test top-1", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown.add_column("")
-    shown.add_column("what differs", overflow="fold")
-    for name in ("top-1 %", "95 %", "macro-F1 %", "seconds", "peak MiB", "parameters", "run"):
-        shown.add_column(name.replace(" ", "\n", 1), justify="right", no_wrap=True)
-    for row in rows:
-        finished = row["status"] == "finished"
-        name = row["differs"] if finished else f"{row['differs']}\n{_reason(row)}"
-        scores = [_percent(row["top1"]), _interval(row), _percent(row["macro_f1"])]
-        cost = [f"{row[key]:,.0f}" if row[key] else "" for key in ("seconds", "peak_mib")]
-        size = f"{row['parameters'] / 1e6:.2f} M" if row["parameters"] else ""
-        run = (row["run_id"] or "")[:8]
-        shown.add_row(str(row["rank"]), name, *(scores if finished else [""] * 3), *cost, size, run)
-    return shown
-
-
-def _reason(row: Mapping[str, Any]) -> str:
-    return f"{row['status']}: {row['error']}" if row["error"] else row["status"]
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The ranking for other programs: full precision, fractions instead of percent."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def as_html(rows: Sequence[Mapping[str, Any]], title: str) -> str:
-    """The ranking as a page of its own, which MLflow shows beside the parent run."""
-    head = "".join(f"<th>{name}" for name in COLUMNS)
-    lines = ("".join(f"<td>{escape(_cell(row[name]))}" for name in COLUMNS) for row in rows)
-    body = "".join(f"<tr>{line}\n" for line in lines)
-    return (
-        f'<!doctype html><meta charset="utf-8"><title>{escape(title)}</title>'
-        "<style>body{font:14px sans-serif}td,th{padding:4px 10px;text-align:left;"
-        "border-bottom:1px solid #ccc}</style>"
-        f"<h1>{escape(title)}</h1><table><tr>{head}\n{body}</table>\n"
-    )
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    return "" if row["low"] is None else f"{_percent(row['low'])}-{_percent(row['high'])}"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}"
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) and value < 1e4 else str(value)
-
-
-def _score(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return metrics.get("test", {}).get(name, {})
+    return score(read(artifacts.metrics), "top1").get("value")
 
 
 def _differing(overrides: Sequence[str], swept: Mapping[str, object]) -> str:
@@ -219,10 +116,6 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _write(path: Path, facts: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ finally:
 """
     command = [sys.executable, "-c", code, "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    for word in ("doctor", "models", "ui", "results", "inspect"):
+    for word in ("doctor", "models", "ui", "results", "inspect", "pareto", "profile"):
         assert word in done.stdout
 
 

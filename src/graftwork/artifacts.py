@@ -56,6 +56,11 @@ class Artifacts:
         return self.shared / "store" / "networks"
 
     @property
+    def profiles(self) -> Path:
+        """What networks cost."""
+        return self.shared / "store" / "profiles"
+
+    @property
     def mlflow_db(self) -> Path:
         return self.shared / "mlflow.db"
 

@@ -38,6 +38,47 @@ def models() -> None:
 
 
 @app.command()
+def profile(
+    words: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Words of conf/model, or timm's names.")
+    ],
+    transfer: Annotated[
+        str | None,
+        typer.Option(help="Strategy that says what is trained.", show_default="conf's"),
+    ] = None,
+    classes: Annotated[int, typer.Option(help="Width of the head.", min=1)] = 1000,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input, px.", show_default="the model's own")
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Images of a training step.", min=1, show_default="the trainer's"),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="auto, fp32 or bf16.", show_default="the trainer's"),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Further override; may be repeated."),
+    ] = None,
+    layers: Annotated[bool, typer.Option(help="Every layer, or groups of layers.")] = True,
+    measure: Annotated[
+        bool, typer.Option(help="Also latency, throughput, memory and energy, on this machine.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", metavar="FILE")] = None,
+) -> None:
+    """Say what networks cost: parameters, operations, memory, receptive field, layer by layer."""
+    from graftwork.profiling.command import Files, Request, run
+
+    files = Files(json_file, csv_file, html_file)
+    request = Request(words, transfer, classes, size, batch, precision, overrides or [])
+    run(request, files, layers=layers, measure=measure)
+
+
+@app.command()
 def ui(
     root: Root = Path("."),
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
@@ -84,6 +125,32 @@ def inspect(
     from graftwork.inspecting.inspection import inspect as look
 
     look(root, [*(photos or []), *(more or [])], count=count, html=html, group=group)
+
+
+@app.command()
+def pareto(
+    root: Root = Path("."),
+    metric: Annotated[str, typer.Option(help="Test metric: top1, macro_f1, ...")] = "top1",
+    cost: Annotated[
+        list[str] | None,
+        typer.Option(help="macs, parameters, latency, energy, seconds, ...; may be repeated."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Test set: a digest's beginning, or a data set's name.")
+    ] = None,
+    experiment: Annotated[str | None, typer.Option(help="MLflow's experiment.")] = None,
+    condition: Annotated[
+        str | None, typer.Option("--filter", help="MLflow's condition on the runs.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all runs as CSV.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all runs and frontiers.")] = None,
+) -> None:
+    """Compare recorded runs, accuracy against cost: which ones nothing beats at their price."""
+    from graftwork.pareto.command import compared_runs, show
+
+    shown = compared_runs(root, metric, cost or [], data, experiment, condition)
+    show(shown, {"html": html, "csv": csv, "json": json})
 
 
 def main() -> None:

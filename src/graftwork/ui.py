@@ -13,6 +13,7 @@ from pathlib import Path
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError, check_range
+from graftwork.recording.mlflow_store import check_recorded
 
 HOST = "127.0.0.1"
 
@@ -24,11 +25,7 @@ def serve(root: Path, port: int) -> None:
         UserError: there are no runs yet, or another program has the port.
     """
     artifacts = Artifacts.at(root)
-    if not artifacts.mlflow_db.is_file():
-        raise UserError(
-            f"{artifacts.mlflow_db}: no runs are recorded here yet. Run an experiment first, or "
-            "name the project's folder with --root."
-        )
+    check_recorded(artifacts)
     _check_free(port)
     print(f"MLflow on http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
     # A group of its own: the server has processes of its own, and all shall end together.

@@ -125,6 +125,9 @@ def test_everything_is_written(
     cost = metrics["cost"]
     assert list(cost["seconds"]) == ["prepare", "evaluate"]
     assert (cost["peak_mib"], cost["parameters"], cost["trainable_parameters"]) == (99999, 27, 7)
+    # tiny_cnn at 32 px: three convolutions and a head of three.
+    assert cost["macs"] == 256 * 27 * 16 + 64 * 144 * 32 + 16 * 288 * 64 + 64 * 3
+    assert cost["activation_mib"] == pytest.approx(0.055, abs=0.001)
 
     predictions = pd.read_parquet(artifacts.predictions)
     test = manifest.of_split(manifest.read(artifacts.manifest), "test")
@@ -140,6 +143,9 @@ def test_everything_is_written(
     assert "3 of 4 pictures" in html
     assert "The last epoch." in html
     assert "bootstrap_samples: 100" in html
+    assert "The network, 3 × 32 × 32" in html
+    for group in ("stem", "stages.0", "stages.1", "head"):
+        assert f'<td class="code">{group}</td>' in html
 
     assert recorded.metrics["test/top1_low"] == top1["low"]
     assert recorded.cost == cost
@@ -151,6 +157,20 @@ def test_everything_is_written(
     shown = capsys.readouterr().out
     assert "73.3\u202f%" in shown
     assert str(artifacts.report) in shown
+
+
+def test_a_second_evaluation_reads_what_the_network_costs(
+    job: Callable[..., Any], recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from graftwork.profiling import profile
+
+    experiment, artifacts = job()
+    evaluate.run(experiment, artifacts)
+    first = recorded.cost
+    monkeypatch.setattr(profile, "static_profile", lambda *_: pytest.fail("counted again"))
+    evaluate.run(experiment, artifacts)
+    names = ("macs", "activation_mib")
+    assert [recorded.cost[name] for name in names] == [first[name] for name in names]
 
 
 def test_the_model_is_recorded_only_if_wanted(job: Callable[..., Any], recorded: Recorded) -> None:

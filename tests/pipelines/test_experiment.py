@@ -215,7 +215,7 @@ sweep.member(artifacts, folder, 7, ["model=tiny_cnn", "seed=9"], work)
     subprocess.run([sys.executable, "-c", code, str(sweep)], check=True, env=env, timeout=60)
     parent = json.loads((sweep / "run.json").read_text())["run_id"]
     assert (sweep / "7/parent").read_text() == parent
-    from pipelines.sweep import ranking
+    from pipelines.ranking import ranking
 
     found = {row["job"]: row["differs"] for row in ranking(sweep)}
     assert found == {0: "seed=1", 1: "seed=2", 7: "seed=9"}

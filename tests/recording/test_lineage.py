@@ -74,4 +74,5 @@ def test_the_data_digest_follows_the_manifest(tmp_path: Path):
            "height": 2, "verdict": "ok"}  # fmt: skip
     pd.DataFrame([row]).to_parquet(artifacts.manifest)
     expected = manifest.digest(manifest.read(artifacts.manifest))
-    assert lineage(artifacts, "none")["data.digest"] == expected
+    found = lineage(artifacts, "none")
+    assert found["data.digest"] == expected and found["data.test_digest"] != expected

@@ -6,9 +6,12 @@ import pytest
 from jinja2 import UndefinedError
 
 from graftwork.reporting.drawing import (
+    LogScale,
     Scale,
+    compact,
     duration,
     environment,
+    log_ticks,
     number,
     percent,
     render,
@@ -37,10 +40,31 @@ def test_scale() -> None:
     assert Scale(0, 10, 100, 0)(2.5) == 75
 
 
+def test_equal_ratios_are_equal_distances() -> None:
+    scale = LogScale(1, 100, 0, 50)
+    assert [scale(value) for value in (1, 10, 100)] == pytest.approx([0, 25, 50])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1e6, 1e9, [1e6, 1e7, 1e8, 1e9]),
+        (0.5, 40, [1, 3, 10, 30]),
+        (2, 9, [2, 3, 5, 7]),
+        (1.01, 1.3, [1.1, 1.2, 1.3]),
+    ],
+)
+def test_log_ticks_are_few_and_inside(low: float, high: float, expected: list[float]) -> None:
+    assert log_ticks(low, high) == pytest.approx(expected)
+
+
 def test_numbers_as_people_read_them() -> None:
     assert percent(0.8426) == "84.3\u202f%"
     assert number(3389418) == "3\u202f389\u202f418"
     assert number(61.23) == "61.2"
+    assert compact(4_089_184_256) == "4.09\u202fG"
+    assert compact(3_389_418) == "3.39\u202fM"
+    assert compact(999_900) == "1\u202fM" and compact(512) == "512"
     assert duration(12.34) == "12.3\u202fs"
     assert duration(131.4) == "2\u202fmin 11\u202fs"
     assert duration(7384) == "2\u202fh 3\u202fmin"

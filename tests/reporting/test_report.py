@@ -43,6 +43,16 @@ class Elements(HTMLParser):
 
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.999, 0.001], [0.3, 0.7]])
+GROUPS = [
+    {
+        "name": EVIL,
+        "output": [64, 56, 56],
+        "activation_kib": 784.0,
+        "parameters": 9536,
+        "macs": 118_013_952,
+        "receptive_field": 11,
+    }
+]
 FRAME = pd.DataFrame(
     {
         "sha256": list("abcd"),
@@ -71,7 +81,10 @@ def written(path: Path, **changes: Any) -> str:
             "peak_mib": 812.4,
             "parameters": 1234567,
             "trainable_parameters": 8765432,
+            "macs": 385_187_552,
+            "activation_mib": 25.71,
         },
+        "profile": {"input": [3, 224, 224], "groups": GROUPS},
         "selection": f"By {EVIL}.",
         "pictures": {
             "intervals": plots.metric_intervals(scores, METRICS, 0.95),
@@ -120,6 +133,9 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert words in text, words
     assert "8\u202f765\u202f432" in text
+    assert "385.2\u202fM" in text  # MAC of the network
+    for value in ("784.0", "9536", "118013952", "11"):  # of its only layer group
+        assert f'<data value="{value}">' in text
     assert '<td class="n wrong">0</td>' in text  # a class without training pictures stands out
     assert "resamples agree" not in text
 

@@ -15,8 +15,10 @@ from graftwork.artifacts import Artifacts
 from graftwork.component_params import params_of
 from graftwork.engines.backbone import receipt
 from graftwork.experiment import Experiment
+from graftwork.models.base import Model
 
 PACKAGE = Path(__file__).parents[1]
+PROFILING = ("groups", "layers", "profile", "receptive_field")  # modules that count
 
 
 def digest(facts: object) -> str:
@@ -29,7 +31,7 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
     """Key of a frozen backbone: architecture, weights, pooling, input size, code, libraries."""
     model = experiment.model
     facts = params_of(model)
-    for name in ("name", "head", "weights"):
+    for name in ("name", "head", "weights", "auxiliary_weight"):
         del facts[name]
     weights = receipt(experiment, artifacts)
     return digest(
@@ -67,6 +69,22 @@ def verdict_key(experiment: Experiment) -> str:
             "precision": extraction.precision,
             "min_cosine": extraction.min_cosine,
             "hardware": hardware(),
+        }
+    )
+
+
+def profile_key(model: Model, num_classes: int) -> str:
+    """Key of what a network costs: its architecture, not its weights; code, libraries."""
+    facts = params_of(model)
+    for name in ("name", "weights"):
+        del facts[name]
+    counting = [PACKAGE / "profiling" / f"{name}.py" for name in PROFILING]
+    return digest(
+        {
+            "model": facts,
+            "num_classes": num_classes,
+            "code": [*_code(type(model).__module__), *map(_sha256, counting)],
+            "versions": _versions("torch", "timm"),
         }
     )
 

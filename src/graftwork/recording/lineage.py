@@ -32,7 +32,7 @@ def lineage(artifacts: Artifacts, model: str) -> dict[str, str]:
     """
     known: Mapping[str, str | None] = {
         **_code(artifacts.shared),
-        "data.digest": _data_digest(artifacts.manifest),
+        **data_digests(artifacts.manifest),
         "weights.sha256": _weights_sha256(artifacts.weights(model) / "weights.json"),
         "dvc.lock.sha256": _sha256(_lock_of(artifacts)),
         **{f"version.{name}": found for name, found in _versions().items()},
@@ -79,12 +79,14 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None
 
 
-def _data_digest(manifest: Path) -> str | None:
+def data_digests(manifest: Path) -> dict[str, str | None]:
+    """Of all pictures, and of those whose scores can be compared: the test set's."""
     if not manifest.is_file():
-        return None
-    from graftwork.manifest import digest, read
+        return {}
+    from graftwork.manifest import digest, of_split, read
 
-    return digest(read(manifest))
+    frame = read(manifest)
+    return {"data.digest": digest(frame), "data.test_digest": digest(of_split(frame, "test"))}
 
 
 def _weights_sha256(receipt: Path) -> str | None:

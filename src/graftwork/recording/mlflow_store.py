@@ -27,6 +27,15 @@ def store_uri(uri: str | None, artifacts: Artifacts) -> str:
     return uri or f"sqlite:///{artifacts.mlflow_db}"
 
 
+def check_recorded(artifacts: Artifacts) -> None:
+    """Raises UserError where the project has no store of its own yet."""
+    if not artifacts.mlflow_db.is_file():
+        raise UserError(
+            f"{artifacts.mlflow_db}: no runs are recorded here yet. Run an experiment first, or "
+            "name the project's folder with --root."
+        )
+
+
 def open_store(uri: str | None, artifacts: Artifacts) -> MlflowClient:
     """MLflow's client on the store, which is made if it is the project's own and absent.
 

@@ -86,7 +86,7 @@ class Run:
 
     def log_cost(self, cost: Mapping[str, float]) -> None:
         """Numbers under `cost/`: seconds, images/s, MiB, parameters; nested names by slashes."""
-        self.log_metrics(dict(_joined(cost, "cost")))
+        self.log_metrics(dict(joined(cost, "cost")))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Facts about the run, as text."""
@@ -158,11 +158,12 @@ def _params(experiment: Experiment, path: Path) -> Any:
     return yaml.safe_load(path.read_text()) if path.is_file() else dataclasses.asdict(experiment)
 
 
-def _joined(values: Mapping[str, Any], path: str) -> list[tuple[str, float]]:
+def joined(values: Mapping[str, Any], path: str) -> list[tuple[str, float]]:
+    """Nested numbers as `("cost/seconds/finetune", 130.0)`."""
     rows: list[tuple[str, float]] = []
     for key, value in values.items():
         if isinstance(value, Mapping):
-            rows += _joined(value, f"{path}/{key}")
+            rows += joined(value, f"{path}/{key}")
         elif isinstance(value, int | float):
             rows.append((f"{path}/{key}", float(value)))
     return rows

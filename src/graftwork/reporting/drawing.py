@@ -27,6 +27,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"percent": percent, "number": number, "duration": duration, "px": px}
+    made.filters |= {"short": short, "millions": millions}
     return made
 
 
@@ -51,6 +52,26 @@ def number(value: float) -> str:
     if value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}".replace(",", THIN)
     return f"{value:.3g}"
+
+
+def short(count: float) -> str:
+    """Three to four digits and the unit: `25.6 M`."""
+    for power, unit in ((9, "G"), (6, "M"), (3, "k")):
+        if count >= 0.9995 * 10**power:
+            value = count / 10**power
+            return f"{value:.{1 if value >= 9.995 else 2}f}{THIN}{unit}"
+    return number(count)
+
+
+def millions(count: float) -> str:
+    """A tenth of a million: `1 849.7`."""
+    return f"{count / 1e6:,.1f}".replace(",", THIN)
+
+
+def compact(value: float) -> str:
+    """As `short`, without zeros at the end: for ticks."""
+    amount, thin, unit = short(value).partition(THIN)
+    return (amount.rstrip("0").rstrip(".") if "." in amount else amount) + thin + unit
 
 
 def duration(seconds: float) -> str:
@@ -80,6 +101,15 @@ class Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
+@dataclass(frozen=True)
+class LogScale(Scale):
+    """Values to pixels: equal ratios are equal distances. `low` is positive."""
+
+    def __call__(self, value: float) -> float:
+        share = math.log(value / self.low) / math.log(self.high / self.low)
+        return self.start + share * (self.end - self.start)
+
+
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers (1, 2, 5 times a power of ten) within [low, high], about so many."""
     raw = (high - low) / about
@@ -89,6 +119,17 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float, about: int = 6) -> list[float]:
+    """1, 2 and 5 times powers of ten within [low, high]; powers alone where that is enough."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        found = [step * 10.0**power for power in powers for step in steps]
+        inside = [round(tick, 12) for tick in found if low * 0.999 <= tick <= high * 1.001]
+        if len(inside) >= min(about, 3):
+            return inside
+    return ticks(low, high, 3)
 
 
 def text_width(text: str, size: float) -> float:

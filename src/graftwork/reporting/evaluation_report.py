@@ -29,16 +29,20 @@ if TYPE_CHECKING:
 STAGES = ("download", "prepare", "extract_features", "finetune")
 
 
-def cost(artifacts: Artifacts, speed: float, begun: float) -> dict[str, Any]:
+def cost(
+    artifacts: Artifacts, speed: float, begun: float, profile: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the experiment took, stage by stage.
 
     Args:
         speed: test pictures/s, decoding included.
         begun: when evaluation started (perf_counter): its own seconds are those until now.
+        profile: of the network (graftwork.profiling.stored).
 
     Returns:
-        seconds by stage, images_per_second by use, peak_mib over all stages, parameters and
-        trainable_parameters.
+        seconds by stage, images_per_second by use, peak_mib over all stages, parameters,
+        trainable_parameters; of the network for one image: macs, and activation_mib (the outputs
+        of all layers in fp32).
     """
     from graftwork.costs import Cost
 
@@ -56,6 +60,8 @@ def cost(artifacts: Artifacts, speed: float, begun: float) -> dict[str, Any]:
         "parameters": everything,
         # Without epochs, the head is all that was fitted.
         "trainable_parameters": training.get("trainable_parameters", head),
+        "macs": profile["macs"],
+        "activation_mib": profile["activation_mib"],
     }
 
 
@@ -92,6 +98,7 @@ def write(
     probabilities: np.ndarray,
     scores: Mapping[str, Mapping[str, float]],
     spent: Mapping[str, Any],
+    profile: Mapping[str, Any],
 ) -> None:
     """Writes reports/plots/ (SVG for people, CSV for `dvc plots`) and reports/report.html."""
     evaluation = experiment.evaluation
@@ -120,6 +127,7 @@ def write(
         metrics=metrics,
         confidence=evaluation.confidence,
         cost=spent,
+        profile=profile,
         selection=_sentence(contract.training["selection"]),
         pictures=pictures,
         classes=by_class,

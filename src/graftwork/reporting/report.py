@@ -45,6 +45,7 @@ def write(
     metrics: Mapping[str, Metric],
     confidence: float,
     cost: Mapping[str, Any],
+    profile: Mapping[str, Any],
     selection: str,
     pictures: Mapping[str, Markup | None],
     classes: Sequence[ClassScore],
@@ -63,6 +64,7 @@ def write(
         metrics: the metrics of the same names.
         confidence: of the intervals.
         cost: as in metrics.json.
+        profile: of the network (graftwork.profiling.stored).
         selection: in words, how the checkpoint was chosen.
         pictures: by name: intervals, confusion, classes, calibration, and training or
             None.
@@ -85,6 +87,7 @@ def write(
         head=rows[0],
         confidence=confidence,
         cost=cost,
+        profile=profile,
         selection=selection,
         pictures=pictures,
         classes=classes,

@@ -1,0 +1,1 @@
+"""Accuracy against cost: which runs nothing beats at its price."""

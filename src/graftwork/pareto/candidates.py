@@ -1,0 +1,104 @@
+"""From recorded runs to what is compared: one score, all costs, a name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graftwork.errors import UserError, unknown
+from graftwork.pareto.axes import costs
+from graftwork.pareto.frontier import Candidate
+from graftwork.pareto.naming import names
+from graftwork.recording.finished_runs import FinishedRun
+
+TEST, COST = "test/", "cost/"
+DEFINITION = "evaluation.metrics."
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a metric's numbers are to be read."""
+
+    name: str  # as in metrics.json
+    label: str
+    is_share: bool  # in [0, 1], shown in per cent
+    higher_is_better: bool
+    confidence: float  # of the intervals
+
+    def shown(self, value: float) -> str:
+        """Without its unit, which the label's column or axis bears."""
+        return f"{100 * value:.1f}" if self.is_share else f"{value:.3f}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.label}, %" if self.is_share else self.label
+
+
+def score_of(metric: str, runs: Sequence[FinishedRun]) -> Score:
+    """A metric as the newest run that has it defines it.
+
+    Raises:
+        UserError: no run has it.
+    """
+    having = [run for run in runs if f"{TEST}{metric}" in run.metrics]
+    if not having:
+        recorded = {name.removeprefix(TEST) for run in runs for name in run.metrics}
+        legal = {name for name in recorded if not name.endswith(("_low", "_high"))}
+        raise unknown("--metric", metric, {name for name in legal if "/" not in name})
+    params = max(having, key=lambda run: run.started).params
+    try:
+        confidence = float(params.get("evaluation.confidence", "0.95"))
+    except ValueError:
+        confidence = 0.95
+    return _defined(metric, params, confidence)
+
+
+def _defined(metric: str, params: dict[str, str], confidence: float) -> Score:
+    from graftwork.components import TARGET, build
+    from graftwork.metrics.base import Metric
+
+    prefix = f"{DEFINITION}{metric}."
+    definition = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
+    try:
+        if TARGET not in definition:  # looking for it among all metrics would import torch
+            raise UserError(f"{metric}: its definition was not recorded.")
+        made = build(definition, Metric, f"{DEFINITION}{metric}")  # type: ignore[type-abstract]
+    except UserError:  # of another version, or a package that is not here
+        higher = definition.get("higher_is_better", "true") != "false"
+        return Score(metric, metric, False, higher, confidence)
+    return Score(metric, made.label, made.is_share, made.higher_is_better, confidence)
+
+
+def candidates(runs: Sequence[FinishedRun], metric: str) -> list[Candidate]:
+    """The runs that have this score, the newest first."""
+    having = [run for run in runs if math.isfinite(run.metrics.get(f"{TEST}{metric}", math.nan))]
+    having.sort(key=lambda run: -run.started)
+    told_apart = names([run.params for run in having], [run.run_id for run in having])
+    tests = _test_digests(runs)
+    return [
+        _candidate(run, metric, name, tests) for run, name in zip(having, told_apart, strict=True)
+    ]
+
+
+def _test_digests(runs: Sequence[FinishedRun]) -> dict[str, str]:
+    """The test set's digest by that of all data, for runs of before both were recorded."""
+    both = ("data.digest", "data.test_digest")
+    return {run.tags[both[0]]: run.tags[both[1]] for run in runs if {*both} <= {*run.tags}}
+
+
+def _candidate(run: FinishedRun, metric: str, name: str, tests: dict[str, str]) -> Candidate:
+    everything = run.tags.get("data.digest", "")
+    spent = {k.removeprefix(COST): v for k, v in run.metrics.items() if k.startswith(COST)}
+    low, high = (run.metrics.get(f"{TEST}{metric}_{end}") for end in ("low", "high"))
+    return Candidate(
+        run_id=run.run_id,
+        name=name,
+        value=run.metrics[f"{TEST}{metric}"],
+        low=low,
+        high=high,
+        costs=costs(spent),
+        dataset=run.params.get("dataset.name", "unknown data"),
+        data=run.tags.get("data.test_digest") or tests.get(everything, everything),
+        started=run.started,
+    )

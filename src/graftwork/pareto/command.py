@@ -1,0 +1,69 @@
+"""`graftwork pareto`: the project's own runs, accuracy against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from graftwork.errors import UserError
+from graftwork.pareto.candidates import candidates, score_of
+from graftwork.pareto.comparison import Comparison, as_csv, as_json, comparison
+from graftwork.recording.finished_runs import finished_runs
+from graftwork.reporting.pareto_page import page, table
+
+
+def compared_runs(
+    root: Path,
+    metric: str,
+    costs: Sequence[str],
+    data: str | None,
+    experiment: str | None,
+    condition: str | None,
+) -> Comparison:
+    """The project's finished runs, compared.
+
+    Args:
+        root: the project's folder.
+        metric: of the test split, as metrics.json names it.
+        costs: words of axes.py; a comma parts several. The usual ones if empty.
+        data: see comparison().
+        experiment: see finished_runs().
+        condition: see finished_runs().
+
+    Raises:
+        UserError: for anything wrong.
+    """
+    runs = finished_runs(root, experiment, condition)
+    if not runs:
+        where = f"--experiment {experiment}: " if experiment else ""
+        narrower = "Loosen --filter" if condition else "Run an experiment to its end"
+        raise UserError(f"{where}no finished run. {narrower}, or name another --root.")
+    score = score_of(metric, runs)
+    words = [word.strip() for named in costs for word in named.split(",") if word.strip()]
+    return comparison(candidates(runs, metric), score, words, data)
+
+
+def show(shown: Comparison, files: dict[str, Path | None], console: Console | None = None) -> None:
+    """Prints the frontier, and writes what was asked for.
+
+    Args:
+        shown: the comparison.
+        files: where to, by kind: html, csv, json.
+        console: standard output if None.
+    """
+    console = console or Console()
+    console.print(table(shown))
+    for sentence in shown.sentences():
+        console.print(sentence, markup=False, highlight=False)
+    for kind, write in (("html", page), ("csv", as_csv), ("json", as_json)):
+        path = files.get(kind)
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(write(shown), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--{kind}: {path} cannot be written: {error.strerror}.") from error
+        console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,104 @@
+"""The runs that a project's store holds, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError, unknown
+from graftwork.recording.mlflow_store import check_recorded, open_store, store_uri, unavailable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+AT_ONCE = 1000  # runs a page
+FINISHED = "attributes.status = 'FINISHED'"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What was recorded of one experiment."""
+
+    run_id: str
+    started: int  # ms since 1970
+    params: dict[str, str]  # flat: model.name
+    metrics: dict[str, float]  # the last value of each: test/top1, cost/parameters
+    tags: dict[str, str]
+
+
+def finished_runs(
+    root: Path, experiment: str | None = None, condition: str | None = None
+) -> list[FinishedRun]:
+    """Every run that ended well, the newest first. A sweep's parent is no run of its own.
+
+    The store is the one that params.yaml of the project names, or SQLite in its folder.
+
+    Args:
+        root: the project's folder.
+        experiment: MLflow's name of a group of runs; all groups if None.
+        condition: in MLflow's language: "params.`model.name` = 'resnet50'".
+
+    Raises:
+        UserError: no store, no such group, or a condition that MLflow does not understand.
+    """
+    artifacts = Artifacts.at(root)
+    uri = _uri(artifacts.params)
+    if uri is None:
+        check_recorded(artifacts)
+    client = open_store(uri, artifacts)
+    try:
+        groups = {found.name: found.experiment_id for found in client.search_experiments()}
+    except Exception as error:
+        raise unavailable(store_uri(uri, artifacts), error) from error
+    if experiment is not None and experiment not in groups:
+        raise unknown("--experiment", experiment, groups)
+    chosen = [groups[experiment]] if experiment is not None else list(groups.values())
+    found = (_read(run) for run in _search(client, chosen, condition))
+    return [run for run in found if "model.name" in run.params]
+
+
+def _search(client: MlflowClient, groups: list[str], condition: str | None) -> list[Run]:
+    from mlflow.exceptions import MlflowException
+
+    wanted = f"{FINISHED} and {condition}" if condition else FINISHED
+    runs: list[Run] = []
+    token = None
+    while True:
+        try:
+            page = client.search_runs(groups, wanted, max_results=AT_ONCE, page_token=token)
+        except MlflowException as error:
+            if condition is None or error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            raise UserError(
+                f"--filter: '{condition}' is no condition that MLflow understands: "
+                f"{error.message}. Such as: params.`model.name` = 'resnet50'"
+            ) from error
+        runs += page
+        token = page.token
+        if not token:
+            return sorted(runs, key=lambda run: -run.info.start_time)
+
+
+def _read(run: Run) -> FinishedRun:
+    data = run.data
+    return FinishedRun(
+        run.info.run_id, run.info.start_time, dict(data.params), dict(data.metrics), dict(data.tags)
+    )
+
+
+def _uri(path: Path) -> str | None:
+    """tracking.uri of params.yaml; None where there is neither."""
+    if not path.is_file():
+        return None
+    try:
+        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from error
+    tracking = params.get("tracking") if isinstance(params, Mapping) else None
+    return tracking.get("uri") if isinstance(tracking, Mapping) else None

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from graftwork.errors import UserError
+from graftwork.pareto.candidates import candidates, score_of
+from graftwork.recording.finished_runs import FinishedRun
+
+PARAMS = {
+    "model.name": "n",
+    "dataset.name": "fruit",
+    "evaluation.confidence": "0.9",
+    "evaluation.metrics.top1._target_": "graftwork.metrics.accuracy.TopK",
+    "evaluation.metrics.top1.k": "1",
+    "evaluation.metrics.top1.higher_is_better": "true",
+    "evaluation.metrics.log_loss._target_": "graftwork.metrics.log_loss.LogLoss",
+    "evaluation.metrics.log_loss.higher_is_better": "false",
+    "evaluation.metrics.own.higher_is_better": "false",
+}
+
+
+def finished(run_id: str = "r", started: int = 1, tags=None, **metrics: float) -> FinishedRun:
+    named = {key.replace("__", "/"): value for key, value in metrics.items()}
+    return FinishedRun(run_id, started, PARAMS, named, tags or {})
+
+
+def test_a_metric_is_read_as_its_run_defines_it():
+    runs = [finished(test__top1=0.8, test__log_loss=0.5, test__own=3.0)]
+    top1 = score_of("top1", runs)
+    assert (top1.label, top1.is_share, top1.higher_is_better) == ("Top-1 accuracy", True, True)
+    assert top1.confidence == 0.9
+    loss = score_of("log_loss", runs)
+    assert not loss.is_share and not loss.higher_is_better and loss.shown(0.51234) == "0.512"
+    own = score_of("own", runs)  # its class was not recorded; its direction was
+    assert own.label == "own" and not own.higher_is_better
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest():
+    runs = [finished(test__top1=0.8, test__top1_low=0.7, test__macro_f1=0.5, cost__macs=1)]
+    with pytest.raises(
+        UserError, match="--metric: 'top2' is unknown. Did you mean 'top1'"
+    ) as error:
+        score_of("top2", runs)
+    assert "top1_low" not in str(error.value) and "macs" not in str(error.value)
+
+
+def test_scores_intervals_costs_and_data():
+    runs = [
+        finished("old", 1, {"data.digest": "all"}, test__top1=0.7),
+        finished("new", 2, {"data.digest": "all", "data.test_digest": "test"}, test__top1=0.8,
+                 test__top1_low=0.75, test__top1_high=0.85, cost__parameters=5.0),
+        finished("failed to score", 3, test__top1=float("nan")),
+        finished("other", 4),
+    ]  # fmt: skip
+    new, old = candidates(runs, "top1")
+    assert (new.run_id, new.value, new.low, new.high) == ("new", 0.8, 0.75, 0.85)
+    assert new.costs == {"parameters": 5.0} and new.dataset == "fruit"
+    assert old.low is None and old.costs == {}
+    assert new.data == old.data == "test"  # the same data, recorded before the test set was
