@@ -20,8 +20,8 @@ def blocks_per_stage(depth: int) -> int:
     below = max(8, 6 * n + 2)
     legal = f"{below} or {below + 6}" if n >= 1 else f"{below}"
     raise UserError(
-        f"options.depth: {depth} layers cannot be shared evenly by three stages. Nearest legal: {legal} "
-        "(6n + 2: 20, 32, 44, 56, 110, ...)."
+        f"options.depth: {depth} layers cannot be shared evenly by three stages. Nearest legal: "
+        f"{legal} (6n + 2: 20, 32, 44, 56, 110, ...)."
     )
 
 

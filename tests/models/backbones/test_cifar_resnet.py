@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def test_convolutions_start_as_he_et_al_say() -> None:
 @pytest.mark.parametrize("name", ["cifar_plain56", "cifar_resnet56", "cifar_resnet110"])
 def test_named_depths(name: str) -> None:
     blocks = network(name, width=2).layer3
-    assert len(blocks) == (int(name.lstrip("cifar_plainresnet")) - 2) // 6
+    assert len(blocks) == blocks_per_stage(int(re.sub(r"\D", "", name)))
 
 
 @pytest.mark.parametrize(

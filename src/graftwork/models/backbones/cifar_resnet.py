@@ -90,10 +90,7 @@ class CifarNet(nn.Module):
         x = self.act1(self.bn1(self.conv1(x)))
         for name in STAGES:
             blocks = self.get_submodule(name)
-            if self.grad_checkpointing and not torch.jit.is_scripting():
-                x = checkpoint_seq(blocks, x)
-            else:
-                x = blocks(x)
+            x = checkpoint_seq(blocks, x) if self.grad_checkpointing else blocks(x)
         return x
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
