@@ -22,6 +22,7 @@ from rich.console import Console
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.recording.tracked_run import status_of
+from graftwork.reporting import sweep_curves
 from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
 from pipelines.ranking import accuracy_against_cost, as_csv, as_html, ranking, read, score, table
 
@@ -60,6 +61,8 @@ def recorded(
             (folder / "ranking.html").write_text(page)
             parent.log_artifacts(folder / "ranking.csv")
             parent.log_artifacts(folder / "ranking.html")
+            if curves := sweep_curves.write(folder, swept):
+                parent.log_artifacts(curves)
         failed = bool(ended.failures) and error is None
         parent.finish("FAILED" if failed else status_of(error))
 
@@ -77,7 +80,7 @@ def member(
         Test top-1; NaN if the job failed.
     """
     differs = _differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
-    facts: dict[str, Any] = {"job": number, "differs": differs}
+    facts: dict[str, Any] = {"job": number, "differs": differs, "overrides": list(overrides)}
     path = artifacts.root / "job.json"
     _write(path, {**facts, "status": "killed"})  # true until it says otherwise
     parent = json.loads((folder / "run.json").read_text())["run_id"]

@@ -24,6 +24,10 @@ NEEDS = {
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
     "mlp": ["transfer=fine_tune"],
     "from_group": ["transfer.trainable.first=2"],
+    **dict.fromkeys(("cifar_plain", "cifar_resnet"), ["transfer=from_scratch"]),
+    **dict.fromkeys(("plain20", "plain56"), ["transfer=from_scratch"]),
+    **dict.fromkeys(("resnet20", "resnet56", "resnet110"), ["transfer=from_scratch"]),
+    "resnet12": ["transfer=from_scratch"],
 }
 
 
