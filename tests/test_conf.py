@@ -17,6 +17,7 @@ GROUPS = ("dataset", "model", "augmentation", "transfer", "trainer", "extraction
 NEEDS = {
     "folder": ["dataset.path={folder}"],
     "csv": ["dataset.path={folder}/table.csv"],
+    "naive_inception": ["transfer=from_scratch"],
     "tiny_cnn": ["transfer=from_scratch"],
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
     "mlp": ["transfer=fine_tune"],
