@@ -243,6 +243,22 @@ def test_they_are_there_within_the_context_alone() -> None:
         assert classifier.auxiliary is None
 
 
+def test_checkpointing_changes_no_gradient_of_theirs() -> None:
+    classifier = network("googlenet", "model.input_size=32")
+    gradients = []
+    for enable in (False, True):
+        classifier.backbone.set_grad_checkpointing(enable)
+        classifier.zero_grad()
+        with auxiliary_heads(classifier, 0.3, num_classes=3, seed=0):
+            torch.manual_seed(0)  # of the dropout
+            _, further = classifier.training_logits(classifier.normalise(IMAGES))
+            torch.stack(further).mean().backward()
+        gradients.append([p.grad.clone() for p in classifier.parameters() if p.grad is not None])
+    assert len(gradients[0]) == len(gradients[1]) > 50
+    for plain, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, plain)
+
+
 def test_inception_v3_trains_with_its_own(module: Callable[..., GraftModule]) -> None:
     classifier = network("timm", "model.architecture=inception_v3", "model.input_size=96")
     with auxiliary_heads(classifier, 0.4, num_classes=3, seed=0):
