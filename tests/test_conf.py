@@ -17,6 +17,7 @@ GROUPS = ("dataset", "model", "augmentation", "transfer", "trainer", "extraction
 NEEDS = {
     "folder": ["dataset.path={folder}"],
     "csv": ["dataset.path={folder}/table.csv"],
+    "naive_inception": ["transfer=from_scratch"],
     "alexnet_two_towers": ["transfer=from_scratch"],
     "lenet5": ["transfer=from_scratch"],
     "tiny_cnn": ["transfer=from_scratch"],

@@ -21,7 +21,7 @@ def test_it_starts_as_timms_own() -> None:
     theirs = network.AuxLogits.state_dict()
     for name, tensor in auxiliary_head(network, 50).state_dict().items():
         if tensor.ndim > 1:
-            assert tensor.std() == pytest.approx(theirs[name].std(), rel=0.02), name
+            assert tensor.std().item() == pytest.approx(theirs[name].std().item(), rel=0.02), name
 
 
 def test_smaller_maps_go_too() -> None:

@@ -10,7 +10,6 @@ from torch import nn
 
 from graftwork.errors import UserError
 from graftwork.models.backbones import register
-from graftwork.models.backbones.vgg_convolutions import VggConvolutions
 from graftwork.models.key_maps import KEY_MAPS
 from graftwork.models.weights import load_weights
 from graftwork.vision import timm, torchvision
@@ -111,6 +110,8 @@ class Original(nn.Module):
 
 @torch.no_grad()
 def test_the_layer_that_prepares_the_picture_becomes_part_of_the_first_one(tmp_path: Path) -> None:
+    from graftwork.models.backbones.vgg_convolutions import VggConvolutions
+
     torch.manual_seed(0)
     original, network = Original(), VggConvolutions(cfg=[8, 8, "M", 16, "M"])
     torch.save(

@@ -28,12 +28,12 @@ class InceptionV3Auxiliary(InceptionAux):
 
 
 def auxiliary_head(backbone: Any, num_classes: int) -> InceptionV3Auxiliary:
-    """Initialised as timm does: normal, its deviation 0.1 unless a layer names another."""
+    """Initialised as timm's own."""
     (channels,) = (info["num_chs"] for info in backbone.feature_info if info["reduction"] == 16)
     convolution: Any = partial(
         ConvNormAct, padding=0, norm_kwargs={"eps": 1e-3}, act_kwargs={"inplace": True}
     )
     head: Any = InceptionV3Auxiliary(channels, num_classes, conv_block=convolution)
-    for layer, std in ((head.conv0.conv, 0.1), (head.conv1.conv, 0.01), (head.fc, 0.001)):
+    for layer, std in ((head.conv0.conv, 0.1), (head.conv1.conv, 0.1), (head.fc, 0.001)):
         nn.init.trunc_normal_(layer.weight, std=std)
     return head

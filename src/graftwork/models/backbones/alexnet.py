@@ -127,7 +127,7 @@ class AlexNet(nn.Module):
         self.fc8 = _classifier(width, num_classes) if num_classes else nn.Identity()
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing and not torch.jit.is_scripting():
+        if self.grad_checkpointing:
             return checkpoint_seq(self.features, x)
         return self.features(x)
 
@@ -174,6 +174,7 @@ def _initialise(module: nn.Module) -> None:
     """
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        assert module.bias is not None, "every layer here has one"
         nn.init.zeros_(module.bias)
 
 

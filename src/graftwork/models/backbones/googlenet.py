@@ -170,11 +170,8 @@ class GoogLeNet(nn.Module):
         """
         for name in self.layer_names:
             module = getattr(self, name)
-            if self.grad_checkpointing and name in MODULES:
-                # not the reentrant kind: an auxiliary loss needs the graph of a module's output
-                x = checkpoint(module, x, use_reentrant=False)
-            else:
-                x = module(x)
+            again = self.grad_checkpointing and name in MODULES
+            x = checkpoint(module, x) if again else module(x)
             if maps is not None and name in HEADS.values():
                 maps[name] = x
         return x

@@ -35,6 +35,9 @@ class LeNet5(nn.Module):
         subsampling: `avg` (original) or `max`.
     """
 
+    features: Any
+    c5: Any
+
     def __init__(
         self,
         num_classes: int = 10,
@@ -106,7 +109,7 @@ class LeNet5(nn.Module):
             _initialise(self.output)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing and not torch.jit.is_scripting():
+        if self.grad_checkpointing:
             return checkpoint_seq(self.features, x)
         return self.features(x)
 
@@ -126,6 +129,7 @@ def _initialise(module: nn.Module) -> None:
     """Standard deviation `inputs ** -0.5`: LeCun et al. 1998, Efficient BackProp, section 4.6."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+        assert module.bias is not None, "every layer here has one"
         nn.init.zeros_(module.bias)
 
 
