@@ -195,3 +195,17 @@ def test_every_parameter_counts_under_the_default_pooling(classifier: Classifier
 def test_weights_lie_channels_last(classifier: Classifier) -> None:
     weight = classifier.backbone.stages[0].conv.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_networks_that_timm_cannot_group_are_grouped_by_their_parts() -> None:
+    model = build(
+        composed("model=timm", "model.architecture=caformer_s18")["model"],
+        Model,  # type: ignore[type-abstract]
+        "model",
+    )
+    with torch.device("meta"):
+        network = model.build(3, None)
+    groups = network.layer_groups()
+    assert [group.name for group in groups[:5]] == ["stem", *(f"stages.{i}" for i in range(4))]
+    names = [name for group in groups for name in group.parameters]
+    assert sorted(names) == sorted(name for name, _ in network.named_parameters())

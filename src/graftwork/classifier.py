@@ -220,16 +220,30 @@ def unused_parameters(classifier: Classifier) -> frozenset[str]:
 
 def backbone_groups(backbone: Backbone, unused: frozenset[str]) -> list[LayerGroup]:
     """timm's coarse layer groups, from the stem on, named by the modules they hold."""
-    from timm.models import group_parameters
-
-    matcher = backbone.group_matcher(coarse=True)
-    members = group_parameters(backbone, matcher).values()
+    members = _coarse_groups(backbone)
     used = [tuple(name for name in names if name not in unused) for names in members]
     used = [names for names in used if names]
     return [
         LayerGroup(title, tuple(f"backbone.{name}" for name in names))
         for title, names in zip(_titles(used), used, strict=True)
     ]
+
+
+def _coarse_groups(backbone: Backbone) -> list[list[str]]:
+    """Names of parameters. A few of timm's networks cannot say: then each child is a group, and
+    of a child that is a list each item."""
+    from timm.models import group_parameters
+
+    try:
+        matcher = backbone.group_matcher(coarse=True)
+    except (AttributeError, AssertionError):
+        found: dict[tuple[str, ...], list[str]] = {}
+        for name, _ in backbone.named_parameters():
+            first, second = name.split(".")[0], name.split(".")[1:2]
+            key = (first, *(part for part in second if part.isdecimal()))
+            found.setdefault(key, []).append(name)
+        return list(found.values())
+    return list(group_parameters(backbone, matcher).values())
 
 
 def _titles(groups: list[tuple[str, ...]]) -> list[str]:

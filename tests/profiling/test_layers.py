@@ -65,7 +65,7 @@ def test_fused_attention_is_counted_where_meta_tensors_fail():
             self.conv = nn.Conv2d(3, 8, 4, stride=4)
 
         def forward(self, x):
-            x = self.conv(x).flatten(2).transpose(1, 2)[:, None]
+            x = self.conv(x).flatten(2).transpose(1, 2)[:, None].contiguous()
             return F.scaled_dot_product_attention(x, x, x) * float(x.sum() * 0 + 1)
 
     rows = layers(Stubborn(), (3, 32, 32))

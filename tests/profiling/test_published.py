@@ -127,7 +127,7 @@ def test_resnets_as_timm_builds_them(depth, gmacs):
 
 @pytest.mark.parametrize(("depth", "exact"), [(50, 3.86), (101, 7.57), (152, 11.28)])
 def test_resnets_as_the_paper_has_them(depth, exact):
-    """The stride in the first 1x1 of a block gives the paper's figure, rounded or cut."""
+    """The stride in the first 1x1 of a block gives the paper's figure, rounded or cut off."""
     network = meta_timm(f"resnet{depth}")
     for stage in (network.layer2, network.layer3, network.layer4):
         stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)

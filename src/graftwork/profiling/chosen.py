@@ -34,7 +34,8 @@ def model_of(word: str, overrides: Sequence[str] = (), conf: Path = CONF) -> Mod
     Raises:
         UserError: no such word, or anything wrong in the composition.
     """
-    return build(_composed(conf, (*model_choice(word, conf), *overrides))["model"], Model, "model")
+    values = _composed(conf, (*model_choice(word, conf), *overrides))["model"]
+    return build(values, Model, "model")  # type: ignore[type-abstract]
 
 
 def model_choice(word: str, conf: Path = CONF) -> list[str]:

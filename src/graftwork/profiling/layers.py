@@ -160,8 +160,9 @@ class _Watch(TorchDispatchMode):
         results = [t for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
         if results:
             found = of_output(op, args, results[0], seen) if seen else None
-            for tensor in results if found else ():
-                self._trace.see(tensor, found)
+            if found:
+                for tensor in results:
+                    self._trace.see(tensor, found)
             macs = FORMULAS[op](*args, **kwargs, out_val=out) // 2 if op in FORMULAS else 0
             if macs or (found and op in POOLINGS and before != tuple(results[0].shape)):
                 row = self._trace.row()

@@ -77,12 +77,12 @@ def _largest(fields: Sequence[Field]) -> Field:
 def _widened(
     field: Field, kernel: Sequence[int], stride: Sequence[float], dilation: Sequence[int]
 ) -> Field:
-    size = tuple(
+    height, width = (
         round(s + (k - 1) * d * j)
         for s, k, d, j in zip(field.size, kernel, dilation, field.jump, strict=True)
     )
-    jump = tuple(j * s for j, s in zip(field.jump, stride, strict=True))
-    return replace(field, size=size, jump=jump)
+    down, across = (j * s for j, s in zip(field.jump, stride, strict=True))
+    return replace(field, size=(height, width), jump=(down, across))
 
 
 def _convolution(field: Field, args: Sequence[Any], out: torch.Tensor) -> Field:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,6 +15,9 @@ from graftwork.profiling.profile import Profile, built, profile_of, trainable_pa
 from graftwork.profiling.published import Remark, remarks
 from graftwork.training.precision import chosen
 from graftwork.transfer.strategy import Transfer
+
+if TYPE_CHECKING:
+    from graftwork.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -58,26 +61,37 @@ def resources_of(model: Model, transfer: Transfer, wanted: Setting) -> Resources
         UserError: an unknown tag, an input size it cannot take, or a strategy that names a layer
             group that this network lacks.
     """
-    from graftwork.profiling.memory import forecast
-
     classifier = built(model, wanted.num_classes)
     profile = profile_of(classifier, model, wanted.num_classes)
-    memory = forecast(
-        classifier, transfer, batch_size=wanted.batch_size, precision=wanted.precision
-    )
+    trained = trainable_parameters(classifier, transfer)
     config = getattr(classifier.backbone, "pretrained_cfg", None) or {}
     tag = f"{config.get('architecture')}.{config.get('tag')}"
     return Resources(
         profile=profile,
         transfer=transfer.name,
-        trainable_parameters=trainable_parameters(classifier, transfer),
+        trainable_parameters=trained,
         batch_size=wanted.batch_size,
         precision=wanted.precision,
-        training_memory=dataclasses.asdict(memory),
+        training_memory=_training_memory(classifier, model, transfer, wanted),
         accuracy=accuracy_of(model, tag),
         remarks=_remarks(profile),
         measured=_measured(model, wanted) if wanted.measure else None,
     )
+
+
+def _training_memory(
+    classifier: Classifier, model: Model, transfer: Transfer, wanted: Setting
+) -> dict[str, int]:
+    """The forecast by use, and its total. It wants a device: memory of the CPU that nobody touches
+    is never really taken."""
+    from graftwork.profiling.memory import forecast
+
+    options = {"batch_size": wanted.batch_size, "precision": wanted.precision}
+    try:
+        found = forecast(classifier.to_empty(device="cpu"), transfer, **options)
+    except RuntimeError:  # it holds further tensors, which stay on the meta device
+        found = forecast(model.build(wanted.num_classes, None), transfer, **options)
+    return found.as_dict()
 
 
 def _remarks(profile: Profile) -> list[Remark]:
