@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graftwork.errors import UserError
+from graftwork.models.input_channels import fit_first_convolution
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +93,7 @@ def load_weights(backbone: Backbone, path: Path, key_map: str) -> None:
     """Fills the backbone from a file; every tensor of both sides must find its partner.
 
     Only the classifier may be absent from the file, or have another number of classes: it is
-    about to be replaced.
+    about to be replaced. A first convolution of other input channels is refitted.
 
     Raises:
         UserError: names the first tensors that are missing, unexpected or of another shape.
@@ -104,6 +105,7 @@ def load_weights(backbone: Backbone, path: Path, key_map: str) -> None:
         )
     expected = backbone.state_dict()
     mapped = KEY_MAPS[key_map](read_tensors(path), expected)
+    mapped = fit_first_convolution(backbone, mapped, expected)
     classifier = classifier_names(backbone)
     if not any(name.endswith("num_batches_tracked") for name in mapped):  # written before torch 0.4
         mapped |= {n: t for n, t in expected.items() if n.endswith("num_batches_tracked")}
