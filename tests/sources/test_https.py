@@ -2,10 +2,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from local_server import serving
+from local_server import Server, serving
 
 from graftwork.errors import UserError
-from graftwork.sources import downloading
+from graftwork.sources import downloading, https
+from graftwork.sources.first_use import UnpinnedWarning
 from graftwork.sources.https import Https
 
 DATA = bytes(range(256)) * 50
@@ -44,3 +45,71 @@ def test_what_is_no_web_address(url: str) -> None:
 
 def test_origin_hides_secrets() -> None:
     assert Https("https://me:pw@host/f?token=1", 1, SHA).origin == "https://host/f"
+
+
+def published_with(server: Server, first_digits: str, size: int | None = None) -> Https:
+    server.files["/net-abc.pth"] = DATA
+    return Https(f"{server.url}/net-abc.pth", size, first_digits)
+
+
+def test_first_digits_of_the_hash_are_checked_then_the_whole_is_remembered(tmp_path: Path) -> None:
+    with serving() as server:
+        source = published_with(server, SHA[:8])
+        with pytest.warns(UnpinnedWarning, match=f"only {SHA[:8]} of its sha256.*{SHA} is trusted"):
+            path = source.fetch(tmp_path)
+        assert path.read_bytes() == DATA and path.name == "net-abc.pth"
+        assert path.parent.name == SHA
+        assert source.fetch(tmp_path) == path  # neither fetched nor warned of again
+        assert len(server.ranges) == 1
+    assert list((tmp_path / "partial").glob("first-*")) == []
+
+
+def test_other_first_digits_are_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    with serving() as server, pytest.raises(UserError, match=f"{SHA} arrived, {'0' * 8} is pinned"):
+        published_with(server, "0" * 8).fetch(tmp_path)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".lock"]
+
+
+def test_the_whole_hash_of_the_first_use_holds_though_the_first_digits_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(https, "FEWEST", 1)  # to find a forgery with the same digits at once
+    forged = next(
+        data
+        for data in (b"forged %d" % n for n in range(10_000))
+        if hashlib.sha256(data).hexdigest()[0] == SHA[0]
+    )
+    with serving() as server:
+        source = published_with(server, SHA[0])
+        with pytest.warns(UnpinnedWarning):
+            path = source.fetch(tmp_path)
+        path.unlink()
+        server.files["/net-abc.pth"] = forged
+        with pytest.raises(UserError, match=f"arrived, {SHA} is pinned"):
+            source.fetch(tmp_path)
+
+
+def test_an_interrupted_first_use_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading, "BACKOFF", 0.001)
+    monkeypatch.setattr(downloading, "CHUNK", 1000)
+    with serving() as server:
+        source = published_with(server, SHA[:12], len(DATA))
+        server.faults = ["cut 5000", *[503] * downloading.ATTEMPTS]
+        with pytest.raises(UserError, match="could not be fetched"):
+            source.fetch(tmp_path)
+        with pytest.warns(UnpinnedWarning):
+            assert source.fetch(tmp_path).read_bytes() == DATA
+    assert server.ranges[-1] == "bytes=5000-"
+
+
+@pytest.mark.parametrize("sha256", ["", "7be5be7", "7BE5BE79", SHA + "0"])
+def test_what_is_no_hash_nor_its_beginning(sha256: str) -> None:
+    with pytest.raises(UserError, match="is no sha256.*the first 8 or more, in quotes"):
+        Https("https://host/f", None, sha256)
+
+
+def test_the_fingerprint_of_a_beginning_names_the_address() -> None:
+    source = Https("https://me:pw@host/f", None, SHA[:8])
+    assert source.fingerprint == f"{SHA[:8]}:https://host/f"

@@ -7,7 +7,8 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from graftwork.errors import UserError
-from graftwork.sources.timm_hub import TimmHub, UnpinnedWarning
+from graftwork.sources.first_use import UnpinnedWarning
+from graftwork.sources.timm_hub import TimmHub
 
 DATA = b"safetensors"
 SHA = hashlib.sha256(DATA).hexdigest()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from graftwork.components import Component
 from graftwork.errors import check_choice, check_range
-from graftwork.models.weights import KEY_MAPS
+from graftwork.models.key_maps import KEY_MAPS
 from graftwork.sources.base import Source
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Weights(Component):
     """Pretrained weights: where they come from, and how their names become the backbone's."""
 
     source: Source
-    key_map: str  # see graftwork.models.weights.KEY_MAPS
+    key_map: str  # see graftwork.models.key_maps.KEY_MAPS
     pretrained_on: str  # said in reports: "ImageNet-1k"
     licence: str  # as the source states it
 

