@@ -57,7 +57,7 @@ def record(
     """Everything that is written, printed and logged once the numbers are known."""
     from pathlib import Path
 
-    from graftwork import predictions
+    from graftwork import model_folder, predictions
     from graftwork.reporting import evaluation_report, summary
     from graftwork.tracking import open_run
 
@@ -74,7 +74,9 @@ def record(
             "run_id": tracked.run_id,
         }
         artifacts.metrics.write_text(json.dumps(result, indent=1) + "\n")
-        tracked.log_metrics(evaluation_report.flat(scores))
+        # Behind the test curve that trainer.watch_test draws under the same names.
+        trained = model_folder.read_contract(artifacts.model).training["epochs"]
+        tracked.log_metrics(evaluation_report.flat(scores), step=trained)
         tracked.log_cost(cost)
         for path in (artifacts.metrics, artifacts.report, artifacts.predictions):
             tracked.log_artifacts(path)

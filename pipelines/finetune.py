@@ -26,15 +26,17 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     val = manifest.of_split(frame, "val")
     selection = finetuning.select(experiment, val["label"].to_numpy(), len(classes))
     fit = pd.concat([manifest.of_split(frame, split) for split in selection.fit])
+    watched = {"val": val} if selection.rule == "best" else {}
+    if experiment.trainer.watch_test:
+        watched["test"] = manifest.of_split(frame, "test")
     with ExitStack() as stack:
         tell: Callable[[finetuning.Row, int], None] = lambda row, epoch: None  # noqa: E731
         if distributed.rank() == 0:
             from graftwork.tracking import open_run
 
             tell = stack.enter_context(open_run(experiment, artifacts)).log_metrics
-        val = val if selection.rule == "best" else val[:0]
         model, rows, facts = finetuning.finetune(
-            experiment, artifacts, fit, val, len(classes), tell
+            experiment, artifacts, fit, watched, len(classes), tell
         )
         if distributed.rank() == 0:
             _save(experiment, artifacts, classes, selection, facts, model, manifest.digest(frame))

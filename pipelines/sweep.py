@@ -27,6 +27,7 @@ from rich.table import Table
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.recording.tracked_run import status_of
+from graftwork.reporting import sweep_curves
 from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ def recorded(
             (folder / "ranking.html").write_text(as_html(rows, title))
             parent.log_artifacts(folder / "ranking.csv")
             parent.log_artifacts(folder / "ranking.html")
+            if curves := sweep_curves.write(folder, swept):
+                parent.log_artifacts(curves)
         failed = bool(ended.failures) and error is None
         parent.finish("FAILED" if failed else status_of(error))
 
@@ -84,7 +87,7 @@ def member(
         Test top-1; NaN if the job failed.
     """
     differs = _differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
-    facts: dict[str, Any] = {"job": number, "differs": differs}
+    facts: dict[str, Any] = {"job": number, "differs": differs, "overrides": list(overrides)}
     path = artifacts.root / "job.json"
     _write(path, {**facts, "status": "killed"})  # true until it says otherwise
     parent = json.loads((folder / "run.json").read_text())["run_id"]

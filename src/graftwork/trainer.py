@@ -33,6 +33,7 @@ class Trainer(Component):
     workers: int  # loader processes; 0: load in the training process
     selection: str  # best: by validation; last: fit train and val together; auto: see README
     min_val: int  # pictures that validation must have for `auto` to trust it
+    watch_test: bool  # test/loss and test/top1 after each epoch: for curves, chooses nothing
     patience: int  # epochs without improvement before stopping early; 0: never
     limit_epochs: int | None  # at most this many epochs
     limit_batches: int | None  # at most this many steps an epoch

@@ -30,7 +30,8 @@ def frame(count: int) -> pd.DataFrame:
 
 def data(count: int = 23, **options: int) -> PictureData:
     settings = {"batch_size": 4, "workers": 0, "seed": 5, **options}
-    return PictureData(frame(count), frame(count), Numbers(), seeded, np.copy, **settings)
+    watched = {"val": frame(count)}
+    return PictureData(frame(count), watched, Numbers(), seeded, np.copy, **settings)
 
 
 def epoch_of(source: PictureData, epoch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -94,8 +95,7 @@ def test_validation_sees_every_picture_once(count: int, processes: int) -> None:
 
 
 def test_validation_pictures_are_not_augmented() -> None:
-    loader = data().val_dataloader()
-    assert not isinstance(loader, list)
+    (loader,) = data().val_dataloader()
     images, labels = next(iter(loader))
     assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
     assert labels.tolist() == [0, 1, 2, 0]
@@ -111,14 +111,22 @@ def test_loading_leaves_the_global_generator_alone() -> None:
 
 def test_without_validation_pictures_there_is_no_validation() -> None:
     nothing = PictureData(
-        frame(4), frame(0), Numbers(), seeded, np.copy, batch_size=2, workers=0, seed=0
+        frame(4), {"val": frame(0)}, Numbers(), seeded, np.copy, batch_size=2, workers=0, seed=0
     )
     assert nothing.val_dataloader() == []
 
 
 def test_a_process_without_a_validation_picture_is_refused() -> None:
     few = PictureData(
-        frame(8), frame(1), Numbers(), seeded, np.copy, batch_size=2, workers=0, seed=0, processes=2
+        frame(8),
+        {"val": frame(1)},
+        Numbers(),
+        seeded,
+        np.copy,
+        batch_size=2,
+        workers=0,
+        seed=0,
+        processes=2,
     )
     with pytest.raises(UserError, match="2 processes for 1 validation"):
         few.val_dataloader()

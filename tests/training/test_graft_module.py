@@ -36,12 +36,12 @@ class Colours:
         return image.astype(np.uint8)
 
 
-def pictures(count: int = 24, val: int = 13, batch_size: int = 8) -> PictureData:
+def pictures(count: int = 24, val: int = 13, batch_size: int = 8, test: int = 0) -> PictureData:
     numbers = np.arange(count)
     frame = pd.DataFrame({"sha256": numbers.astype(str), "path": "", "label": numbers % 3})
     return PictureData(
         frame,
-        frame[:val],
+        {"val": frame[:val], "test": frame[count - test :]},
         Colours(),
         lambda image, epoch, index: image,
         np.copy,
@@ -73,10 +73,11 @@ def fitted(
     settings = build(composed("trainer.precision=fp32")["trainer"], Trainer, "trainer")
     settings = dataclasses.replace(settings, accelerator="cpu", **changes)
     curves = Curves(lambda row, epoch: None)
-    module = GraftModule(network, transfer, num_classes)
+    data = data or pictures()
+    module = GraftModule(network, transfer, num_classes, data.watched)
     trainer = settings.lightning(transfer.epochs, [curves, *callbacks], tmp_path)
     with quiet():
-        trainer.fit(module, datamodule=data or pictures())
+        trainer.fit(module, datamodule=data)
     assert not list(tmp_path.iterdir()), "Lightning must leave no folders behind"
     return module, curves.rows
 
@@ -149,7 +150,8 @@ def test_logged_numbers_are_exact(tmp_path: Path) -> None:
     data = pictures()
     _, rows = fitted(network, transfer, tmp_path, data=data, num_classes=7)
     network.eval()
-    images, labels = (torch.cat(part) for part in zip(*data.val_dataloader(), strict=True))
+    (loader,) = data.val_dataloader()
+    images, labels = (torch.cat(part) for part in zip(*loader, strict=True))
     with torch.no_grad():
         logits = network(network.normalise(images))
     assert len(labels) == 13
@@ -165,6 +167,34 @@ def test_logged_numbers_are_exact(tmp_path: Path) -> None:
 def test_few_classes_have_no_top5(tmp_path: Path) -> None:
     _, rows = fitted(classifier(), strategy(epochs=1), tmp_path)
     assert "val/top5" not in rows[0]
+
+
+def test_test_pictures_are_watched_beside_validation_and_change_nothing(tmp_path: Path) -> None:
+    transfer, found = strategy(epochs=2), {}
+    for test in (0, 7):
+        network, best = classifier(), BestWeights(patience=0)
+        _, rows = fitted(network, transfer, tmp_path, best, data=pictures(val=5, test=test))
+        found[test] = rows, state(network), best.epoch
+    (plain, weights, epoch), (watched, same, again) = found[0], found[7]
+    assert epoch == again and all(torch.equal(weights[name], same[name]) for name in weights)
+    assert [row.keys() - plain[0].keys() for row in watched] == [{"test/loss", "test/top1"}] * 2
+    assert [{name: row[name] for name in plain[0]} for row in watched] == plain
+    assert watched[-1]["test/loss"] != watched[-1]["val/loss"]
+
+
+def test_test_pictures_alone_are_exact(tmp_path: Path) -> None:
+    """11 of them, and no validation: the numbers are theirs."""
+    network, data = classifier(), pictures(val=0, test=11)
+    _, rows = fitted(network, strategy(epochs=1), tmp_path, data=data)
+    ((images, labels),) = [
+        tuple(map(torch.cat, zip(*one, strict=True))) for one in data.val_dataloader()
+    ]
+    with torch.no_grad():
+        logits = network.eval()(network.normalise(images))
+    assert len(labels) == 11 and "val/loss" not in rows[0]
+    assert rows[0]["test/loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+    hits = (logits.argmax(1) == labels).float().mean()
+    assert rows[0]["test/top1"] == pytest.approx(hits.item())
 
 
 def test_training_learns_and_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:

@@ -184,8 +184,22 @@ def _float(text: str | None) -> float:
 
 
 PANELS = (  # title, columns (or their common beginning), their names and colours in the picture
-    ("Loss (nats)", (("train/loss", "train", "one"), ("val/loss", "validation", "two"))),
-    ("Accuracy", (("train/top1", "train", "one"), ("val/top1", "validation", "two"))),
+    (
+        "Loss (nats)",
+        (
+            ("train/loss", "train", "one"),
+            ("val/loss", "validation", "two"),
+            ("test/loss", "test", "three"),
+        ),
+    ),
+    (
+        "Accuracy",
+        (
+            ("train/top1", "train", "one"),
+            ("val/top1", "validation", "two"),
+            ("test/top1", "test", "three"),
+        ),
+    ),
     ("Learning rate", (("lr", "", "one"),)),
 )
 

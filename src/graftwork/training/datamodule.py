@@ -7,7 +7,7 @@ processes load, nor on how many processes train.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,13 @@ from graftwork.training.lightning import pl
 Key = tuple[int, int]  # (epoch, index of the row)
 View = Callable[[np.ndarray, int, int], np.ndarray]
 Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+# Splits that can be watched: what their pictures are called, how to do without them.
+WATCHED = {
+    "val": ("validation", "trainer.selection=last"),
+    "test": ("test", "trainer.watch_test=false"),
+}
 
 
 class Images(Protocol):
@@ -115,14 +122,15 @@ class ValidationOrder(Sampler[list[Key]]):
 
 
 class PictureData(pl.LightningDataModule):
-    """Training and validation pictures.
+    """Training and validation pictures, and test pictures where their curve is wanted.
 
     Args:
         fit: rows of the manifest to train on.
-        val: rows to validate on; none: no validation.
+        watched: rows to evaluate after each epoch, by split (val, test); a split without rows is
+            left out.
         images: where decoded pictures come from.
         augment: for training pictures, of (picture, epoch, index).
-        view: for validation pictures, of a picture alone.
+        view: for these pictures, of a picture alone.
         batch_size: over all processes together.
         workers: loader processes of each training process.
     """
@@ -130,7 +138,7 @@ class PictureData(pl.LightningDataModule):
     def __init__(
         self,
         fit: pd.DataFrame,
-        val: pd.DataFrame,
+        watched: Mapping[str, pd.DataFrame],
         images: Images,
         augment: View,
         view: Callable[[np.ndarray], np.ndarray],
@@ -143,7 +151,10 @@ class PictureData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self._fit = Pictures(fit, images, augment)
-        self._val = Pictures(val, images, Still(view))
+        still = Still(view)
+        self._watched = {
+            split: Pictures(rows, images, still) for split, rows in watched.items() if len(rows)
+        }
         self._batch_size, self._workers, self._seed = batch_size, workers, seed
         self._place = {"rank": rank, "processes": processes}
 
@@ -151,16 +162,23 @@ class PictureData(pl.LightningDataModule):
         order = TrainingOrder(len(self._fit), self._batch_size, self._seed, **self._place)
         return self._loader(self._fit, order)
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        if not len(self._val):
-            return []
-        if len(self._val) < self._place["processes"]:  # one without a picture would wait for ever
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Splits that are evaluated after each epoch, in the order of their loaders."""
+        return tuple(self._watched)
+
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        return [self._still_loader(*split) for split in self._watched.items()]
+
+    def _still_loader(self, split: str, pictures: Pictures) -> DataLoader[Batch]:
+        processes, count = self._place["processes"], len(pictures)
+        if count < processes:  # one without a picture would wait for ever
+            kind, remedy = WATCHED[split]
             raise UserError(
-                f"trainer.processes: {self._place['processes']} processes for {len(self._val)} "
-                "validation pictures. Legal: at most one a picture, or trainer.selection=last."
+                f"trainer.processes: {processes} processes for {count} {kind} pictures. Legal: at "
+                f"most one a picture, or {remedy}."
             )
-        order = ValidationOrder(len(self._val), self._batch_size, **self._place)
-        return self._loader(self._val, order)
+        return self._loader(pictures, ValidationOrder(count, self._batch_size, **self._place))
 
     def _loader(self, pictures: Pictures, order: Sampler[list[Key]]) -> DataLoader[Batch]:
         return DataLoader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,7 @@ def finetune(
     experiment: Experiment,
     artifacts: Artifacts,
     fit: pd.DataFrame,
-    val: pd.DataFrame,
+    watched: Mapping[str, pd.DataFrame],
     num_classes: int,
     told: Callable[[Row, int], None],
 ) -> tuple[Model, list[Row], dict[str, Any]]:
@@ -107,7 +107,8 @@ def finetune(
 
     Args:
         fit: rows of the manifest to train on.
-        val: rows to choose the best epoch by; none: the last one is kept.
+        watched: rows to evaluate after each epoch, by split. The best epoch is chosen by `val`;
+            without rows of it the last one is kept. `test` chooses nothing.
         told: called with the numbers of each epoch and its number; 0 is before training.
 
     Returns:
@@ -123,7 +124,7 @@ def finetune(
     classifier = build_classifier(experiment, artifacts, head, num_classes)
     facts["epochs"] = 0
     if experiment.transfer.epochs:
-        trained = train(experiment, artifacts, classifier, fit, val, num_classes, told)
+        trained = train(experiment, artifacts, classifier, fit, watched, num_classes, told)
         rows += trained.rows
         facts["epochs"], facts["kept_epoch"] = len(trained.rows), trained.epoch
         facts["trainable_parameters"] = trained.trainable
@@ -171,14 +172,14 @@ def train(
     artifacts: Artifacts,
     classifier: Classifier,
     fit: pd.DataFrame,
-    val: pd.DataFrame,
+    watched: Mapping[str, pd.DataFrame],
     num_classes: int,
     told: Callable[[Row, int], None],
 ) -> Trained:
     """Trains the classifier in place and leaves it on the CPU in eval mode.
 
     Args:
-        val: none: no validation, and the last epoch is kept; else the best one is.
+        watched: as of `finetune`.
         told: called with each epoch's numbers and its number, from 1.
 
     Raises:
@@ -192,9 +193,11 @@ def train(
 
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    module = GraftModule(classifier, experiment.transfer, num_classes)
+    pictures = _pictures(experiment, artifacts, classifier, fit, watched)
+    module = GraftModule(classifier, experiment.transfer, num_classes, pictures.watched)
+    chooses = "val" in pictures.watched
     curves, best = Curves(told), BestWeights(experiment.trainer.patience)
-    watchers = [EndedBySigterm(), Progress(), curves, *([best] if len(val) else [])]
+    watchers = [EndedBySigterm(), Progress(), curves, *([best] if chooses else [])]
     trainable = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
     with quiet():
         trainer = experiment.trainer.lightning(experiment.transfer.epochs, watchers, artifacts.root)
@@ -204,11 +207,11 @@ def train(
             fold=experiment.transfer.batch_norm == "frozen",
             depthwise_fp32=on_cpu and trainer.precision == "bf16-mixed",
         ):
-            trainer.fit(module, datamodule=_pictures(experiment, artifacts, classifier, fit, val))
+            trainer.fit(module, datamodule=pictures)
     check_finite(classifier)  # the very last step has no loss after it that could tell
     classifier.cpu().eval()
     interpolate(classifier, start, experiment.transfer.trained_share)
-    epoch = best.epoch + 1 if len(val) else len(curves.rows)
+    epoch = best.epoch + 1 if chooses else len(curves.rows)
     return Trained(curves.rows, epoch, trainable)
 
 
@@ -232,7 +235,7 @@ def _pictures(
     artifacts: Artifacts,
     classifier: Classifier,
     fit: pd.DataFrame,
-    val: pd.DataFrame,
+    watched: Mapping[str, pd.DataFrame],
 ) -> PictureData:
     from graftwork import distributed
     from graftwork.images import DecodedImages, eval_view
@@ -242,7 +245,7 @@ def _pictures(
     experiment.dataset.warn_if_enlarged(spec)
     return PictureData(
         fit,
-        val,
+        watched,
         DecodedImages(artifacts, experiment.dataset),
         augment=experiment.augmentation.build(spec, experiment.seed),
         view=lambda image: eval_view(image, spec),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,14 +39,22 @@ class GraftModule(pl.LightningModule):
     """A classifier, trained as a transfer strategy says.
 
     Logs `train/loss`, `train/top1`, `val/loss` (without label smoothing), `val/top1` and, with
-    more than five classes, `val/top5`, once an epoch. Sums and counts are added over all
-    processes, so that N of them report what one would.
+    more than five classes, `val/top5`, once an epoch; the same of `test` where the data shows
+    test pictures, whose numbers nothing here reads. Sums and counts are added over all processes,
+    so that N of them report what one would.
     """
 
-    def __init__(self, classifier: Classifier, transfer: Transfer, num_classes: int) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        transfer: Transfer,
+        num_classes: int,
+        watched: Sequence[str] = ("val",),
+    ) -> None:
         super().__init__()
         self.classifier = classifier
         self.transfer = transfer
+        self.watched = tuple(watched)  # splits, in the order of the validation loaders
         self.group_names = [group.name for group in classifier.layer_groups()[:-1]]
         self.configure_metrics(num_classes)
         self.freeze_for(epoch=0)  # wrong group names show before any data is read
@@ -62,9 +70,10 @@ class GraftModule(pl.LightningModule):
             # Grouped, two metrics whose first batch looks alike would share one count for good.
             return torchmetrics.MetricCollection(counts, prefix=f"{split}/", compute_groups=False)
 
-        self.train_loss, self.val_loss = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
-        self.train_hits = hits("train", 1)
-        self.val_hits = hits("val", *((1, 5) if num_classes > 5 else (1,)))
+        self.train_loss, self.train_hits = torchmetrics.MeanMetric(), hits("train", 1)
+        top_k = (1, 5) if num_classes > 5 else (1,)
+        self.watched_loss = torch.nn.ModuleList(torchmetrics.MeanMetric() for _ in self.watched)
+        self.watched_hits = torch.nn.ModuleList(hits(split, *top_k) for split in self.watched)
 
     def freeze_for(self, epoch: int) -> None:
         """What this epoch trains. Follows from the epoch alone, so that no history is needed."""
@@ -93,13 +102,15 @@ class GraftModule(pl.LightningModule):
         self.log_dict(self.train_hits, on_step=False, on_epoch=True)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         images, labels = batch
         logits = self(images).float()
-        self.val_loss.update(F.cross_entropy(logits, labels), len(labels))
-        self.val_hits.update(logits, labels)
-        self.log("val/loss", self.val_loss)
-        self.log_dict(self.val_hits)
+        loss: Any = self.watched_loss[dataloader_idx]
+        hits: Any = self.watched_hits[dataloader_idx]
+        loss.update(F.cross_entropy(logits, labels), len(labels))
+        hits.update(logits, labels)
+        self.log(f"{self.watched[dataloader_idx]}/loss", loss, add_dataloader_idx=False)
+        self.log_dict(hits, add_dataloader_idx=False)
 
     def on_validation_epoch_start(self) -> None:
         """Trained BatchNorm statistics differ among processes: all validate with their mean."""
