@@ -53,7 +53,7 @@ def own_size(backbone: Backbone) -> int:
 
 def _check_patches(backbone: Backbone, size: int) -> None:
     """A convolution over patches would silently leave out the pixels of a last, partial patch."""
-    from timm.layers import PatchEmbed
+    from timm.layers.patch_embed import PatchEmbed
 
     patches = getattr(backbone, "patch_embed", None)
     if isinstance(patches, PatchEmbed) and not patches.dynamic_img_pad:
