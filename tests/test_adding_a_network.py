@@ -64,7 +64,7 @@ def test_its_command_trains_the_network(section: str, project: Path, tiny_folder
 
 def test_its_own_test_and_the_list_test_pass(project: Path) -> None:
     tests = ["tests/models/backbones/test_nin.py", "tests/models/test_every_network.py"]
-    said = run(project, "-m", "pytest", "-v", "-k", "nin", "-p", "no:cacheprovider", *tests)
+    said = run(project, "-m", "pytest", "-vv", "-k", "nin", "-p", "no:cacheprovider", *tests)
     assert "test_it_has_the_parameters_of_the_paper PASSED" in said
     checks = re.findall(r"test_every_network.py::(\w+)\[nin[^]]*\] PASSED", said)
     assert {"test_it_freezes_at_each_layer_group", "test_its_comment_gives_its_size"} <= {*checks}
