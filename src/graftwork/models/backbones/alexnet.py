@@ -21,7 +21,6 @@ from torch import nn
 from graftwork.models.backbones.local_response_norm import LocalResponseNorm
 from graftwork.models.backbones.smallest_input import check_smallest
 
-HIDDEN = 4096  # width of FC6 and FC7
 MAP = 6  # side of the map that FC6 reads
 
 
@@ -64,6 +63,7 @@ class AlexNet(nn.Module):
     Args:
         steps: the five convolutions.
         global_pool: how maps become 6 x 6: `avg`, `max`, `avgmax`, or nothing where they are.
+        hidden: width of FC6 and FC7; nearly all parameters are theirs.
         drop_rate: of the outputs of FC6 and FC7.
         lrn: whether local response normalisation follows the first two convolutions.
         norm_first: normalises before pooling (AlexNet) or after it (ZFNet).
@@ -76,6 +76,7 @@ class AlexNet(nn.Module):
         num_classes: int = 1000,
         in_chans: int = 3,
         global_pool: str = "avg",
+        hidden: int = 4096,
         drop_rate: float = 0.5,
         lrn: bool = False,
         norm_first: bool = True,
@@ -94,9 +95,9 @@ class AlexNet(nn.Module):
             self.feature_info.append(
                 {"num_chs": before, "reduction": reduction, "module": f"features.conv{number}"}
             )
-        self.num_features, self.head_hidden_size = before, HIDDEN
-        self.fc6 = _fully_connected(before * MAP * MAP, drop_rate)
-        self.fc7 = _fully_connected(HIDDEN, drop_rate)
+        self.num_features, self.head_hidden_size = before, hidden
+        self.fc6 = _fully_connected(before * MAP * MAP, hidden, drop_rate)
+        self.fc7 = _fully_connected(hidden, hidden, drop_rate)
         self.apply(_initialise)
         self.reset_classifier(num_classes, global_pool)
 
@@ -122,10 +123,11 @@ class AlexNet(nn.Module):
         self.num_classes = num_classes
         if global_pool is not None:
             self.global_pool = SelectAdaptivePool2d(MAP, global_pool, flatten=True)
-        self.fc8 = _classifier(num_classes) if num_classes else nn.Identity()
+        width = self.head_hidden_size
+        self.fc8 = _classifier(width, num_classes) if num_classes else nn.Identity()
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing and not torch.jit.is_scripting():
+        if self.grad_checkpointing:
             return checkpoint_seq(self.features, x)
         return self.features(x)
 
@@ -154,11 +156,11 @@ def _layers(
     return layers
 
 
-def _fully_connected(before: int, drop_rate: float) -> nn.Sequential:
+def _fully_connected(before: int, hidden: int, drop_rate: float) -> nn.Sequential:
     """One module with its dropout, so that freezing the layer stills its dropout too."""
     return nn.Sequential(
         OrderedDict(
-            linear=nn.Linear(before, HIDDEN),
+            linear=nn.Linear(before, hidden),
             relu=nn.ReLU(inplace=True),
             drop=nn.Dropout(drop_rate),
         )
@@ -172,12 +174,13 @@ def _initialise(module: nn.Module) -> None:
     """
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        assert module.bias is not None, "every layer here has one"
         nn.init.zeros_(module.bias)
 
 
-def _classifier(num_classes: int) -> nn.Linear:
-    """Starts as in Krizhevsky et al. 2012, section 5: no ReLU follows, so He's rule is not meant."""
-    layer = nn.Linear(HIDDEN, num_classes)
+def _classifier(width: int, num_classes: int) -> nn.Linear:
+    """Starts as in Krizhevsky et al. 2012, section 5: He's rule is for layers before a ReLU."""
+    layer = nn.Linear(width, num_classes)
     nn.init.normal_(layer.weight, std=0.01)
     nn.init.zeros_(layer.bias)
     return layer
@@ -210,7 +213,7 @@ default_cfgs = generate_default_cfgs(
 
 @register_model
 def alexnet(pretrained: bool = False, **kwargs: Any) -> AlexNet:
-    """One tower, without normalisation: 61.1 million parameters; 224 px. `lrn=True` switches it on."""
+    """One tower: 61.1 million parameters; 224 px. `lrn=True` switches the normalisation on."""
     return build(AlexNet, "alexnet", pretrained, steps=ONE_TOWER, **kwargs)
 
 

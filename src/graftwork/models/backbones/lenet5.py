@@ -14,6 +14,7 @@ from timm.models import (
 )
 from torch import nn
 
+from graftwork.errors import check_choice
 from graftwork.models.backbones.smallest_input import check_smallest
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -34,6 +35,9 @@ class LeNet5(nn.Module):
         subsampling: `avg` (original) or `max`.
     """
 
+    features: Any
+    c5: Any
+
     def __init__(
         self,
         num_classes: int = 10,
@@ -43,6 +47,8 @@ class LeNet5(nn.Module):
         subsampling: str = "avg",
     ) -> None:
         super().__init__()
+        check_choice("activation", activation, ACTIVATIONS)
+        check_choice("subsampling", subsampling, POOLINGS)
         self.num_classes = num_classes
         self.num_features, self.head_hidden_size = 16, 84
         self.grad_checkpointing = False
@@ -103,7 +109,7 @@ class LeNet5(nn.Module):
             _initialise(self.output)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing and not torch.jit.is_scripting():
+        if self.grad_checkpointing:
             return checkpoint_seq(self.features, x)
         return self.features(x)
 
@@ -123,6 +129,7 @@ def _initialise(module: nn.Module) -> None:
     """Standard deviation `inputs ** -0.5`: LeCun et al. 1998, Efficient BackProp, section 4.6."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+        assert module.bias is not None, "every layer here has one"
         nn.init.zeros_(module.bias)
 
 

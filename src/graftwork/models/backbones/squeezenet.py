@@ -102,7 +102,7 @@ class SqueezeNet(nn.Module):
         self.classifier = _classifier(width, num_classes) if num_classes else nn.Identity()
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing and not torch.jit.is_scripting():
+        if self.grad_checkpointing:
             return checkpoint_seq(self.features, x)
         return self.features(x)
 
@@ -142,6 +142,7 @@ def _classifier(width: int, num_classes: int) -> nn.Conv2d:
     """Starts with standard deviation 0.01, as its authors start it."""
     layer = nn.Conv2d(width, num_classes, 1)
     nn.init.normal_(layer.weight, std=0.01)
+    assert layer.bias is not None, "every layer here has one"
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -150,6 +151,7 @@ def _initialise(module: nn.Module) -> None:
     """He et al. 2015, equation 10, drawn uniformly: the variance stays through ReLUs."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+        assert module.bias is not None, "every layer here has one"
         nn.init.zeros_(module.bias)
 
 

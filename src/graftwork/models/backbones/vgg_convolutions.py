@@ -21,6 +21,8 @@ class VggConvolutions(VGG):
     """timm's VGG whose classifier reads the pooled maps: FC6 and FC7, six in seven of the
     parameters, are not there."""
 
+    pre_logits: Any
+
     def __init__(self, global_pool: str = "avg", **arguments: Any) -> None:
         # Next to nothing is spent on the fully connected layers before they are taken away.
         super().__init__(**arguments, mlp_ratio=1 / 4096)
@@ -37,9 +39,9 @@ class VggConvolutions(VGG):
         self.grad_checkpointing = enable
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.grad_checkpointing or torch.jit.is_scripting():
+        if not self.grad_checkpointing:
             return self.features(x)
-        # Stretches begin with a pooling: a ReLU in place would change what is kept to start from.
+        # From pooling to pooling: what lies within a stretch is computed again.
         ends = [0, *(end + 1 for end in self.feature_ends[:-1]), len(self.features)]
         stretches = [self.features[a:b] for a, b in zip(ends, ends[1:], strict=False)]
         return checkpoint_seq(stretches, x)
