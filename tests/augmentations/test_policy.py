@@ -33,7 +33,7 @@ def photo() -> np.ndarray:
     return np.stack(planes, axis=-1).astype(np.uint8)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "cifar"])
 def test_every_policy_gives_pictures_of_the_networks_size(name: str, photo: np.ndarray) -> None:
     picture = policy(name).build(SPEC, seed=0)(photo, epoch=0, index=0)
     assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8
@@ -61,6 +61,7 @@ def test_a_picture_follows_from_seed_epoch_and_index_alone(name: str, photo: np.
 
 PARTS = {
     "flip": {"flip": 1.0},
+    "shift": {"shift": 0.25},
     "rotation": {"affine": 1.0, "rotate": 30.0},
     "shear": {"affine": 1.0, "shear": 20.0},
     "colour": {"colour": 1.0, "colour_range": 0.4},
@@ -80,6 +81,17 @@ def test_each_part_changes_the_picture(part: str, photo: np.ndarray) -> None:
         np.testing.assert_array_equal(picture, plain[:, ::-1])
 
 
+def test_shifts_move_whole_pixels_and_black_comes_in() -> None:
+    """4 px of 32, either way and in both directions: 81 views, as CIFAR is trained with."""
+    plain = np.random.default_rng(0).integers(1, 255, (32, 32, 3)).astype(np.uint8)
+    augment = policy("cifar", flip=0.0).build(dataclasses.replace(SPEC, crop_pct=1.0), seed=0)
+    padded = np.pad(plain, ((4, 4), (4, 4), (0, 0)))
+    views = {padded[y : y + 32, x : x + 32].tobytes(): (y, x) for y in range(9) for x in range(9)}
+    found = [views[augment(plain, 0, index).tobytes()] for index in range(1000)]
+    assert len(set(found)) == 81
+    assert found == [views[augment(plain, 0, index).tobytes()] for index in range(1000)]
+
+
 def test_a_probability_is_one(photo: np.ndarray) -> None:
     augment = policy("none", flip=0.5).build(SPEC, seed=0)
     plain = eval_view(photo, SPEC)
@@ -97,6 +109,7 @@ def test_a_probability_is_one(photo: np.ndarray) -> None:
         ({"crop_ratio": 0.5}, "crop_ratio: 0.5 is out of bounds"),
         ({"rotate": -3.0}, "rotate"),
         ({"hue": 0.9}, "hue"),
+        ({"shift": 0.6}, "shift: 0.6"),
         ({"erase_side": 1.0}, "erase_side"),
     ],
 )

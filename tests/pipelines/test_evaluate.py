@@ -26,6 +26,7 @@ class Recorded:
 
     def __init__(self) -> None:
         self.metrics: dict[str, float] = {}
+        self.step: int | None = None
         self.cost: dict[str, Any] = {}
         self.artifacts: list[tuple[str, str]] = []
         self.model: tuple[Path, bytes] | None = None
@@ -33,6 +34,7 @@ class Recorded:
 
     def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
         self.metrics |= values
+        self.step = step
 
     def log_cost(self, cost: dict[str, Any]) -> None:
         self.cost = cost
@@ -86,7 +88,7 @@ def job(
                 "size": 8, "mean": [0], "std": [1], "interpolation": "bilinear", "crop_pct": 1,
             },
             "preprocessing": {"decoded_side": 8, "max_pixels": 1},
-            "training": {"selection": "the last epoch", "trainable_parameters": 7},
+            "training": {"selection": "the last epoch", "trainable_parameters": 7, "epochs": 2},
             "pretrained": None,
             "data_digest": "",
             "weights_sha256": "",
@@ -142,6 +144,7 @@ def test_everything_is_written(
     assert "bootstrap_samples: 100" in html
 
     assert recorded.metrics["test/top1_low"] == top1["low"]
+    assert recorded.step == 2  # behind the epochs of a test curve of the same name
     assert recorded.cost == cost
     assert ("report.html", "") in recorded.artifacts
     assert ("plots", "plots") in recorded.artifacts

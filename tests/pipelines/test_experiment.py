@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.training import finetuning
 from pipelines import experiment
 
 PROJECT = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ def finetune(settings: Experiment, artifacts: Artifacts) -> None:
         sys.exit(143)
     with open_run(settings, artifacts) as run:
         run.log_metrics({"val/top1": 0.5}, step=0)
+    finetuning.write_history([{"epoch": e, "train/top1": e / 9} for e in (1, 2)], artifacts.history)
 
 
 def evaluate(settings: Experiment, artifacts: Artifacts) -> None:
@@ -132,7 +134,7 @@ def test_a_sweep_is_ranked_under_a_parent_run(run, capsys):
     assert parent.info.status == "FINISHED"
     assert parent.data.params == {"seed": "1, 3", "trainer.batch_size": "4, 8"}
     assert {item.path for item in client().list_artifacts(parent.info.run_id)} == {
-        "ranking.csv", "ranking.html",
+        "ranking.csv", "ranking.html", "curves.svg",
     }  # fmt: skip
     rows = table(sweep)
     assert [row["differs"] for row in rows] == [
@@ -149,6 +151,7 @@ def test_a_sweep_is_ranked_under_a_parent_run(run, capsys):
     shown = capsys.readouterr().out
     assert "70.0-90.0" in shown and "25.0" in shown and "2.50 M" in shown
     assert rows[0]["run_id"][:8] in shown
+    assert "batch_size 8 train" in (sweep / "curves.svg").read_text()
 
 
 def test_one_failing_job_leaves_the_others_alone(run, capsys):

@@ -87,6 +87,23 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(stage: Stage
     assert found[0] == found[1] != found[2]
 
 
+def test_watching_test_pictures_adds_their_curve_and_changes_nothing(stage: Stage) -> None:
+    found = {}
+    for watch in ("false", "true"):
+        experiment, artifacts = stage(
+            f"trainer.watch_test={watch}", "trainer.selection=last", "trainer.limit_epochs=2"
+        )
+        finetune.run(experiment, artifacts)
+        found[watch] = weights_sha256(artifacts), history(artifacts)
+    (weights, plain), (same, watched) = found["false"], found["true"]
+    assert weights == same
+    assert "test/top1" not in plain[0]
+    tests = [float(row["test/top1"]) * 15 for row in watched]
+    assert all(hits == pytest.approx(round(hits)) for hits in tests)  # of 15 test pictures
+    assert [row["val/top1"] for row in watched] == ["", ""]
+    assert model_folder.read_contract(artifacts.model).training["fit_splits"] == ["train", "val"]
+
+
 def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> None:
     """The head and the predictions are bit-identical where nothing was ever stored."""
     from graftwork.features import frozen_network

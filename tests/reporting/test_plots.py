@@ -129,6 +129,12 @@ def test_curves(tmp_path: Path) -> None:
     assert not any("blocks.1" in title for title in found)
 
 
+def test_test_curves_are_drawn_where_they_are() -> None:
+    svg = plots.curves({"epoch": [1.0, 2.0], "train/top1": [0.5, 0.6], "test/top1": [0.4, 0.45]})
+    assert svg is not None
+    assert "epoch 2: test 45.0\u202f%" in titles(svg)
+
+
 def test_nothing_trained_has_no_curves(tmp_path: Path) -> None:
     assert plots.read_history(tmp_path / "absent.csv") == {}
     (tmp_path / "empty.csv").write_text("epoch,train/loss\n")

@@ -25,6 +25,7 @@ class Policy(Augmentation):
 
     crop_scale: list[float] | None  # [least, most] of the picture's area; null: evaluation's view
     crop_ratio: float  # largest width / height of a crop, and its inverse the smallest; >= 1
+    shift: float  # share of the side that a picture moves at most, either way; black moves in
     flip: float  # probability of mirroring left and right
     affine: float  # probability of rotating and shearing
     rotate: float  # degrees, at most, either way
@@ -41,6 +42,7 @@ class Policy(Augmentation):
         for name in ("flip", "affine", "colour", "noise", "erase"):
             check_range(name, getattr(self, name), 0, 1)
         check_range("crop_ratio", self.crop_ratio, 1)
+        check_range("shift", self.shift, 0, 0.5)
         check_range("rotate", self.rotate, 0, 180)
         check_range("shear", self.shear, 0, 45)
         check_range("colour_range", self.colour_range, 0, 1)
@@ -104,6 +106,8 @@ def _compose(policy: Policy, input_spec: InputSpec) -> Any:
                 area_for_downscale="image",  # without it small details alias
             )
         )
+    if pixels := round(policy.shift * input_spec.size):
+        steps += [A.Pad(padding=pixels), A.RandomCrop(input_spec.size, input_spec.size)]
     if policy.flip:
         steps.append(A.HorizontalFlip(p=policy.flip))
     if policy.affine and (policy.rotate or policy.shear):
