@@ -29,7 +29,7 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
     """Key of a frozen backbone: architecture, weights, pooling, input size, code, libraries."""
     model = experiment.model
     facts = params_of(model)
-    for name in ("name", "head", "weights"):
+    for name in ("name", "head", "weights", "auxiliary_weight"):
         del facts[name]
     weights = receipt(experiment, artifacts)
     return digest(

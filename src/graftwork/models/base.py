@@ -72,6 +72,7 @@ class Model(Component):
     head: Head
     input_size: int | None  # px; None: what the backbone was trained at
     input_channels: int | None  # 1: grey, 3: colour; None: what the backbone was trained at
+    auxiliary_weight: float  # of each auxiliary classifier's loss; 0: training builds none
 
     def __post_init__(self) -> None:
         check_choice("pooling", self.pooling, POOLINGS)
@@ -79,6 +80,7 @@ class Model(Component):
             check_range("input_size", self.input_size, 8)
         if self.input_channels is not None:
             check_choice("input_channels", str(self.input_channels), ("1", "3"))
+        check_range("auxiliary_weight", self.auxiliary_weight, 0)
 
     @abstractmethod
     def build(self, num_classes: int, weights: Path | None) -> Classifier:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graftwork.errors import UserError, nearest_first, unknown
+from graftwork.models.auxiliary import check_auxiliary
 from graftwork.models.base import InputSpec, Model
 from graftwork.models.input_channels import levels
 from graftwork.models.input_size import REFUSALS, nearest_sizes, width_of
@@ -31,8 +32,10 @@ class TimmModel(Model):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not is_registered(self.architecture.split(".")[0]):
+        architecture = self.architecture.split(".")[0]
+        if not is_registered(architecture):
             raise unknown_architecture(self.architecture)
+        check_auxiliary(architecture, self.auxiliary_weight, self.options)
 
     def build(self, num_classes: int, weights: Path | None) -> Classifier:
         """The network, in fp32, channels_last and train mode.

@@ -15,6 +15,7 @@ from graftwork.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+    from torch import nn
 
     from graftwork.artifacts import Artifacts
     from graftwork.classifier import Classifier
@@ -124,10 +125,16 @@ def finetune(
     classifier = build_classifier(experiment, artifacts, head, num_classes)
     facts["epochs"] = 0
     if experiment.transfer.epochs:
-        trained = train(experiment, artifacts, classifier, fit, watched, num_classes, told)
+        from graftwork.training.auxiliary import auxiliary_heads
+
+        with auxiliary_heads(
+            classifier, experiment.model.auxiliary_weight, num_classes, experiment.seed
+        ):
+            trained = train(experiment, artifacts, classifier, fit, watched, num_classes, told)
         rows += trained.rows
         facts["epochs"], facts["kept_epoch"] = len(trained.rows), trained.epoch
         facts["trainable_parameters"] = trained.trainable
+        facts |= {"auxiliary_parameters": trained.auxiliary} if trained.auxiliary else {}
         facts["trained_share"] = experiment.transfer.trained_share
     return Model(classifier, classifier.input_spec), rows, facts
 
@@ -164,7 +171,8 @@ class Trained:
 
     rows: list[Row]  # the curves, one row an epoch
     epoch: int  # whose weights were kept, from 1
-    trainable: int  # parameters
+    trainable: int  # parameters, of what is kept
+    auxiliary: int  # further ones, of auxiliary classifiers
 
 
 def train(
@@ -198,7 +206,7 @@ def train(
     chooses = "val" in pictures.watched
     curves, best = Curves(told), BestWeights(experiment.trainer.patience)
     watchers = [EndedBySigterm(), Progress(), curves, *([best] if chooses else [])]
-    trainable = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
+    counts = trained_parameters(classifier)
     with quiet():
         trainer = experiment.trainer.lightning(experiment.transfer.epochs, watchers, artifacts.root)
         on_cpu = not experiment.trainer.uses_gpu()
@@ -212,7 +220,17 @@ def train(
     classifier.cpu().eval()
     interpolate(classifier, start, experiment.transfer.trained_share)
     epoch = best.epoch + 1 if chooses else len(curves.rows)
-    return Trained(curves.rows, epoch, trainable)
+    return Trained(curves.rows, epoch, *counts)
+
+
+def trained_parameters(classifier: Classifier) -> tuple[int, int]:
+    """How many parameters are trained: of the network, and of its auxiliary classifiers."""
+
+    def count(module: nn.Module | None) -> int:
+        return sum(p.numel() for p in module.parameters() if p.requires_grad) if module else 0
+
+    auxiliary = count(classifier.auxiliary)
+    return count(classifier) - auxiliary, auxiliary
 
 
 def interpolate(classifier: Classifier, start: dict[str, torch.Tensor], share: float) -> None:

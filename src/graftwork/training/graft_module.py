@@ -40,7 +40,9 @@ class GraftModule(pl.LightningModule):
 
     Logs `train/loss`, `train/top1`, `val/loss` (without label smoothing), `val/top1` and, with
     more than five classes, `val/top5`, once an epoch; the same of `test` where the data shows
-    test pictures, whose numbers nothing here reads. Sums and counts are added over all processes,
+    test pictures, whose numbers nothing here reads. What is minimised is `train/loss` plus, where
+    the network has auxiliary classifiers, their weight times `train/auxiliary_loss`, the sum of
+    their losses (Szegedy et al. 2014, section 5). Sums and counts are added over all processes,
     so that N of them report what one would.
     """
 
@@ -71,6 +73,7 @@ class GraftModule(pl.LightningModule):
             return torchmetrics.MetricCollection(counts, prefix=f"{split}/", compute_groups=False)
 
         self.train_loss, self.train_hits = torchmetrics.MeanMetric(), hits("train", 1)
+        self.auxiliary_loss = torchmetrics.MeanMetric()
         top_k = (1, 5) if num_classes > 5 else (1,)
         self.watched_loss = torch.nn.ModuleList(torchmetrics.MeanMetric() for _ in self.watched)
         self.watched_hits = torch.nn.ModuleList(hits(split, *top_k) for split in self.watched)
@@ -90,17 +93,32 @@ class GraftModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         images, labels = batch
-        logits = self(images).float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.transfer.label_smoothing)
-        if not torch.isfinite(loss):
-            raise Diverged(
-                f"the loss is {loss.item()} in epoch {self.current_epoch + 1}, step {batch_idx + 1}"
-            )
+        logits, further = self.classifier.training_logits(self.classifier.normalise(images))
+        logits = logits.float()
+        loss = self.smoothed(logits, labels)
+        total = loss + self.auxiliary(further, labels)
+        if not torch.isfinite(total):
+            where = f"in epoch {self.current_epoch + 1}, step {batch_idx + 1}"
+            raise Diverged(f"the loss is {total.item()} {where}")
         self.train_loss.update(loss.detach(), len(labels))
         self.train_hits.update(logits.detach(), labels)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
         self.log_dict(self.train_hits, on_step=False, on_epoch=True)
-        return loss
+        return total
+
+    def smoothed(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss that training minimises."""
+        return F.cross_entropy(logits, labels, label_smoothing=self.transfer.label_smoothing)
+
+    def auxiliary(self, further: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor | float:
+        """The weighted losses of auxiliary classifiers, from their logits."""
+        heads = self.classifier.auxiliary
+        if heads is None or not further:
+            return 0.0
+        loss = torch.stack([self.smoothed(logits.float(), labels) for logits in further]).sum()
+        self.auxiliary_loss.update(loss.detach(), len(labels))
+        self.log("train/auxiliary_loss", self.auxiliary_loss, on_step=False, on_epoch=True)
+        return heads.weight * loss
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         images, labels = batch

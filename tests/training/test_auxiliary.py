@@ -1,0 +1,328 @@
+"""Auxiliary classifiers, from the loss of one step to what is left in the model folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import composed
+from safetensors.numpy import load_file
+from tiny_experiment import tiny_experiment
+from torch import nn
+from torch.nn import functional as F
+
+from graftwork.classifier import Classifier
+from graftwork.components import build
+from graftwork.engines.keys import network_key
+from graftwork.models.auxiliary import PLACES
+from graftwork.models.base import Model
+from graftwork.prediction import Predictor
+from graftwork.training.auxiliary import AuxiliaryHeads, auxiliary_heads
+from graftwork.training.fast_forward import fast_forward
+from graftwork.training.finetuning import trained_parameters
+from graftwork.training.graft_module import GraftModule, parameter_groups
+from graftwork.transfer.strategy import Transfer
+
+Params = Callable[..., dict[str, Any]]
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+IMAGES = torch.randint(
+    0, 256, (6, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+)
+BATCH = (IMAGES, LABELS)
+
+
+def network(name: str = "tiny_cnn", *overrides: str) -> Classifier:
+    torch.manual_seed(0)
+    model = build(composed(f"model={name}", *overrides)["model"], Model, "model")  # type: ignore[type-abstract]
+    return model.build(3, None)
+
+
+def small_head(channels: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 3),
+    )
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    """tiny_cnn with an auxiliary classifier behind the stem and one behind the first stage."""
+    found = network()
+    found.auxiliary = AuxiliaryHeads({"stem": small_head(16), "stages.0": small_head(32)}, 0.3)
+    return found
+
+
+def strategy(*overrides: str) -> Transfer:
+    params = composed("transfer=fine_tune", "transfer.batch_norm=trained", *overrides)["transfer"]
+    return build(params, Transfer, "transfer")
+
+
+@pytest.fixture
+def module(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., GraftModule]:
+    """`module(classifier, *overrides)`: to be stepped by hand; `logged` holds what it logged."""
+
+    def made(classifier: Classifier, *overrides: str) -> GraftModule:
+        found = GraftModule(classifier, strategy(*overrides), 3).train()
+        found.classifier.train()
+        found.logged = {}
+        monkeypatch.setattr(
+            found, "log", lambda name, value, **_: found.logged.update({name: value})
+        )
+        monkeypatch.setattr(found, "log_dict", lambda values, **_: None)
+        return found
+
+    return made
+
+
+def step(module: GraftModule) -> torch.Tensor:
+    """One step of plain descent; returns the loss that was minimised."""
+    module.zero_grad()
+    loss = module.training_step(BATCH, 0)
+    loss.backward()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.grad is not None:
+                parameter -= 0.1 * parameter.grad
+    return loss.detach()
+
+
+def state(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def changed(before: dict[str, torch.Tensor], module: nn.Module) -> set[str]:
+    after = module.state_dict()
+    return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+
+
+def test_the_loss_is_the_heads_and_the_weighted_auxiliary_ones(
+    classifier: Classifier, module: Callable[..., GraftModule]
+) -> None:
+    trained = module(classifier, "transfer.label_smoothing=0.2")
+    total = trained.training_step(BATCH, 0).item()
+
+    def loss(logits: torch.Tensor) -> float:
+        return F.cross_entropy(logits, LABELS, label_smoothing=0.2).item()
+
+    assert classifier.auxiliary is not None
+    maps = classifier.backbone.stem(classifier.normalise(IMAGES))
+    stem, stage = classifier.auxiliary.heads
+    further = [loss(stem(maps)), loss(stage(classifier.backbone.stages[0](maps)))]
+    main = loss(classifier(classifier.normalise(IMAGES)))
+    assert total == pytest.approx(main + 0.3 * sum(further), rel=1e-5)
+    assert trained.logged["train/loss"].compute().item() == pytest.approx(main, rel=1e-5)
+    logged = trained.logged["train/auxiliary_loss"].compute().item()
+    assert logged == pytest.approx(sum(further), rel=1e-5)
+
+
+def test_training_moves_them_and_every_trained_parameter_has_a_gradient(
+    classifier: Classifier, module: Callable[..., GraftModule]
+) -> None:
+    """A data-parallel run would wait for ever for a gradient that does not come."""
+    trained = module(classifier)
+    before = state(classifier)
+    first = step(trained)
+    assert all(p.grad is not None for p in trained.parameters() if p.requires_grad)
+    moved = changed(before, classifier)
+    assert {name for name in before if name.startswith("auxiliary")} <= moved
+    for _ in range(5):
+        last = step(trained)
+    assert last < first
+
+
+def test_they_reach_the_layers_below_them_only(classifier: Classifier) -> None:
+    _, further = classifier.training_logits(classifier.normalise(IMAGES))
+    further[0].sum().backward()
+    with_gradient = {
+        n.split(".")[1] for n, p in classifier.named_parameters() if p.grad is not None
+    }
+    assert with_gradient == {"stem", "heads"}
+
+
+def test_inference_runs_none_of_them(classifier: Classifier) -> None:
+    images = classifier.eval().normalise(IMAGES)
+    plain = network().eval()
+    assert torch.equal(classifier(images), plain(images))
+    assert torch.equal(classifier.features(images), plain.features(images))
+    assert not any(m._forward_hooks for m in classifier.modules())
+
+
+@pytest.mark.parametrize(
+    ("trainable", "active"),
+    [
+        ("head_only", ()),
+        ("all", ("stem", "stages.0")),
+        ("from_group first=stages.0", ("stages.0",)),
+        ("from_group first=stages.1", ()),
+    ],
+)
+def test_those_with_nothing_trained_before_them_are_off(
+    trainable: str,
+    active: tuple[str, ...],
+    classifier: Classifier,
+    module: Callable[..., GraftModule],
+) -> None:
+    kind, _, rest = trainable.partition(" ")
+    overrides = [f"transfer/trainable={kind}", *([f"transfer.trainable.{rest}"] if rest else [])]
+    trained = module(classifier, *overrides)
+    assert classifier.auxiliary is not None and classifier.auxiliary.active == active
+    before = state(classifier.auxiliary)
+    step(trained)
+    moved = {name.split(".")[1] for name in changed(before, classifier.auxiliary)}
+    assert moved == {str(("stem", "stages.0").index(place)) for place in active}
+    assert ("train/auxiliary_loss" in trained.logged) == bool(active)
+    asked = {p for p in classifier.auxiliary.parameters() if p.requires_grad}
+    assert all(p.grad is not None for p in asked) and bool(asked) == bool(active)
+
+
+def test_they_belong_to_the_head_and_are_paced_like_it(classifier: Classifier) -> None:
+    groups = classifier.layer_groups()
+    listed = [name for group in groups for name in group.parameters]
+    assert sorted(listed) == sorted(name for name, _ in classifier.named_parameters())
+    own = {name for name in listed if name.startswith("auxiliary.")}
+    assert own and own <= set(groups[-1].parameters)
+    transfer = strategy("transfer/rates=layer_decay")
+    rates = {
+        id(p): group["lr"]
+        for group in parameter_groups(classifier, transfer)
+        for p in group["params"]
+    }
+    assert classifier.auxiliary is not None
+    assert {rates[id(p)] for p in classifier.auxiliary.parameters()} == {transfer.rates.of(0)}
+    assert len(rates) == len(listed)
+
+
+def test_frozen_batch_norm_is_the_backbones_and_folding_changes_nothing(
+    classifier: Classifier, module: Callable[..., GraftModule]
+) -> None:
+    trained = module(classifier, "transfer.batch_norm=frozen")
+    before = state(classifier)
+    gradients = []
+    for fold in (False, True):
+        classifier.load_state_dict(before)
+        trained.zero_grad()
+        with fast_forward(classifier, fold=fold, depthwise_fp32=False):
+            trained.training_step(BATCH, 0).backward()
+        gradients.append([p.grad for p in classifier.parameters() if p.grad is not None])
+    for plain, folded in zip(*gradients, strict=True):
+        torch.testing.assert_close(folded, plain, atol=1e-5, rtol=1e-3)
+    statistics = {name for name in changed(before, classifier) if "running" in name}
+    assert statistics == {n for n in before if n.startswith("auxiliary") and "running" in n}
+
+
+def test_they_are_there_within_the_context_alone() -> None:
+    classifier = network("googlenet", "model.input_size=32")
+    plain = state(classifier)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with auxiliary_heads(classifier, 0.3, num_classes=4, seed=1):
+        assert torch.equal(torch.rand(3), expected), "the generator is left as it was"
+        assert classifier.auxiliary is not None
+        assert classifier.auxiliary.places == tuple(PLACES["googlenet"].values())
+        first = state(classifier.auxiliary)
+        _, further = classifier.training_logits(classifier.normalise(IMAGES))
+        assert [logits.shape for logits in further] == [(6, 4), (6, 4)]
+        auxiliary, everything = trained_parameters(classifier)[::-1]
+        assert auxiliary == sum(p.numel() for p in classifier.auxiliary.parameters())
+        assert everything == sum(t.numel() for t in classifier.backbone.parameters()) + 3 * 1025
+    assert list(state(classifier)) == list(plain)
+    with auxiliary_heads(classifier, 0.3, num_classes=4, seed=1):
+        assert not changed(first, classifier.auxiliary), "the same seed gives the same start"
+    with auxiliary_heads(classifier, 0.0, num_classes=4, seed=1):
+        assert classifier.auxiliary is None
+
+
+def test_checkpointing_changes_no_gradient_of_theirs() -> None:
+    classifier = network("googlenet", "model.input_size=32")
+    gradients = []
+    for enable in (False, True):
+        classifier.backbone.set_grad_checkpointing(enable)
+        classifier.zero_grad()
+        with auxiliary_heads(classifier, 0.3, num_classes=3, seed=0):
+            torch.manual_seed(0)  # of the dropout
+            _, further = classifier.training_logits(classifier.normalise(IMAGES))
+            torch.stack(further).mean().backward()
+        gradients.append([p.grad.clone() for p in classifier.parameters() if p.grad is not None])
+    assert len(gradients[0]) == len(gradients[1]) > 50
+    for plain, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, plain)
+
+
+def test_inception_v3_trains_with_its_own(module: Callable[..., GraftModule]) -> None:
+    classifier = network("timm", "model.architecture=inception_v3", "model.input_size=96")
+    with auxiliary_heads(classifier, 0.4, num_classes=3, seed=0):
+        trained = module(classifier)
+        images = torch.randint(0, 256, (3, 96, 96, 3), dtype=torch.uint8)
+        trained.training_step((images, LABELS[:3]), 0).backward()
+        asked = [p for p in classifier.parameters() if p.requires_grad]
+        assert all(p.grad is not None for p in asked)
+        assert trained.logged["train/auxiliary_loss"].compute() > 0
+
+
+def trained_folder(params: dict[str, Any], root: Path) -> Path:
+    from pipelines import finetune
+
+    experiment, artifacts = tiny_experiment(params, root)
+    finetune.run(experiment, artifacts)
+    return artifacts.model
+
+
+def test_nothing_of_them_is_kept(tiny_params: Params, tmp_path: Path) -> None:
+    common = ("model=googlenet", "model.weights=null", "model.input_size=32")
+    params = tiny_params(*common, "trainer.precision=fp32", "tracking.log_model=false")
+    folders = [trained_folder(params, tmp_path / name) for name in ("a", "b")]
+    contents = [(folder / "model.safetensors").read_bytes() for folder in folders]
+    assert contents[0] == contents[1], "the same seed gives the same bits"
+    tensors = load_file(folders[0] / "model.safetensors")
+    assert set(tensors) == set(network("googlenet").state_dict())
+    training = json.loads((folders[0] / "model.json").read_text())["training"]
+    kept = sum(p.numel() for p in network("googlenet").parameters())
+    assert training["trainable_parameters"] == kept
+    # each: a 1x1 convolution to 128, its BatchNorm, 2048 to 1024, 1024 to 3 classes
+    heads = (width * 128 + 2 * 128 + 2049 * 1024 + 1025 * 3 for width in (512, 528))
+    assert training["auxiliary_parameters"] == sum(heads)
+
+    plain = network("googlenet", "model.auxiliary_weight=0", "model.input_size=32").eval()
+    plain.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
+    picture = next((tmp_path / "photos" / "test" / "red").glob("*.jpg")).read_bytes()
+    predictor = Predictor(folders[0])
+    with torch.no_grad():
+        view = torch.from_numpy(predictor._view(picture, 0))[None]
+        expected = plain(plain.normalise(view)).softmax(1).numpy()
+    np.testing.assert_allclose(predictor.probabilities([picture]), expected, atol=1e-6)
+
+
+def test_weights_are_kept_part_of_the_way(tiny_params: Params, tmp_path: Path) -> None:
+    common = ("model=googlenet", "model.weights=null", "model.input_size=32")
+    frozen = ("transfer.batch_norm=frozen", "transfer.trained_share=0.5")
+    params = tiny_params(*common, *frozen, "tracking.log_model=false")
+    tensors = load_file(trained_folder(params, tmp_path / "project") / "model.safetensors")
+    assert set(tensors) == set(network("googlenet").state_dict())
+
+
+def test_stored_features_do_not_depend_on_them(tiny_params: Params, tmp_path: Path) -> None:
+    common = ("model=googlenet", "model.weights=null", "model.input_size=32")
+    keys = {
+        network_key(*tiny_experiment(tiny_params(*common, *more), tmp_path / str(index)))
+        for index, more in enumerate([(), ("model.auxiliary_weight=0",)])
+    }
+    assert len(keys) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_train_with_them(tiny_params: Params, tmp_path: Path) -> None:
+    common = ("model=googlenet", "model.weights=null", "model.input_size=32")
+    params = tiny_params(*common, "trainer.processes=2", "trainer.batch_size=6")
+    folder = trained_folder(params, tmp_path / "project")
+    assert not [name for name in load_file(folder / "model.safetensors") if "auxiliary" in name]
