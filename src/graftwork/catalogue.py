@@ -15,8 +15,8 @@ _HEADLINE = re.compile(
     r"(?P<name>[^:]+):.*? (?P<count>[\d.]+) (?P<unit>million|thousand) parameters, (?P<px>\d+) px"
 )
 ANY = "timm"
-ANY_OTHER = (
-    "More on each, and the pins of its weights: conf/model/WORD.yaml.\n"
+FOOTNOTE = (
+    "No weights: transfer=from_scratch. More on each, with the pins: conf/model/WORD.yaml.\n"
     f"Any other timm name: model={ANY} model.architecture=NAME"
 )
 
@@ -46,7 +46,7 @@ class Entry:
         """Name, parameters and side in px, as the comment gives them."""
         found = _HEADLINE.match(self.what)
         if found is None:
-            return self.what, "", ""
+            return re.split(r"[:;.]", self.what)[0], "", ""
         unit = {"million": "M", "thousand": "k"}[found["unit"]]
         return found["name"], f"{found['count']} {unit}", found["px"]
 
@@ -108,7 +108,7 @@ def _weights(model: dict) -> tuple[str, str, str]:
     from graftwork.models.base import Weights
 
     if model.get("weights") is None:
-        return "none: from scratch", "", ""
+        return "none", "", ""
     weights = build(model["weights"], Weights, "model.weights")
     return weights.pretrained_on, weights.source.origin, weights.licence
 
@@ -124,14 +124,15 @@ def show_models(conf: Path = Path("conf")) -> None:
     table.add_column("what it is", overflow="fold", min_width=18)
     table.add_column("params", justify="right", no_wrap=True)
     table.add_column("px", justify="right", no_wrap=True)
-    table.add_column("weights")
-    table.add_column("licence", no_wrap=True)
+    table.add_column("weights", overflow="fold", min_width=12)
+    table.add_column("licence", no_wrap=True, min_width=12)
     for members in _spaced(entries(conf)):
         for entry in members:
-            table.add_row(entry.word, *entry.columns, entry.pretrained_on, entry.licence)
+            licence = entry.licence.split(",")[0]
+            table.add_row(entry.word, *entry.columns, entry.pretrained_on, licence)
         table.add_section()
     Console().print(table)
-    Console().print(ANY_OTHER, markup=False, soft_wrap=True)
+    Console().print(FOOTNOTE, markup=False, soft_wrap=True)
 
 
 def _spaced(found: list[Entry]) -> Iterator[list[Entry]]:
