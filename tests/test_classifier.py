@@ -86,6 +86,17 @@ def test_layer_groups_run_from_stem_to_head_and_hold_every_parameter_once(
         ("tf_efficientnet_lite0", ["stem", *(f"blocks.{i}" for i in range(7)), "head"]),
         ("resnet10t", ["stem", *(f"layer{i}" for i in range(1, 5)), "head"]),
         ("vit_tiny_patch16_224", ["stem", *(f"blocks.{i}" for i in range(12)), "head"]),
+        ("resnetv2_50", ["stem", *(f"stages.{i}" for i in range(4)), "head"]),
+        ("densenet121", ["stem", *(f"features.denseblock{i}" for i in range(1, 5)), "head"]),
+        (
+            "vgg11_bn",
+            [
+                "stem",
+                *(f"features.{i}" for i in (4, 8, 11, 15, 18, 22, 25)),
+                "pre_logits",
+                "head",
+            ],
+        ),
     ],
 )
 def test_groups_of_timm_networks_have_plain_names(architecture: str, names: list[str]) -> None:
@@ -94,11 +105,20 @@ def test_groups_of_timm_networks_have_plain_names(architecture: str, names: list
         Model,  # type: ignore[type-abstract]
         "model",
     )
-    classifier = model.build(2, None)
+    with torch.device("meta"):
+        classifier = model.build(2, None)
     groups = classifier.layer_groups()
     assert [group.name for group in groups] == names
     listed = sorted(name for group in groups for name in group.parameters)
     assert listed == sorted(name for name, _ in classifier.named_parameters())
+
+
+def test_batch_norm_is_of_the_group_of_its_convolution() -> None:
+    model = build(composed("model=vgg11_bn")["model"], Model, "model")  # type: ignore[type-abstract]
+    with torch.device("meta"):
+        groups = model.build(2, None).layer_groups()
+    stem = ["features.0.weight", "features.0.bias", "features.1.weight", "features.1.bias"]
+    assert groups[0].parameters == tuple(f"backbone.{name}" for name in stem)
 
 
 def test_exemptions_from_weight_decay_are_the_backbones(classifier: Classifier) -> None:

