@@ -52,9 +52,7 @@ class Allocations(TorchDispatchMode):
         self._known = {id(storage): 0 for storage in self._there}
         self._count = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         before, after = _scratch(func, args)
         self._passing(before)
         output = func(*args, **(kwargs or {}))
@@ -124,9 +122,7 @@ def training_step(
         with recorded:
             logits = _logits(network, batch_size, bf16)
             labels = torch.zeros(batch_size, dtype=torch.int64)
-            loss = F.cross_entropy(
-                logits.float(), labels, label_smoothing=transfer.label_smoothing
-            )
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=transfer.label_smoothing)
             forward = len(recorded.events)
             loss.backward()
             del logits, loss, labels
