@@ -37,7 +37,8 @@ class Workplace:
         for part in ("data/raw", "data/weights", "store/decoded", "store/downloads"):
             link = folder / part
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(PROJECT / part)
+            if not link.is_symlink():
+                link.symlink_to(PROJECT / part)
         return cls(folder)
 
     @property

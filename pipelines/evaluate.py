@@ -58,7 +58,7 @@ def record(
     from pathlib import Path
 
     from graftwork import model_folder, predictions
-    from graftwork.profiling.stored import static_costs
+    from graftwork.profiling.stored import measured_costs, static_costs
     from graftwork.reporting import evaluation_report, summary
     from graftwork.tracking import open_run
 
@@ -66,7 +66,8 @@ def record(
     with open_run(experiment, artifacts) as tracked:
         predictions.write(artifacts.predictions, frame, classes, probabilities)
         profile = static_costs(experiment.model, len(classes), artifacts)
-        cost = evaluation_report.cost(artifacts, speed, begun, profile)
+        measured = measured_costs(experiment.model, len(classes), artifacts)
+        cost = evaluation_report.cost(artifacts, speed, begun, profile, measured)
         evaluation_report.write(
             experiment, artifacts, frame, classes, probabilities, scores, cost, profile
         )

@@ -165,14 +165,16 @@ def test_everything_is_written(
 def test_a_second_evaluation_reads_what_the_network_costs(
     job: Callable[..., Any], recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graftwork.profiling import profile
+    from graftwork.profiling import profile, speed
 
     experiment, artifacts = job()
     evaluate.run(experiment, artifacts)
     first = recorded.cost
+    assert 0 < first["latency_ms"] < 1000 and first["energy_mj_per_image"] > 0
     monkeypatch.setattr(profile, "static_profile", lambda *_: pytest.fail("counted again"))
+    monkeypatch.setattr(speed, "quick_speed", lambda *_, **__: pytest.fail("measured again"))
     evaluate.run(experiment, artifacts)
-    names = ("macs", "activation_mib")
+    names = ("macs", "activation_mib", "latency_ms", "energy_mj_per_image", "energy_source")
     assert [recorded.cost[name] for name in names] == [first[name] for name in names]
 
 

@@ -7,11 +7,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from conftest import CONF
 
 from graftwork.artifacts import Artifacts
 from graftwork.engines import keys
-from graftwork.profiling import profile, stored
+from graftwork.profiling import profile, speed, stored
 from graftwork.profiling.chosen import model_of
 
 
@@ -38,6 +39,30 @@ def test_the_second_time_it_is_read(artifacts, monkeypatch):
     assert stored.static_costs(renamed, 3, artifacts)["model"] == "other"
 
 
+def test_speed_is_measured_once_for_the_hardware(artifacts, monkeypatch):
+    model = model_of("tiny_cnn", conf=CONF)
+    first = stored.measured_costs(model, 3, artifacts)
+    assert 0 < first["latency_ms"] <= first["latency_p95_ms"]
+    assert first["energy_mj_per_image"] > 0 and first["energy_source"]
+    assert (first["batch_size"], first["precision"]) == (stored.BATCH, "fp32")
+    counted = []
+    whole = speed.quick_speed
+    monkeypatch.setattr(speed, "quick_speed", lambda *a, **k: counted.append(1) or whole(*a, **k))
+    assert stored.measured_costs(model, 3, artifacts) == first
+    assert not counted
+    monkeypatch.setattr(keys, "hardware", lambda: ("another",))
+    stored.measured_costs(model, 3, artifacts)
+    assert counted
+
+
+def test_measuring_leaves_the_seed_alone(artifacts):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    stored.measured_costs(model_of("tiny_cnn", conf=CONF), 3, artifacts)
+    assert torch.equal(torch.rand(3), expected)
+
+
 @pytest.mark.parametrize(
     "change", [{"input_size": 64}, {"pooling": "max"}, {"input_channels": 1}], ids=str
 )
@@ -57,15 +82,15 @@ def test_the_key_knows_the_classes_and_ignores_the_weights():
 
 def test_reading_it_imports_neither_torch_nor_timm(artifacts):
     stored.static_costs(model_of("tiny_cnn", conf=CONF), 3, artifacts)
+    stored.measured_costs(model_of("tiny_cnn", conf=CONF), 3, artifacts)
     code = f"""
 import sys
 from pathlib import Path
 from graftwork.artifacts import Artifacts
 from graftwork.profiling.chosen import model_of
-from graftwork.profiling.stored import static_costs
-found = static_costs(model_of("tiny_cnn", conf=Path({str(CONF)!r})), 3,
-                     Artifacts.at({str(artifacts.root)!r}))
-assert found["macs"] > 0
+from graftwork.profiling.stored import measured_costs, static_costs
+asked = model_of("tiny_cnn", conf=Path({str(CONF)!r})), 3, Artifacts.at({str(artifacts.root)!r})
+assert static_costs(*asked)["macs"] > 0 and measured_costs(*asked)["latency_ms"] > 0
 assert not {{"torch", "timm"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -83,6 +83,9 @@ def written(path: Path, **changes: Any) -> str:
             "trainable_parameters": 8765432,
             "macs": 385_187_552,
             "activation_mib": 25.71,
+            "latency_ms": 4.56,
+            "energy_mj_per_image": 78.9,
+            "energy_source": EVIL,
         },
         "profile": {"input": [3, 224, 224], "groups": GROUPS},
         "selection": f"By {EVIL}.",
@@ -134,6 +137,7 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
         assert words in text, words
     assert "8\u202f765\u202f432" in text
     assert "385.2\u202fM" in text  # MAC of the network
+    assert "4.56&#8239;ms" in text and "78.9&#8239;mJ" in text
     for value in ("784.0", "9536", "118013952", "11"):  # of its only layer group
         assert f'<data value="{value}">' in text
     assert '<td class="n wrong">0</td>' in text  # a class without training pictures stands out

@@ -13,12 +13,14 @@ from typing import Any
 
 from graftwork.artifacts import Artifacts
 from graftwork.component_params import params_of
+from graftwork.cores import cores
 from graftwork.engines.backbone import receipt
 from graftwork.experiment import Experiment
 from graftwork.models.base import Model
 
 PACKAGE = Path(__file__).parents[1]
-PROFILING = ("groups", "layers", "profile", "receptive_field")  # modules that count
+COUNTING = ("groups", "layers", "profile", "receptive_field")  # modules of profiling
+MEASURING = ("energy", "speed")
 
 
 def digest(facts: object) -> str:
@@ -75,18 +77,34 @@ def verdict_key(experiment: Experiment) -> str:
 
 def profile_key(model: Model, num_classes: int) -> str:
     """Key of what a network costs: its architecture, not its weights; code, libraries."""
+    return digest({**_network_facts(model, num_classes), "code": _profiling(*COUNTING)})
+
+
+def speed_key(model: Model, num_classes: int, how: str) -> str:
+    """Key of how fast a network is: likewise, and on which hardware.
+
+    Args:
+        how: it was measured: precision and the like.
+    """
+    where = {"hardware": hardware(), "cores": cores(), "how": how}
+    facts = _network_facts(model, num_classes)
+    return digest({**facts, **where, "code": _profiling(*MEASURING)})
+
+
+def _network_facts(model: Model, num_classes: int) -> dict[str, Any]:
     facts = params_of(model)
     for name in ("name", "weights"):
         del facts[name]
-    counting = [PACKAGE / "profiling" / f"{name}.py" for name in PROFILING]
-    return digest(
-        {
-            "model": facts,
-            "num_classes": num_classes,
-            "code": [*_code(type(model).__module__), *map(_sha256, counting)],
-            "versions": _versions("torch", "timm"),
-        }
-    )
+    return {
+        "model": facts,
+        "num_classes": num_classes,
+        "network": _code(type(model).__module__),
+        "versions": _versions("torch", "timm"),
+    }
+
+
+def _profiling(*modules: str) -> list[str]:
+    return [_sha256(PACKAGE / "profiling" / f"{name}.py") for name in modules]
 
 
 @cache

@@ -5,6 +5,8 @@ serves again only where something fits. A simulation of the rules that matter fo
 (malloc/malloc.c, and mallopt(3) for the numbers):
 
 - the smallest free hole that is large enough is used, its rest stays a hole; else the heap grows;
+- aligned blocks, as torch asks for, look for a hole of their size and 96 bytes more, but keep their
+  size: the hole that one leaves is too small for the next of the same size;
 - blocks of at least the mmap threshold get pages of their own, which go back when they are freed;
   freeing one of up to 32 MiB raises the threshold to its size;
 - free neighbours merge, unless a small object lies between them: each tensor brings some (its
@@ -25,10 +27,11 @@ MIB = 2**20
 LARGEST_THRESHOLD = 32 * MIB  # DEFAULT_MMAP_THRESHOLD_MAX on 64 bits, mallopt(3)
 # Importing torch and building a network has freed blocks of some MiB by the time training starts.
 FIRST_THRESHOLD = 8 * MIB
+SLACK = 64 + 32  # bytes: torch's alignment, and the smallest chunk (_int_memalign)
 SMALL = 4096  # bytes: what is smaller finds room among its like
 # Share of blocks behind which a small object stays. Not known in advance: it was chosen on the
 # networks that docs/memory.md names for it, and tested on the others.
-PINNED = 0.25
+PINNED = 1 / 8
 DRAWS = 8  # which blocks those are is chance: the mean of several draws
 
 
@@ -74,7 +77,7 @@ class _Heap:
         return most
 
     def _allocate(self, block: int, size: int) -> None:
-        place = bisect_left(self._holes, (size, -1))
+        place = bisect_left(self._holes, (size + SLACK, -1))
         if place == len(self._holes) and size >= self._threshold:
             self._own_pages += size
             self._used[block] = (None, size)

@@ -86,12 +86,15 @@ def _training_memory(
     is never really taken."""
     from graftwork.profiling.memory import forecast
 
-    options = {"batch_size": wanted.batch_size, "precision": wanted.precision}
+    def of(network: Classifier) -> dict[str, int]:
+        batch_size, precision = wanted.batch_size, wanted.precision
+        found = forecast(network, transfer, batch_size=batch_size, precision=precision)
+        return found.as_dict()
+
     try:
-        found = forecast(classifier.to_empty(device="cpu"), transfer, **options)
+        return of(classifier.to_empty(device="cpu"))
     except RuntimeError:  # it holds further tensors, which stay on the meta device
-        found = forecast(model.build(wanted.num_classes, None), transfer, **options)
-    return found.as_dict()
+        return of(model.build(wanted.num_classes, None))
 
 
 def _remarks(profile: Profile) -> list[Remark]:

@@ -1,4 +1,4 @@
-"""The profile of the network in use, kept by content: the first experiment pays, others read.
+"""What the network in use costs, kept by content: the first experiment pays, others read.
 
 Evaluating a linear probe needs neither torch nor timm, whose import alone would take longer than
 everything else there; nor does reading a stored profile.
@@ -7,6 +7,8 @@ everything else there; nor does reading a stored profile.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
@@ -16,6 +18,10 @@ from graftwork.engines import keys
 from graftwork.models.base import Model
 from graftwork.sources.fetching import write_json
 
+SECONDS = 0.5  # of the timed runs
+BATCH = 8  # pictures: enough to fill a few cores, and a few batches of a large network stay short
+PRECISION = "fp32"  # in which a model folder predicts
+
 
 def static_costs(model: Model, num_classes: int, artifacts: Artifacts) -> dict[str, Any]:
     """What `graftwork.profiling.profile` says of the model with a head of so many classes.
@@ -23,14 +29,45 @@ def static_costs(model: Model, num_classes: int, artifacts: Artifacts) -> dict[s
     Returns:
         the fields of `Profile` by name; layers and groups as mappings.
     """
-    key = keys.profile_key(model, num_classes)
-    path = artifacts.profiles / f"{key}.json"
-    if not path.is_file():
-        artifacts.profiles.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.is_file():
-                from graftwork.profiling.profile import static_profile
 
-                write_json(path, static_profile(model, num_classes).as_dict())
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    def count() -> dict[str, Any]:
+        from graftwork.profiling.profile import static_profile
+
+        return static_profile(model, num_classes).as_dict()
+
+    key = keys.profile_key(model, num_classes)
+    found = _stored(artifacts.profiles / f"{key}.json", count)
     return found | {"model": model.name}  # one network may go by several words
+
+
+def measured_costs(model: Model, num_classes: int, artifacts: Artifacts) -> dict[str, Any]:
+    """Latency, throughput and energy of predicting on this machine, once for its hardware.
+
+    Returns:
+        the fields of `graftwork.profiling.speed.Speed` by name: latency_ms (one picture) and
+        energy_mj_per_image among them.
+    """
+
+    def run() -> dict[str, Any]:
+        import torch
+
+        from graftwork.profiling.speed import quick_speed
+
+        with torch.random.fork_rng(devices=[]):
+            classifier = model.build(num_classes, None)
+        classifier.to("cuda" if torch.cuda.is_available() else "cpu")
+        speed = quick_speed(classifier, batch_size=BATCH, precision=PRECISION, seconds=SECONDS)
+        return speed.as_dict()
+
+    key = keys.speed_key(model, num_classes, f"{PRECISION}, {BATCH}, {SECONDS}")
+    return _stored(artifacts.profiles / f"{key}.json", run)
+
+
+def _stored(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):  # nor do two processes measure side by side
+            if not path.is_file():
+                write_json(path, make())
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

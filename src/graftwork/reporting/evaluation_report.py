@@ -30,19 +30,24 @@ STAGES = ("download", "prepare", "extract_features", "finetune")
 
 
 def cost(
-    artifacts: Artifacts, speed: float, begun: float, profile: Mapping[str, Any]
+    artifacts: Artifacts,
+    speed: float,
+    begun: float,
+    profile: Mapping[str, Any],
+    measured: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the experiment took, stage by stage.
 
     Args:
         speed: test pictures/s, decoding included.
         begun: when evaluation started (perf_counter): its own seconds are those until now.
-        profile: of the network (graftwork.profiling.stored).
+        profile: of the network, counted (graftwork.profiling.stored).
+        measured: of the network on this machine (likewise).
 
     Returns:
         seconds by stage, images_per_second by use, peak_mib over all stages, parameters,
-        trainable_parameters; of the network for one image: macs, and activation_mib (the outputs
-        of all layers in fp32).
+        trainable_parameters; of the network for one image: macs, activation_mib (the outputs of
+        all layers in fp32), latency_ms, energy_mj_per_image and in words where that is from.
     """
     from graftwork.costs import Cost
 
@@ -62,6 +67,9 @@ def cost(
         "trainable_parameters": training.get("trainable_parameters", head),
         "macs": profile["macs"],
         "activation_mib": profile["activation_mib"],
+        "latency_ms": measured["latency_ms"],
+        "energy_mj_per_image": measured["energy_mj_per_image"],
+        "energy_source": measured["energy_source"],
     }
 
 

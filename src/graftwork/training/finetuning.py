@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
     from graftwork.models.base import InputSpec
+    from graftwork.trainer import Trainer
     from graftwork.training.datamodule import PictureData
+    from graftwork.training.graft_module import GraftModule
+    from graftwork.transfer.strategy import Transfer
 
 Row = dict[str, float]
 Head = tuple[np.ndarray, np.ndarray]  # [num_classes, num_features] and [num_classes]
@@ -194,28 +197,19 @@ def train(
         UserError: the loss is no number any more; a name of a layer group is wrong.
     """
     from graftwork import distributed
-    from graftwork.trainer import quiet, share_cores
-    from graftwork.training.fast_forward import fast_forward
+    from graftwork.trainer import share_cores
     from graftwork.training.graft_module import GraftModule, check_finite
     from graftwork.training.watching import BestWeights, Curves, EndedBySigterm, Progress
 
     share_cores(distributed.world_size())
-    start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+    start = first_weights(classifier, experiment.transfer)
     pictures = _pictures(experiment, artifacts, classifier, fit, watched)
     module = GraftModule(classifier, experiment.transfer, num_classes, pictures.watched)
     chooses = "val" in pictures.watched
     curves, best = Curves(told), BestWeights(experiment.trainer.patience)
     watchers = [EndedBySigterm(), Progress(), curves, *([best] if chooses else [])]
     counts = trained_parameters(classifier)
-    with quiet():
-        trainer = experiment.trainer.lightning(experiment.transfer.epochs, watchers, artifacts.root)
-        on_cpu = not experiment.trainer.uses_gpu()
-        with fast_forward(
-            classifier,
-            fold=experiment.transfer.batch_norm == "frozen",
-            depthwise_fp32=on_cpu and trainer.precision == "bf16-mixed",
-        ):
-            trainer.fit(module, datamodule=pictures)
+    fit_module(module, experiment.trainer, watchers, artifacts.root, pictures)
     check_finite(classifier)  # the very last step has no loss after it that could tell
     classifier.cpu().eval()
     interpolate(classifier, start, experiment.transfer.trained_share)
@@ -233,6 +227,34 @@ def trained_parameters(classifier: Classifier) -> tuple[int, int]:
     return count(classifier) - auxiliary, auxiliary
 
 
+def first_weights(classifier: Classifier, transfer: Transfer) -> dict[str, torch.Tensor]:
+    """A copy of the state dict, where the strategy goes back towards it in the end."""
+    if transfer.trained_share == 1:
+        return {}
+    return {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+
+
+def fit_module(
+    module: GraftModule, trainer: Trainer, watchers: Sequence[Any], root: Path, data: Any
+) -> None:
+    """Runs Lightning as every training here does.
+
+    Args:
+        watchers: callbacks.
+        root: folder of the experiment.
+        data: a LightningDataModule, or an iterable of batches.
+    """
+    from graftwork.trainer import quiet
+    from graftwork.training.fast_forward import fast_forward
+
+    with quiet():
+        lightning = trainer.lightning(module.transfer.epochs, watchers, root)
+        bf16_on_cpu = not trainer.uses_gpu() and lightning.precision == "bf16-mixed"
+        frozen = module.transfer.batch_norm == "frozen"
+        with fast_forward(module.classifier, fold=frozen, depthwise_fp32=bf16_on_cpu):
+            lightning.fit(module, data)
+
+
 def interpolate(classifier: Classifier, start: dict[str, torch.Tensor], share: float) -> None:
     """Moves the weights back towards where training began.
 
@@ -240,7 +262,7 @@ def interpolate(classifier: Classifier, start: dict[str, torch.Tensor], share: f
     falls; before its end the source task is less forgotten (Wortsman et al. 2022, WiSE-FT).
 
     Args:
-        start: the state dict before training.
+        start: the state dict before training; empty where it is not needed.
         share: of the way from there; 1 leaves the trained weights as they are.
     """
     for name, tensor in classifier.state_dict().items():

@@ -1,0 +1,149 @@
+"""Forecast against measured peak memory of training, network by network.
+
+Each measurement is a fresh process that trains a few steps through Lightning, as every training
+here does. The table goes between the marks in docs/memory.md.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.workplace import PROJECT, parameters
+from graftwork.experiment import Experiment
+from graftwork.progress import count_bar
+
+PAGE = PROJECT / "docs" / "memory.md"
+BEGIN, END = "<!-- table: python -m benchmarks memory -->", "<!-- end of table -->"
+TOLERANCE = 0.15
+CLASSES = 10
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A network and a way of training it."""
+
+    batch: int
+    precision: str
+    overrides: tuple[str, ...]
+    tuned: bool = False  # whether heap.PINNED was chosen on it
+
+
+def timm(architecture: str) -> tuple[str, ...]:
+    return "model=timm", f"model.architecture={architecture}"
+
+
+def px(side: int) -> str:
+    return f"model.input_size={side}"
+
+
+FROM_GROUP = ("transfer=fine_tune", "transfer/trainable=from_group", "transfer.trainable.first=4")
+PAIRS = (
+    Pair(16, "fp32", (*timm("resnet18"), "transfer=from_scratch", px(128)), tuned=True),
+    Pair(16, "fp32", ("model=resnet50", "transfer=fine_tune", px(160)), tuned=True),
+    Pair(16, "bf16", ("model=resnet50", "transfer=from_scratch", px(128)), tuned=True),
+    Pair(32, "fp32", ("model=mobilenetv2", "transfer=lp_ft", px(128)), tuned=True),
+    Pair(32, "bf16", ("model=efficientnet_lite0", "transfer=lp_ft", px(160)), tuned=True),
+    Pair(16, "fp32", (*timm("vit_tiny_patch16_224"), "transfer=fine_tune"), tuned=True),
+    Pair(32, "fp32", (*timm("resnet34"), *FROM_GROUP, px(160))),
+    Pair(16, "fp32", (*timm("vgg11"), "transfer=from_scratch", px(96))),
+    Pair(16, "bf16", ("model=vit_small", "transfer=lp_ft")),
+    Pair(16, "fp32", (*timm("convnext_atto"), "transfer=fine_tune", px(160))),
+    Pair(16, "bf16", (*timm("densenet121"), "transfer=from_scratch", px(128))),
+    Pair(32, "fp32", (*timm("mobilenetv3_large_100"), "transfer=from_scratch", px(128))),
+    Pair(16, "fp32", (*timm("efficientnet_b0"), "transfer=fine_tune", px(160))),
+    Pair(24, "bf16", (*timm("resnext50_32x4d"), "transfer=lp_ft", px(160))),
+    Pair(24, "fp32", (*timm("regnety_004"), *FROM_GROUP[:-1], "transfer.trainable.first=2", px(192))),
+    Pair(16, "fp32", (*timm("swin_tiny_patch4_window7_224"), "transfer=lp_ft")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was forecast and what was measured, bytes."""
+
+    pair: Pair
+    experiment: Experiment
+    side: int
+    forecast: int
+    measured: int
+
+    @property
+    def ratio(self) -> float:
+        return self.forecast / self.measured
+
+    def cells(self) -> list[str]:
+        transfer = self.experiment.transfer
+        how = {"All": "", "LaterGroups": ""}.get(type(transfer.trainable).__name__, "from a group")
+        return [
+            self.experiment.model.name,
+            f"{transfer.name}, {how}" if how else transfer.name,
+            str(self.pair.batch),
+            str(self.side),
+            self.pair.precision,
+            f"{self.forecast / MIB:.0f}",
+            f"{self.measured / MIB:.0f}",
+            f"{self.ratio:.2f}",
+            "yes" if self.pair.tuned else "no",
+        ]
+
+
+def row(pair: Pair, folder: Path) -> Row:
+    """Forecasts, then measures."""
+    from graftwork.profiling.measuring import training_peak
+    from graftwork.profiling.memory import forecast
+
+    experiment = parameters(
+        folder, *pair.overrides, "transfer/head_init=as_built", "trainer.accelerator=cpu",
+        f"trainer.batch_size={pair.batch}", f"trainer.precision={pair.precision}",
+    )  # fmt: skip
+    classifier = experiment.model.build(CLASSES, None)
+    side = classifier.input_spec.size
+    expected = forecast(
+        classifier, experiment.transfer, batch_size=pair.batch, precision=pair.precision
+    )
+    del classifier
+    gc.collect()
+    measured = training_peak(
+        experiment.model, experiment.transfer, experiment.trainer, num_classes=CLASSES
+    )
+    return Row(pair, experiment, side, expected.total, measured)
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown."""
+    head = ["network", "strategy", "batch", "px", "precision"]
+    head += ["forecast, MiB", "measured, MiB", "ratio", "tuned on"]
+    lines = [head, ["---"] * len(head), *(r.cells() for r in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write(text: str, page: Path = PAGE) -> None:
+    """Puts the table between the marks of the page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def forecast_against_measured(folder: Path, pairs: tuple[Pair, ...] = PAIRS) -> Iterator[str]:
+    """The table, and what is beyond the tolerance.
+
+    Raises:
+        SystemExit: code 1 if any pair is.
+    """
+    rows = []
+    with count_bar("memory", len(pairs)) as seen:
+        for number, pair in enumerate(pairs, 1):
+            rows.append(row(pair, folder))
+            seen(number)
+    text = table(rows)
+    write(text)
+    yield text
+    beyond = [r for r in rows if abs(r.ratio - 1) > TOLERANCE]
+    yield f"{len(rows) - len(beyond)} of {len(rows)} pairs within {TOLERANCE:.0%}"
+    if beyond:
+        names = ", ".join(r.experiment.model.name for r in beyond)
+        raise SystemExit(f"beyond {TOLERANCE:.0%}: {names}")

@@ -1,0 +1,117 @@
+"""Latency, throughput and energy of a classifier, measured in this process in about a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from graftwork.errors import check_choice, check_range
+from graftwork.profiling.energy import meter
+from graftwork.trainer import PRECISIONS
+from graftwork.training.precision import chosen
+
+if TYPE_CHECKING:
+    from graftwork.classifier import Classifier
+
+LEAST, MOST = 5, 2000  # runs that are timed
+WARM = 2  # runs before them: libraries choose and compile their kernels in the first
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What predicting takes: from bytes of pixels to logits, without decoding."""
+
+    latency_ms: float  # one picture alone, median
+    latency_p95_ms: float
+    images_per_s: float  # in batches of batch_size
+    energy_mj_per_image: float  # in the same batches
+    energy_source: str  # RAPL, NVML, or `estimate: ...` with its formula
+    batch_size: int
+    precision: str  # fp32 or bf16, as it was run
+    device: str  # cpu or cuda
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def quick_speed(
+    classifier: Classifier, *, batch_size: int = 32, precision: str = "auto", seconds: float = 1.0
+) -> Speed:
+    """Measures a loaded classifier where it lies, all threads of torch at work.
+
+    channels_last and inference mode; warm runs alone are timed, half of the time for single
+    pictures and half for batches, at least five runs of each. Mode and weights are left as they
+    are.
+
+    Args:
+        precision: auto, fp32 or bf16; see graftwork.training.precision.
+        seconds: about how long.
+
+    Raises:
+        UserError: an illegal batch size, precision or time.
+    """
+    check_range("batch_size", batch_size, 1)
+    check_choice("precision", precision, PRECISIONS)
+    check_range("seconds", seconds, 0, low_open=True)
+    device = next(classifier.parameters()).device.type
+    precision = chosen(precision, device == "cuda")
+    was_training = classifier.training
+    classifier.eval()
+    try:
+        alone = _timed(predicting(classifier, 1, precision, device), seconds / 2)
+        batches = predicting(classifier, batch_size, precision, device)
+        batches()
+        counted = meter(on_gpu=device == "cuda")
+        counted.start()
+        start = time.perf_counter()
+        took = _timed(batches, seconds / 2)
+        elapsed, joules = time.perf_counter() - start, counted.joules()
+    finally:
+        classifier.train(was_training)
+    images = (len(took) + WARM) * batch_size
+    return Speed(
+        latency_ms=1000 * float(np.median(alone)),
+        latency_p95_ms=1000 * float(np.quantile(alone, 0.95)),
+        images_per_s=images / elapsed,
+        energy_mj_per_image=1000 * joules / images,
+        energy_source=counted.source,
+        batch_size=batch_size,
+        precision=precision,
+        device=device,
+    )
+
+
+def predicting(
+    classifier: Classifier, batch_size: int, precision: str, device: str
+) -> Callable[[], None]:
+    """What is timed: one forward pass on noise, from bytes of pixels to logits."""
+    side = classifier.input_spec.size
+    noise = np.random.default_rng(0).integers(0, 256, (batch_size, side, side, 3), np.uint8)
+    pixels = torch.from_numpy(noise).to(device)
+
+    def run() -> None:
+        half = torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
+        with torch.inference_mode(), half:
+            classifier(classifier.normalise(pixels))
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return run
+
+
+def _timed(run: Callable[[], None], seconds: float) -> list[float]:
+    """Seconds of each run after the warm ones, until the time is over."""
+    for _ in range(WARM):
+        run()
+    took: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(took) < LEAST or (time.perf_counter() < end and len(took) < MOST):
+        start = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - start)
+    return took
