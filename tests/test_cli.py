@@ -70,7 +70,7 @@ def test_the_table_fits_a_terminal_and_gives_a_network_one_line(monkeypatch, cap
     catalogue.show_models(CONF)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
-    (line,) = [line for line in lines if line.startswith(" resnet50 ")]
+    (line,) = [line for line in lines if line.split()[:1] == ["resnet50"]]
     assert line.split() == [
         "resnet50",
         "ResNet-50",
@@ -94,3 +94,14 @@ def test_the_table_fits_a_terminal_and_gives_a_network_one_line(monkeypatch, cap
 def test_the_first_comment_is_read(comment, columns, parameters):
     entry = catalogue.Entry("word", comment, "", "", "")
     assert entry.columns == columns and entry.parameters == parameters
+
+
+def test_the_narrowest_terminal_shows_words_and_licences_whole(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    catalogue.show_models(CONF)
+    shown = capsys.readouterr().out
+    for entry in catalogue.entries(CONF):
+        if entry.word != catalogue.ANY:
+            (line,) = [line for line in shown.splitlines() if line.split()[:1] == [entry.word]]
+            assert line.rstrip().endswith(entry.licence.split(",")[0])
+    assert "…" not in shown
