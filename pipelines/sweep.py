@@ -21,6 +21,7 @@ from rich.console import Console
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
+from graftwork.files import write_json
 from graftwork.recording.tracked_run import status_of
 from graftwork.reporting import sweep_curves
 from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
@@ -42,7 +43,7 @@ def recorded(
 ) -> Iterator[Ended]:
     """Opens the parent run; afterwards ranks the jobs, prints and records the ranking."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "sweep.json", {"swept": {key: list(found) for key, found in swept.items()}})
+    write_json(folder / "sweep.json", {"swept": {key: list(found) for key, found in swept.items()}})
     title = " ".join(f"{key}={','.join(found)}" for key, found in swept.items())
     parent = open_sweep(tracking, Artifacts.at(folder, shared), title or folder.name, swept)
     ended, error = Ended(), None
@@ -82,7 +83,7 @@ def member(
     differs = _differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
     facts: dict[str, Any] = {"job": number, "differs": differs, "overrides": list(overrides)}
     path = artifacts.root / "job.json"
-    _write(path, {**facts, "status": "killed"})  # true until it says otherwise
+    write_json(path, {**facts, "status": "killed"})  # true until it says otherwise
     parent = json.loads((folder / "run.json").read_text())["run_id"]
     with _environment({PARENT: parent, NAME: differs}):
         try:
@@ -90,11 +91,13 @@ def member(
         except (Exception, SystemExit) as error:
             if status_of(error) == "KILLED":
                 raise
-            _write(path, {**facts, "status": "failed", "error": f"{error or type(error).__name__}"})
+            write_json(
+                path, {**facts, "status": "failed", "error": f"{error or type(error).__name__}"}
+            )
             mistake = isinstance(error, UserError)
             log.error("job %d (%s): %s", number, differs, error, exc_info=not mistake)
             return math.nan
-    _write(path, {**facts, "status": "finished"})
+    write_json(path, {**facts, "status": "finished"})
     found = top1(artifacts)
     return math.nan if found is None else found
 
@@ -119,9 +122,3 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _write(path: Path, facts: Mapping[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(facts) + "\n")
-    os.replace(partial, path)

@@ -8,7 +8,7 @@ from conftest import composed
 
 from graftwork.components import build
 from graftwork.datasets.base import Dataset
-from graftwork.sources.fetching import sha256_of
+from graftwork.files import sha256_of
 
 
 def of_file(name: str, file: Path, *overrides: str) -> Dataset:

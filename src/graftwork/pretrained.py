@@ -9,8 +9,9 @@ from typing import Any
 from filelock import FileLock
 
 from graftwork.errors import UserError
+from graftwork.files import sha256_of, write_json
 from graftwork.models.base import Model, Weights
-from graftwork.sources.fetching import place, sha256_of, write_json
+from graftwork.sources.fetching import place
 
 RECEIPT = "weights.json"
 

@@ -23,6 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from graftwork.files import sha256_of
+
 SHARD_BYTES = 1 << 30  # a new shard begins after this many bytes: bounds the loss of a crash
 ABANDONED_SECONDS = 24 * 3600  # a partial file that nobody has written to for so long is rubbish
 
@@ -80,7 +82,7 @@ class ArrayStore:
         whole = data.is_file() and data.stat().st_size == about["bytes"]
         if not whole or about["dtype"] != self.dtype.str:
             return None
-        if self._verify and _sha256(data) != about["sha256"]:
+        if self._verify and sha256_of(data) != about["sha256"]:
             return None
         mapped = np.memmap(data, np.uint8, "r").view(np.ndarray) if about["bytes"] else _NOTHING
         self._bytes.append(mapped)
@@ -228,8 +230,3 @@ _NOTHING = np.empty(0, np.uint8)
 
 def _shape(text: str) -> Shape:
     return tuple(int(length) for length in text.split(",") if length)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ from local_server import serving
 
 from graftwork.components import build
 from graftwork.datasets.base import Dataset
-from graftwork.sources.fetching import sha256_of
+from graftwork.files import sha256_of
 
 
 def test_from_the_web_to_records(tmp_path: Path) -> None:

@@ -5,15 +5,14 @@ from pathlib import Path
 import pytest
 
 from graftwork.errors import UserError
+from graftwork.files import sha256_of, write_json
 from graftwork.sources.fetching import (
     Pin,
     check_pin,
     new_folder,
     obtain,
     place,
-    sha256_of,
     without_secrets,
-    write_json,
 )
 
 DATA = b"some weights"

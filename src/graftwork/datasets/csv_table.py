@@ -12,7 +12,7 @@ from graftwork.datasets.base import Dataset, Record
 from graftwork.datasets.class_folders import SPLIT_NAMES
 from graftwork.datasets.own_files import existing, listing
 from graftwork.errors import UserError, nearest_first
-from graftwork.sources.fetching import write_json
+from graftwork.files import write_json
 
 CHECKED_ROWS = 5000  # before any work begins; the others when their turn comes
 

@@ -15,7 +15,7 @@ from graftwork.datasets.class_folders import (
 )
 from graftwork.datasets.own_files import existing, listing
 from graftwork.errors import UserError
-from graftwork.sources.fetching import write_json
+from graftwork.files import write_json
 
 
 @dataclass(frozen=True)

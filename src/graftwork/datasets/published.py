@@ -10,8 +10,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from graftwork.datasets.base import Dataset
+from graftwork.files import write_json
 from graftwork.sources.base import Source
-from graftwork.sources.fetching import new_folder, write_json
+from graftwork.sources.fetching import new_folder
 
 RECEIPT = "source.json"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.files import sha256_of
 from graftwork.pretrained import weights_receipt
-from graftwork.sources.fetching import sha256_of
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier

@@ -16,6 +16,7 @@ from graftwork.component_params import params_of
 from graftwork.cores import cores
 from graftwork.engines.backbone import receipt
 from graftwork.experiment import Experiment
+from graftwork.files import sha256_of
 from graftwork.models.base import Model
 
 PACKAGE = Path(__file__).parents[1]
@@ -56,7 +57,7 @@ def feature_key(network: str, engine: str, precision: str, experiment: Experimen
             "engine": engine,
             "precision": precision,
             "decoded_side": experiment.dataset.decoded_side,
-            "code": [_sha256(path) for path in sorted(PACKAGE.glob("images/**/*.py"))],
+            "code": [sha256_of(path) for path in sorted(PACKAGE.glob("images/**/*.py"))],
             "versions": _versions("opencv-python-headless", "pillow"),
         }
     )
@@ -104,7 +105,7 @@ def _network_facts(model: Model, num_classes: int) -> dict[str, Any]:
 
 
 def _profiling(*modules: str) -> list[str]:
-    return [_sha256(PACKAGE / "profiling" / f"{name}.py") for name in modules]
+    return [sha256_of(PACKAGE / "profiling" / f"{name}.py") for name in modules]
 
 
 @cache
@@ -128,11 +129,7 @@ def _code(module: str) -> list[str]:
     paths += sorted((PACKAGE / "models").rglob("*.py"))
     paths += sorted((PACKAGE / "engines").glob("*_engine.py"))
     own = getattr(sys.modules[module], "__file__", None)
-    return [_sha256(path) for path in [*paths, *([Path(own)] if own else [])]]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return [sha256_of(path) for path in [*paths, *([Path(own)] if own else [])]]
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from graftwork import manifest
 from graftwork.artifacts import Artifacts
 from graftwork.datasets.base import Dataset
 from graftwork.errors import UserError
+from graftwork.files import write_json
 from graftwork.images import decoded_store
 from graftwork.manifest import OK
 from graftwork.preparing import data_report, duplicates, recall, splits
@@ -61,8 +61,8 @@ def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
         "decoded": {"side": dataset.decoded_side, "pictures": kept.pictures, "gib": kept.gib},
     }
     manifest.write(divided, artifacts.manifest)
-    _write_json(artifacts.classes, classes)
-    _write_json(artifacts.data_report, report)
+    write_json(artifacts.classes, classes)
+    write_json(artifacts.data_report, report)
     return report
 
 
@@ -129,8 +129,3 @@ def _files(bad: pd.DataFrame) -> str:
 def _some(names: list[str]) -> str:
     shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
     return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

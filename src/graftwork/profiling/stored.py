@@ -15,8 +15,8 @@ from filelock import FileLock
 
 from graftwork.artifacts import Artifacts
 from graftwork.engines import keys
+from graftwork.files import write_json
 from graftwork.models.base import Model
-from graftwork.sources.fetching import write_json
 
 SECONDS = 0.5  # of the timed runs
 BATCH = 8  # pictures: enough to fill a few cores, and a few batches of a large network stay short

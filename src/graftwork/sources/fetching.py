@@ -6,22 +6,20 @@ What is in flight lies in `<downloads>/partial/`, where an interrupted download 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock
 
 from graftwork.errors import UserError, check_range
+from graftwork.files import beside, sha256_of
 
 _DOUBT = (
     "Try again; if it happens again, the publisher or something on the way changed the file: "
@@ -46,22 +44,6 @@ def check_pin(size: int | None, sha256: str | None, prefix: str = "") -> None:
             f"{prefix}sha256: '{sha256}' is no sha256. Legal: 64 digits 0-9 a-f, as `sha256sum` "
             "prints them."
         )
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes.
-
-    A file that has not changed since this process hashed it is not read again: every job of a
-    sweep verifies the same downloads.
-    """
-    found = path.stat()
-    return _sha256(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _sha256(path: Path, *state: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verify(path: Path, pin: Pin, origin: str) -> str:
@@ -171,22 +153,6 @@ def place(source: Path, target: Path, sha256: str) -> None:
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Writes a receipt, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = beside(path)
-    try:
-        partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def beside(target: Path) -> Path:
-    """A path for work in progress, on the same file system as its target."""
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
 
 
 @contextmanager

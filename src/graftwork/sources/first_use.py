@@ -10,7 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from graftwork.sources.fetching import Pin, obtain, place, verify, write_json
+from graftwork.files import write_json
+from graftwork.sources.fetching import Pin, obtain, place, verify
 
 
 class UnpinnedWarning(UserWarning):

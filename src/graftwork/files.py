@@ -1,0 +1,42 @@
+"""Files: hashed once, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from functools import lru_cache
+from pathlib import Path
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes.
+
+    A file that has not changed since this process hashed it is not read again: every job of a
+    sweep verifies the same downloads.
+    """
+    found = path.stat()
+    return _sha256(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, *state: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes a receipt, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = beside(path)
+    try:
+        partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def beside(target: Path) -> Path:
+    """A path for work in progress, on the same file system as its target."""
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
