@@ -1,6 +1,6 @@
 """Every network of conf/model does what the pipeline asks of a network; a new YAML joins by itself.
 
-Each stands at the smallest size from SMALL px on that it takes. Networks of more than LARGE
+Each stands at the smallest size from 32 px on that it takes. Networks of more than LARGE
 parameters are built without values (torch's meta device), which shows shapes, groups and which
 gradients there are; the same with values is left to `make slow`.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import CONF, composed
+from small_input import overrides, small
 from torch import nn
 
 from graftwork import catalogue, model_folder
@@ -22,11 +23,9 @@ from graftwork.classifier import Classifier
 from graftwork.components import build
 from graftwork.experiment import Experiment
 from graftwork.models.base import Model
-from graftwork.models.input_size import nearest_sizes
 from graftwork.vision import timm
 
 LARGE = 15e6  # parameters
-SMALL = 32  # px
 ENTRIES = {entry.word: entry for entry in catalogue.entries(CONF)}
 
 
@@ -53,31 +52,6 @@ class Network:
         nn.functional.cross_entropy(logits, torch.tensor([0, 1]).to(self.device)).backward()
 
 
-def made_of(values: dict[str, Any]) -> Model:
-    return build(values, Model, "model")  # type: ignore[type-abstract]
-
-
-def overrides(word: str) -> list[str]:
-    return [f"model={word}", *(["model.architecture=resnet10t"] if word == "timm" else [])]
-
-
-def at_a_small_size(model: Any) -> Model:
-    """At SMALL px, or the next size that it takes."""
-
-    def make() -> Any:
-        backbone = model._backbone(None)
-        backbone.reset_classifier(0)
-        return backbone
-
-    with torch.device("meta"):
-        spec = model.build(10, None).input_spec
-    if spec.size <= SMALL:
-        return model
-    return replace(
-        model, input_size=nearest_sizes(make, model.pooling, replace(spec, size=SMALL - 1))[-1]
-    )
-
-
 def cases() -> Iterator[Any]:
     for word, entry in ENTRIES.items():
         large = entry.parameters is not None and entry.parameters[0] > LARGE
@@ -89,7 +63,7 @@ def cases() -> Iterator[Any]:
 @pytest.fixture(scope="module", params=list(cases()))
 def network(request: pytest.FixtureRequest) -> Network:
     word, device = request.param
-    model = at_a_small_size(made_of(composed(*overrides(word))["model"]))
+    model = small(word)
     torch.manual_seed(0)
     with torch.device(device):
         return Network(word, model, model.build(10, None), device)
@@ -253,7 +227,7 @@ def test_checkpointing_gives_the_same_gradients(
 
 def architecture(word: str) -> tuple[str, dict[str, Any]]:
     """What timm's `create_model` is asked for."""
-    model: Any = made_of(composed(*overrides(word))["model"])
+    model: Any = build(composed(*overrides(word))["model"], Model, "model")  # type: ignore[type-abstract]
     return model.architecture, model._arguments()
 
 
@@ -294,7 +268,7 @@ def from_timms_hub(word: str) -> bool:
 
 @pytest.mark.parametrize("word", list(filter(from_timms_hub, ENTRIES)))
 def test_weights_from_timms_hub_are_those_of_the_architecture(word: str) -> None:
-    model: Any = made_of(composed(f"model={word}")["model"])
+    model: Any = build(composed(f"model={word}")["model"], Model, "model")  # type: ignore[type-abstract]
     config = timm.models.get_pretrained_cfg(model.architecture)
     assert model.weights.source.repository == config.hf_hub_id == f"timm/{model.architecture}"
     assert model.weights.licence.lower() == config.license

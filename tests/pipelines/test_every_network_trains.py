@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import COLOURS, CONF, composed
+from small_input import overrides, small
 from tiny_experiment import local_weights, tiny_experiment
 
 from graftwork import catalogue
@@ -19,7 +20,6 @@ from graftwork.vision import timm
 from pipelines import evaluate, extract_features, finetune
 
 QUICK = 1e6  # parameters; larger networks wait for `make slow`
-SIZES = {"inception_v3": 75}  # px, where 32 are too few
 ENTRIES = {entry.word: entry for entry in catalogue.entries(CONF)}
 
 
@@ -52,9 +52,9 @@ def check_results(artifacts: Artifacts, photos: Path) -> None:
 
 @pytest.mark.parametrize("word", cases())
 def test_it_trains_and_predicts(word: str, tiny_folder: Path, tmp_path: Path) -> None:
-    own = ["model.architecture=resnet10t"] if word == "timm" else []
-    size = f"model.input_size={SIZES.get(word, 32)}"
-    values = params(tiny_folder, f"model={word}", *own, size, "transfer=from_scratch")
+    size = f"model.input_size={small(word).input_size or 'null'}"
+    given = [*overrides(word), size, "model.weights=null", "transfer=from_scratch"]
+    values = params(tiny_folder, *given)
     check_results(run(values, tmp_path / "run"), tiny_folder)
 
 
