@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from tiny_experiment import tiny_experiment
 
 from graftwork import distributed, manifest, split_predictions, tracking
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
-from pipelines import download, evaluate, prepare
+from pipelines import download, evaluate, extract_features, finetune, prepare
+
+PROJECT = Path(__file__).parents[2]
 
 
 class Recorded:
@@ -176,6 +182,28 @@ def test_a_second_evaluation_reads_what_the_network_costs(
     evaluate.run(experiment, artifacts)
     names = ("macs", "activation_mib", "latency_ms", "energy_mj_per_image", "energy_source")
     assert [recorded.cost[name] for name in names] == [first[name] for name in names]
+
+
+def test_a_probe_is_evaluated_without_torch_once_the_network_is_known(
+    tmp_path: Path, tiny_params: Callable[..., Any]
+) -> None:
+    probe = ("transfer=linear_probe", "transfer.initialisation=random", "tracking.log_model=false")
+    experiment, artifacts = tiny_experiment(tiny_params(*probe), tmp_path / "probe")
+    for done in (extract_features, finetune, evaluate):
+        done.run(experiment, artifacts)
+    first = json.loads(artifacts.metrics.read_text())["cost"]
+    code = (
+        "import sys; from pipelines import evaluate, stage; stage.main(evaluate.run)\n"
+        "print(sorted({'torch', 'timm', 'pytorch_lightning', 'sklearn'} & set(sys.modules)))"
+    )
+    paths = os.pathsep.join([str(PROJECT), str(PROJECT / "src")])
+    command = [sys.executable, "-c", code, "--root", str(artifacts.root)]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, check=True, text=True, stdout=subprocess.PIPE)
+    assert done.stdout.splitlines()[-1] == "[]"
+    again = json.loads(artifacts.metrics.read_text())["cost"]
+    for name in ("macs", "activation_mib", "latency_ms", "energy_mj_per_image"):
+        assert again[name] == first[name] > 0
 
 
 def test_the_model_is_recorded_only_if_wanted(job: Callable[..., Any], recorded: Recorded) -> None:

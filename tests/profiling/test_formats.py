@@ -140,4 +140,4 @@ def test_the_terminal_cuts_no_number(found, width):
 def test_groups_instead_of_layers(found):
     text = shown(found, 80, layers=False)
     assert "layer4" in text and "layer4.1" not in text
-    assert "latency ms" in text and "RAPL" in text
+    assert "latency ms" in text and "1.25" in text and "energy source: RAPL" in text

@@ -17,6 +17,7 @@ from graftwork.reporting.drawing import millions, number, short
 
 MIB = 2**20
 WHOLE = "all"  # of the input
+SAID = ("batch_size", "precision", "device", "energy_source")  # once, under the measurements
 WIDE = 100  # characters of a terminal that has room for the kinds of layers
 
 
@@ -33,6 +34,8 @@ def show(found: Sequence[Resources], *, layers: bool, console: Console | None = 
     console.print(_totals(found))
     if any(one.measured for one in found):
         console.print(_measurements(found))
+        for line in _conditions(found):
+            console.print(Text(line), soft_wrap=True)
 
 
 def notes(one: Resources) -> list[str]:
@@ -121,16 +124,19 @@ def _totals(found: Sequence[Resources]) -> Table:
 
 def _measurements(found: Sequence[Resources]) -> Table:
     table = _table("Measured on this machine")
-    table.add_column("model")
+    table.add_column("model", overflow="fold")
     measured = [one.measured or {} for one in found]
-    columns = list(dict.fromkeys(name for values in measured for name in values))
+    columns = list(dict.fromkeys(name for one in measured for name in one if name not in SAID))
     for name in columns:
         table.add_column(name.replace("_", " "), justify="right")
     for one, values in zip(found, measured, strict=True):
-        cells = (values.get(name, "") for name in columns)
-        table.add_row(one.profile.model, *(_cell(cell) for cell in cells))
+        cells = (values.get(name) for name in columns)
+        table.add_row(one.profile.model, *("" if cell is None else number(cell) for cell in cells))
     return table
 
 
-def _cell(value: object) -> str:
-    return number(value) if isinstance(value, int | float) else str(value or "")
+def _conditions(found: Sequence[Resources]) -> list[str]:
+    """How it was measured, each once."""
+    values = [(name, one.measured.get(name)) for one in found if one.measured for name in SAID]
+    words = [f"{name.replace('_', ' ')}: {value}" for name, value in values if value is not None]
+    return list(dict.fromkeys(words))
