@@ -62,7 +62,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     import torch
     from torch.nn import functional as F
 
-    from graftwork.training import finetuning
+    from graftwork.training import finetuning, fitting
     from graftwork.training.fast_forward import fast_forward
     from graftwork.training.graft_module import GraftModule, parameter_groups
     from graftwork.training.precision import chosen
@@ -77,9 +77,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
 
     def ours() -> float:
         start = time.perf_counter()
-        finetuning.train(
-            experiment, place.artifacts, classifier, frame, {}, classes, lambda *_: None
-        )
+        fitting.train(experiment, place.artifacts, classifier, frame, {}, classes, lambda *_: None)
         return (time.perf_counter() - start) / (STEPS * EPOCHS)
 
     batch = experiment.trainer.batch_size

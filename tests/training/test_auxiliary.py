@@ -24,7 +24,7 @@ from graftwork.models.base import Model
 from graftwork.prediction import Predictor
 from graftwork.training.auxiliary import AuxiliaryHeads, auxiliary_heads
 from graftwork.training.fast_forward import fast_forward
-from graftwork.training.finetuning import trained_parameters
+from graftwork.training.fitting import trained_parameters
 from graftwork.training.graft_module import GraftModule, parameter_groups
 from graftwork.transfer.strategy import Transfer
 

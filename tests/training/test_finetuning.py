@@ -11,7 +11,8 @@ import torch
 
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.training.finetuning import interpolate, select, write_history
+from graftwork.training.finetuning import select, write_history
+from graftwork.training.fitting import interpolate
 
 Params = Callable[..., dict[str, Any]]
 FEW = np.array([0, 1, 2, 0])

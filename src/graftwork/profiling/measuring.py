@@ -152,7 +152,7 @@ def _train(classifier: Classifier, transfer: Transfer, trainer: Trainer, num_cla
     import torch
     from torch.utils.data import DataLoader
 
-    from graftwork.training.finetuning import first_weights, fit_module
+    from graftwork.training.fitting import first_weights, fit_module
     from graftwork.training.graft_module import GraftModule
 
     side, count = classifier.input_spec.size, trainer.batch_size
