@@ -49,7 +49,17 @@ def colours() -> Classifier:
 
 
 def network(architecture, size, pooling="default", **options):
-    model = TimmModel(architecture, None, pooling, Linear(0.1), size, None, architecture, options)
+    model = TimmModel(
+        name=architecture,
+        weights=None,
+        pooling=pooling,
+        head=Linear(0.1),
+        input_size=size,
+        input_channels=None,
+        auxiliary_weight=0.0,
+        architecture=architecture,
+        options=options,
+    )
     torch.manual_seed(0)
     return model.build(3, None).eval()
 

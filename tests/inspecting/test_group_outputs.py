@@ -20,7 +20,15 @@ from graftwork.pooling import Pooling
 
 def network(architecture, size=None, pooling="default", channels=None, **options):
     model = TimmModel(
-        architecture, None, pooling, Linear(0.1), size, channels, architecture, options
+        name=architecture,
+        weights=None,
+        pooling=pooling,
+        head=Linear(0.1),
+        input_size=size,
+        input_channels=channels,
+        auxiliary_weight=0.0,
+        architecture=architecture,
+        options=options,
     )
     torch.manual_seed(0)
     return model.build(3, None).eval()

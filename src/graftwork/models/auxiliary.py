@@ -51,7 +51,7 @@ def new_heads(backbone: Backbone, num_classes: int) -> dict[str, nn.Module]:
     """
     if hasattr(backbone, "auxiliary_heads"):
         return dict(backbone.auxiliary_heads(num_classes))
-    from graftwork.models.inception_v3 import auxiliary_head
+    from graftwork.models.backbones.inception_v3 import auxiliary_head
 
     (place,) = PLACES["inception_v3"].values()
     return {place: auxiliary_head(backbone, num_classes)}

@@ -26,15 +26,15 @@ from timm.models import build_model_with_cfg, checkpoint, generate_default_cfgs,
 from torch import nn
 
 from graftwork.models.auxiliary import PLACES
-from graftwork.models.backbones.local_response_norm import LocalResponseNorm
-from graftwork.models.backbones.smallest_input import check_smallest
-from graftwork.models.inception import (
+from graftwork.models.backbones.inception import (
     AuxiliaryClassifier,
     Convolution,
     Inception,
     NaiveInception,
     Widths,
 )
+from graftwork.models.backbones.local_response_norm import LocalResponseNorm
+from graftwork.models.backbones.smallest_input import check_smallest
 
 STEM = ("conv1", "maxpool1", "norm1", "conv2", "conv3", "norm2", "maxpool2")
 MODULES = {  # the paper's table 1

@@ -8,7 +8,7 @@ import torch
 from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
-from graftwork.models.staged import StagedNetwork, built
+from graftwork.models.backbones.staged import StagedNetwork, built
 
 WIDTHS = (16, 32, 64)  # channels of the stem and of each stage
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from graftwork.models.inception import (
+from graftwork.models.backbones.inception import (
     AuxiliaryClassifier,
     Convolution,
     Inception,
