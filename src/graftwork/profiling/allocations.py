@@ -120,12 +120,13 @@ def training_step(
     with fake, fast_forward(network, fold=fold, depthwise_fp32=bf16):
         recorded = Allocations([*network.parameters(), *network.buffers()])
         with recorded:
-            logits = _logits(network, batch_size, bf16)
+            images = _pixels(network, batch_size)
+            logits = _logits(network, images, bf16)
             labels = torch.zeros(batch_size, dtype=torch.int64)
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=transfer.label_smoothing)
             forward = len(recorded.events)
             loss.backward()
-            del logits, loss, labels
+            del images, labels, logits, loss
         return Step(recorded.events[:forward], recorded.events[forward:])
 
 
@@ -135,14 +136,20 @@ def prediction(classifier: Classifier, *, batch_size: int, precision: str) -> li
     network = without_data(classifier, fake).eval()
     recorded = Allocations([*network.parameters(), *network.buffers()])
     with fake, torch.no_grad(), recorded:
-        _logits(network, batch_size, precision == "bf16")
+        images = _pixels(network, batch_size)
+        _logits(network, images, precision == "bf16")
+        del images
     return list(recorded.events)
 
 
-def _logits(network: Classifier, batch_size: int, bf16: bool) -> torch.Tensor:
-    """Of a blank batch as loaders give it. Lightning's autocast keeps no cache of cast weights."""
+def _pixels(network: Classifier, batch_size: int) -> torch.Tensor:
+    """A blank batch as loaders give it."""
     side = network.input_spec.size
-    images = torch.zeros(batch_size, side, side, 3, dtype=torch.uint8)
+    return torch.zeros(batch_size, side, side, 3, dtype=torch.uint8)
+
+
+def _logits(network: Classifier, images: torch.Tensor, bf16: bool) -> torch.Tensor:
+    """Under autocast as Lightning sets it up, which keeps no cache of cast weights."""
     autocast = torch.autocast("cpu", torch.bfloat16, cache_enabled=False) if bf16 else nullcontext()
     with autocast:
         logits: torch.Tensor = network(network.normalise(images))

@@ -7,10 +7,11 @@ serves again only where something fits. A simulation of the rules that matter fo
 - the smallest free hole that is large enough is used, its rest stays a hole; else the heap grows;
 - aligned blocks, as torch asks for, look for a hole of their size and 96 bytes more, but keep their
   size: the hole that one leaves is too small for the next of the same size;
-- blocks of at least the mmap threshold get pages of their own, which go back when they are freed;
+- blocks beyond the mmap threshold get pages of their own, which go back when they are freed;
   freeing one of up to 32 MiB raises the threshold to its size;
 - free neighbours merge, unless a small object lies between them: each tensor brings some (its
-  shape, its node of autograd), which land wherever there is room, often just behind the tensor;
+  shape, its node of autograd), which land wherever there is room, often just behind the tensor,
+  and of one that lasts they last, too;
 - the heap's free end goes back once it exceeds twice the threshold.
 """
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from graftwork.profiling.allocations import FREED, Event
@@ -29,16 +30,30 @@ LARGEST_THRESHOLD = 32 * MIB  # DEFAULT_MMAP_THRESHOLD_MAX on 64 bits, mallopt(3
 FIRST_THRESHOLD = 8 * MIB
 SLACK = 64 + 32  # bytes: torch's alignment, and the smallest chunk (_int_memalign)
 SMALL = 4096  # bytes: what is smaller finds room among its like
-# Share of blocks behind which a small object stays. Not known in advance: it was chosen on the
-# networks that docs/memory.md names for it, and tested on the others.
-PINNED = 1 / 8
+# Events after which a block has lasted, and the share of those behind which a small object stays.
+# Not known in advance: chosen on the pairs that docs/memory.md marks, tested on the others. Halving
+# or doubling the first, or a quarter more or less of the second, moves a forecast by some percent.
+LASTING = 100
+PINNED = 0.4
 DRAWS = 8  # which blocks those are is chance: the mean of several draws
 
 
 def peak(events: Iterable[Event]) -> int:
     """Largest resident size in bytes, the expectation over where small objects land."""
     events = list(events)
-    return round(fmean(_Heap(seed).peak(events) for seed in range(DRAWS)))
+    lasting = _lasting(events)
+    return round(fmean(_Heap(seed, lasting).peak(events) for seed in range(DRAWS)))
+
+
+def _lasting(events: Sequence[Event]) -> set[int]:
+    born: dict[int, int] = {}
+    lasting: set[int] = set()
+    for moment, (block, size) in enumerate(events):
+        if size != FREED:
+            born[block] = moment
+        elif moment - born.pop(block) > LASTING:
+            lasting.add(block)
+    return lasting | born.keys()
 
 
 def largest_sum(events: Iterable[Event]) -> int:
@@ -56,8 +71,8 @@ def largest_sum(events: Iterable[Event]) -> int:
 
 
 class _Heap:
-    def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)
+    def __init__(self, seed: int, lasting: set[int]) -> None:
+        self._chance, self._lasting = random.Random(seed), lasting
         self._holes: list[tuple[int, int]] = []  # (size, address), sorted
         self._from: dict[int, int] = {}  # address of a hole to its size
         self._to: dict[int, int] = {}  # end of a hole to its address
@@ -78,7 +93,7 @@ class _Heap:
 
     def _allocate(self, block: int, size: int) -> None:
         place = bisect_left(self._holes, (size + SLACK, -1))
-        if place == len(self._holes) and size >= self._threshold:
+        if place == len(self._holes) and size > self._threshold:
             self._own_pages += size
             self._used[block] = (None, size)
             return
@@ -93,7 +108,7 @@ class _Heap:
             address, self._end = self._end, self._end + size
             self._resident = max(self._resident, self._end)
         self._used[block] = (address, size)
-        if self._chance.random() < PINNED:
+        if block in self._lasting and self._chance.random() < PINNED:
             self._pinned.add(address + size)
 
     def _free(self, block: int) -> None:
