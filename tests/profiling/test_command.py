@@ -10,6 +10,8 @@ import pytest
 from conftest import CONF
 
 from graftwork import cli
+from graftwork.profiling import measuring
+from graftwork.profiling.chosen import model_of
 
 
 def profile(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -62,3 +64,10 @@ def test_published_figures_stand_beside_its_own(monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "conv4 of AlexNet, MAC: 145 M; here 149.5 M" in shown
     assert "features.conv4.conv" in shown and "384x13x13" in shown
+
+
+@pytest.mark.parametrize("word", ["googlenet", "alexnet", "tiny_cnn"])
+def test_measuring_starts_on_a_tiny_network_whatever_the_model(word):
+    """Libraries load once before anything counts; a model's own settings would not fit that."""
+    tiny = measuring._tiny(model_of(word, conf=CONF)).build(2, None)
+    assert sum(p.numel() for p in tiny.parameters()) < 30_000

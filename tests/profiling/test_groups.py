@@ -31,6 +31,13 @@ def test_a_group_is_known_by_its_last_layer():
     assert (layer1.output, layer1.receptive_field) == ((64, 56, 56), 43)
 
 
+def test_branches_return_what_they_return_together():
+    groups = {g.name: g for g in static_profile(model_of("googlenet", conf=CONF), 10).groups}
+    assert groups["inception3a"].output == (64 + 128 + 32 + 32, 28, 28)
+    assert groups["inception3a"].receptive_field == 43
+    assert groups["inception3b"].output == (480, 14, 14)  # the pooling after it
+
+
 def test_layers_that_the_pooling_leaves_out_stand_apart():
     model = model_of("mobilenetv3_small_050", ["model.pooling=avg"], conf=CONF)
     found = static_profile(model, 10)

@@ -57,6 +57,14 @@ class Layer:
     receptive_field: int | None  # px of the longer side, theoretical; None: the whole input
 
 
+@dataclass(frozen=True)
+class Output:
+    """What a module returned."""
+
+    shape: tuple[int, ...]  # without the batch
+    receptive_field: int | None  # px; None: the whole input
+
+
 def layers(network: nn.Module, input_shape: tuple[int, int, int]) -> list[Layer]:
     """Every layer in the order of its first run, then those that evaluation leaves out.
 
@@ -64,11 +72,18 @@ def layers(network: nn.Module, input_shape: tuple[int, int, int]) -> list[Layer]
         network: from `[B, C, H, W]`, on any device; neither changed nor copied.
         input_shape: (C, H, W).
     """
+    return examined(network, input_shape)[0]
+
+
+def examined(
+    network: nn.Module, input_shape: tuple[int, int, int]
+) -> tuple[list[Layer], dict[str, Output]]:
+    """The layers, and what each module returned, whatever it consists of, by its name."""
     try:
         trace = _traced(network, input_shape, "meta")
     except (NotImplementedError, RuntimeError):  # it asks for a value, which meta tensors lack
         trace = _traced(network, input_shape, None)
-    return _table(network, trace)
+    return _table(network, trace), trace.outputs
 
 
 @dataclass
@@ -83,6 +98,7 @@ class _Trace:
     """What was seen of each module, by name, and of each tensor."""
 
     rows: dict[str, _Row] = field(default_factory=dict)
+    outputs: dict[str, Output] = field(default_factory=dict)
     running: list[str] = field(default_factory=list)  # the modules that are running, inner last
     # By id; the tensors are held, so that no id comes twice (on the meta device they are empty).
     fields: dict[int, tuple[torch.Tensor, Field]] = field(default_factory=dict)
@@ -121,9 +137,12 @@ def _named(network: nn.Module, trace: _Trace) -> Iterator[None]:
 
     def leave(name: str, module: nn.Module, output: Any) -> None:
         first = next((t for t in tree_leaves(output) if isinstance(t, torch.Tensor)), None)
-        if first is not None and _is_layer(module) and (name in trace.rows or _own(module)):
-            row = trace.row()
-            row.shape, row.field = tuple(first.shape), trace.field_of(first)
+        if first is not None:
+            shape, found = tuple(first.shape), trace.field_of(first)
+            trace.outputs[name] = Output(_of_one(shape), found.extent if found else None)
+            if _is_layer(module) and (name in trace.rows or _own(module)):
+                row = trace.row()
+                row.shape, row.field = shape, found
         trace.running.pop()
 
     handles = []
@@ -171,6 +190,10 @@ class _Watch(TorchDispatchMode):
         return out
 
 
+def _of_one(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+
+
 def _own(module: nn.Module) -> bool:
     return any(True for _ in module.parameters(recurse=False))
 
@@ -199,11 +222,10 @@ def _table(network: nn.Module, trace: _Trace) -> list[Layer]:
 
 
 def _layer(name: str, module: nn.Module, row: _Row, parameters: int) -> Layer:
-    batched = len(row.shape) > 1 and row.shape[0] == 1
     return Layer(
         name=name,
         kind=type(module).__name__,
-        output=row.shape[1:] if batched else row.shape,
+        output=_of_one(row.shape),
         activation_kib=prod(row.shape) * BYTES / 1024 if row.shape else 0.0,
         parameters=parameters,
         macs=row.macs,

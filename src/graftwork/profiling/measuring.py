@@ -17,7 +17,6 @@ from graftwork.component_params import params_of
 from graftwork.components import build
 from graftwork.errors import UserError
 from graftwork.models.base import Model
-from graftwork.models.timm_model import TimmModel
 from graftwork.profiling.speed import Speed
 from graftwork.trainer import Trainer
 from graftwork.transfer.strategy import Transfer
@@ -168,7 +167,7 @@ def _train(classifier: Classifier, transfer: Transfer, trainer: Trainer, num_cla
 def _tiny(model: Model) -> Model:
     """A network on which libraries load and start what they need once."""
     own: dict[str, Any] = {"input_size": None, "input_channels": None, "pooling": "default"}
-    own |= {"architecture": "tiny_cnn", "options": {}} if isinstance(model, TimmModel) else {}
+    own |= {"architecture": "tiny_cnn", "options": {}, "auxiliary_weight": 0.0}
     return replace(model, **own)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from graftwork.models.base import Model
 from graftwork.profiling.groups import Group, by_group
-from graftwork.profiling.layers import Layer, layers
+from graftwork.profiling.layers import Layer, examined
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
@@ -60,8 +60,8 @@ def profile_of(classifier: Classifier, model: Model, num_classes: int) -> Profil
     """As `static_profile`, of a network that is there already; it is not changed."""
     spec = classifier.input_spec
     shape = (spec.channels, spec.size, spec.size)
-    found = layers(classifier, shape)
-    groups = by_group(classifier.layer_groups(), found)
+    found, outputs = examined(classifier, shape)
+    groups = by_group(classifier.layer_groups(), found, outputs, BACKBONE)
     named = [dataclasses.replace(row, name=row.name.removeprefix(BACKBONE)) for row in found]
     return Profile(
         model=model.name,
