@@ -46,6 +46,7 @@ def project(section: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(project: Path, *arguments: str) -> str:
     env = os.environ | {"PYTHONPATH": f"{project / 'src'}:{project}", "OMP_NUM_THREADS": "1"}
+    env["COLUMNS"] = "100"
     command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -75,3 +76,10 @@ def test_it_is_among_the_models(project: Path) -> None:
     said = run(project, "-m", "graftwork", "models")
     (line,) = [line for line in said.splitlines() if "nin " in line]
     assert "Network in" in line and "0.97 M" in line
+
+
+
+def test_it_is_written_as_the_project_is(project: Path) -> None:
+    files = ["src/graftwork/models/backbones/nin.py", "tests/models/backbones/test_nin.py"]
+    for command in (["check"], ["format", "--check"]):
+        run(project, "-m", "ruff", *command, *files)
