@@ -78,7 +78,6 @@ def test_it_is_among_the_models(project: Path) -> None:
     assert "Network in" in line and "0.97 M" in line
 
 
-
 def test_it_is_written_as_the_project_is(project: Path) -> None:
     files = ["src/graftwork/models/backbones/nin.py", "tests/models/backbones/test_nin.py"]
     for command in (["check"], ["format", "--check"]):
