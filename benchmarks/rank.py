@@ -26,7 +26,7 @@ NETWORKS = (
     # attention
     "vit_tiny_patch16_224", "vit_small_patch16_224",
     # this project's own
-    "alexnet", "zfnet", "squeezenet1_1", "googlenet", "shufflenet_v2",
+    "alexnet", "zfnet", "squeezenet1_1", "googlenet", "shufflenet_v2_x1_0",
 )  # fmt: skip
 
 
