@@ -13,6 +13,7 @@ from torch import nn
 from graftwork.components import build
 from graftwork.models import weights
 from graftwork.models.backbones import register
+from graftwork.models.backbones.local_response_norm import LocalResponseNorm
 from graftwork.models.base import Model
 from graftwork.vision import timm
 
@@ -150,7 +151,7 @@ def test_the_papers_form_has_no_batch_norm_and_normalises_the_response() -> None
     network.norm1 = network.norm2 = nn.Identity()
     plain = network.forward_features(images)
     for name in ("norm1", "norm2"):
-        setattr(network, name, nn.LocalResponseNorm(5))
+        setattr(network, name, LocalResponseNorm())
         assert not torch.equal(network.forward_features(images), plain)
         setattr(network, name, nn.Identity())
 

@@ -24,6 +24,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
     "zfnet": ({"hidden": 32}, 79),
     "squeezenet1_0": ({}, 63),
     "squeezenet1_1": ({}, 63),
+    "googlenet": ({}, 63),
 }
 each_network = pytest.mark.parametrize("name", NETWORKS)
 

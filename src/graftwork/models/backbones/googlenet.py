@@ -26,6 +26,8 @@ from timm.models import build_model_with_cfg, checkpoint, generate_default_cfgs,
 from torch import nn
 
 from graftwork.models.auxiliary import PLACES
+from graftwork.models.backbones.local_response_norm import LocalResponseNorm
+from graftwork.models.backbones.smallest_input import check_smallest
 from graftwork.models.inception import (
     AuxiliaryClassifier,
     Convolution,
@@ -91,10 +93,10 @@ class GoogLeNet(nn.Module):
     def _add_stem(self, in_chans: int, lrn: bool) -> None:
         self.conv1 = Convolution(in_chans, 64, 7, 2, batch_norm=self.batch_norm)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.norm1 = nn.LocalResponseNorm(5) if lrn else nn.Identity()
+        self.norm1 = LocalResponseNorm() if lrn else nn.Identity()
         self.conv2 = Convolution(64, 64, 1, batch_norm=self.batch_norm)
         self.conv3 = Convolution(64, 192, 3, batch_norm=self.batch_norm)
-        self.norm2 = nn.LocalResponseNorm(5) if lrn else nn.Identity()
+        self.norm2 = LocalResponseNorm() if lrn else nn.Identity()
         self.maxpool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.feature_info = [
             {"num_chs": 64, "reduction": 2, "module": "conv1"},
@@ -142,6 +144,10 @@ class GoogLeNet(nn.Module):
         """Keeps only what goes into each module; its inside is computed again in the backward."""
         self.grad_checkpointing = enable
 
+    def set_input_size(self, img_size: tuple[int, int]) -> None:
+        """Any from 15 px on; raises ValueError below."""
+        check_smallest(self, img_size)
+
     def get_classifier(self) -> nn.Module:
         return self.fc
 
@@ -152,6 +158,7 @@ class GoogLeNet(nn.Module):
         self.global_pool, self.dropout, self.fc = create_classifier(
             self.num_features, num_classes, pool_type=self.pool_type, drop_rate=self.drop_rate
         )
+        self.dropout.train(self.training)
         self.head_hidden_size = self.num_features * self.global_pool.feat_mult()
         for head in HEADS:
             module = getattr(self, head)
@@ -199,6 +206,7 @@ def _initialise(module: nn.Module) -> None:
 _CFG = {
     "num_classes": 1000,
     "input_size": (3, 224, 224),
+    "min_input_size": (3, 15, 15),
     "pool_size": (7, 7),
     "crop_pct": 0.875,
     "interpolation": "bilinear",
