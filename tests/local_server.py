@@ -62,6 +62,8 @@ def serving() -> Iterator[Server]:
         served.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield served
-        server.shutdown()
-        thread.join()
+        try:
+            yield served
+        finally:  # else a failing test would leave pytest waiting for the thread
+            server.shutdown()
+            thread.join()
