@@ -55,12 +55,15 @@ PAIRS = (
     Pair(16, "fp32", (*timm("vgg11"), "transfer=from_scratch", px(96)), tuned=True),
     Pair(16, "bf16", ("model=vit_small", "transfer=lp_ft"), tuned=True),
     Pair(16, "fp32", (*timm("convnext_atto"), "transfer=fine_tune", px(160)), tuned=True),
+    Pair(16, "fp32", (*timm("swin_tiny_patch4_window7_224"), "transfer=lp_ft"), tuned=True),
     Pair(16, "bf16", (*timm("densenet121"), "transfer=from_scratch", px(128))),
     Pair(32, "fp32", (*timm("mobilenetv3_large_100"), "transfer=from_scratch", px(128))),
     Pair(16, "fp32", (*timm("efficientnet_b0"), "transfer=fine_tune", px(160))),
     Pair(24, "bf16", (*timm("resnext50_32x4d"), "transfer=lp_ft", px(160))),
     Pair(24, "fp32", (*timm("regnety_004"), *from_group(2), px(192))),
-    Pair(16, "fp32", (*timm("swin_tiny_patch4_window7_224"), "transfer=lp_ft")),
+    Pair(24, "fp32", (*timm("resnet26"), "transfer=lp_ft", px(160))),
+    Pair(16, "bf16", (*timm("deit3_small_patch16_224"), "transfer=fine_tune")),
+    Pair(16, "fp32", (*timm("convnext_femto"), "transfer=from_scratch", px(160))),
 )  # fmt: skip
 
 

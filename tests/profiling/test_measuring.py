@@ -36,6 +36,8 @@ def test_wrong_settings_are_refused(tiny: Model) -> None:
     for wrong in ({"batch_size": 0}, {"precision": "int8"}, {"seconds": 0}):
         with pytest.raises(UserError, match=next(iter(wrong))):
             quick_speed(classifier, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="precision"):
+        measure(tiny, num_classes=3, batch_size=1, precision="int8")  # before any process starts
 
 
 def test_a_network_in_a_process_of_its_own(tiny: Model) -> None:
@@ -50,8 +52,9 @@ def test_a_network_in_a_process_of_its_own(tiny: Model) -> None:
 
 
 def test_what_fails_there_is_told_here(tiny: Model) -> None:
-    with pytest.raises(UserError, match="own process: .*precision"):
-        measure(tiny, num_classes=3, batch_size=1, precision="int8")
+    broken = replace(tiny, architecture="vit_tiny_patch16_224", input_size=8)
+    with pytest.raises(UserError, match="own process: .*vit_tiny_patch16_224 cannot take 8 px"):
+        measure(broken, num_classes=3, batch_size=1)
 
 
 @pytest.mark.slow

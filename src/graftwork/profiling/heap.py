@@ -32,8 +32,8 @@ SLACK = 64 + 32  # bytes: torch's alignment, and the smallest chunk (_int_memali
 SMALL = 4096  # bytes: what is smaller finds room among its like
 # Events after which a block has lasted, and the share of those behind which a small object stays.
 # Not known in advance: chosen on the pairs that docs/memory.md marks, tested on the others. Halving
-# or doubling the first, or a quarter more or less of the second, moves a forecast by some percent.
-LASTING = 100
+# or doubling the first, or a quarter more or less of the second, moves a forecast by up to 8 %.
+LASTING = 50
 PINNED = 0.4
 DRAWS = 8  # which blocks those are is chance: the mean of several draws
 

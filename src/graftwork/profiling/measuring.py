@@ -17,7 +17,7 @@ from graftwork.component_params import params_of
 from graftwork.components import build
 from graftwork.errors import UserError
 from graftwork.models.base import Model
-from graftwork.profiling.speed import Speed
+from graftwork.profiling.speed import Speed, check_settings
 from graftwork.trainer import Trainer
 from graftwork.transfer.strategy import Transfer
 
@@ -55,6 +55,7 @@ def measure(
     Raises:
         UserError: whatever the network or the numbers make impossible, in the process's words.
     """
+    check_settings(batch_size, precision, seconds)
     found = _in_fresh_process(
         {
             "kind": "prediction",
@@ -106,8 +107,13 @@ def _in_fresh_process(job: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """One job from standard input; its numbers as the last line of standard output."""
     job = json.load(sys.stdin)
-    model = build(job["model"], Model, "model")  # type: ignore[type-abstract]
-    print(json.dumps({"prediction": _predicting, "training": _training}[job["kind"]](model, job)))
+    run = {"prediction": _predicting, "training": _training}[job["kind"]]
+    try:
+        found = run(build(job["model"], Model, "model"), job)  # type: ignore[type-abstract]
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error
+    print(json.dumps(found))
 
 
 def _predicting(model: Model, job: dict[str, Any]) -> dict[str, Any]:

@@ -55,9 +55,7 @@ def quick_speed(
     Raises:
         UserError: an illegal batch size, precision or time.
     """
-    check_range("batch_size", batch_size, 1)
-    check_choice("precision", precision, PRECISIONS)
-    check_range("seconds", seconds, 0, low_open=True)
+    check_settings(batch_size, precision, seconds)
     device = next(classifier.parameters()).device.type
     precision = chosen(precision, device == "cuda")
     was_training = classifier.training
@@ -84,6 +82,13 @@ def quick_speed(
         precision=precision,
         device=device,
     )
+
+
+def check_settings(batch_size: int, precision: str, seconds: float) -> None:
+    """Raises UserError for what cannot be measured."""
+    check_range("batch_size", batch_size, 1)
+    check_choice("precision", precision, PRECISIONS)
+    check_range("seconds", seconds, 0, low_open=True)
 
 
 def predicting(
