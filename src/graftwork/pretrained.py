@@ -16,18 +16,23 @@ from graftwork.sources.fetching import place
 RECEIPT = "weights.json"
 
 
-def bring_weights(model: Model, folder: Path, downloads: Path) -> None:
+def bring_weights(model: Model, folder: Path, downloads: Path, *, wanted: bool) -> None:
     """Fetches a model's weights into `folder` with a receipt; does nothing where they already are.
+
+    Args:
+        wanted: False where training starts from random weights: nothing is fetched, and what other
+            experiments brought is left alone.
 
     Raises:
         UserError: they cannot be had, or do not match their pin.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if model.weights is None:
-            write_json(folder / RECEIPT, {"file": None})
-            return
         receipt = _receipt(folder)
+        if model.weights is None or not (wanted or receipt):
+            write_json(folder / RECEIPT, {"file": None})
+        if model.weights is None or not wanted:
+            return
         if receipt.get("sha256") == model.weights.source.fingerprint and _is_whole(folder, receipt):
             return
         file = model.weights.source.fetch(downloads)
@@ -37,8 +42,8 @@ def bring_weights(model: Model, folder: Path, downloads: Path) -> None:
 
 
 def _is_whole(folder: Path, receipt: dict[str, Any]) -> bool:
-    file = folder / receipt["file"]
-    return file.is_file() and sha256_of(file) == receipt["sha256"]
+    file = folder / (receipt.get("file") or RECEIPT)
+    return file.name != RECEIPT and file.is_file() and sha256_of(file) == receipt["sha256"]
 
 
 def _about(weights: Weights, name: str, sha256: str) -> dict[str, Any]:

@@ -75,7 +75,9 @@ def test_pretrained_weights_count_by_content_not_by_seed(
         params = tiny_params("transfer=fine_tune", f"seed={seed}")
         params["model"]["weights"] = local_weights(path)
         experiment, artifacts = Experiment.from_params(params), Artifacts.at(tmp_path)
-        bring_weights(experiment.model, artifacts.weights("tiny_cnn"), artifacts.downloads)
+        bring_weights(
+            experiment.model, artifacts.weights("tiny_cnn"), artifacts.downloads, wanted=True
+        )
         return keys.network_key(experiment, artifacts)
 
     assert key(0, 0) == key(1, 0) != key(0, 1)

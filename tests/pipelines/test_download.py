@@ -31,6 +31,7 @@ def pinned(tiny_params: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
         "pretrained_on": "ImageNet-1k",
         "licence": "MIT",
     }
+    params["transfer"]["initialisation"] = "pretrained"
     return params
 
 
@@ -61,6 +62,18 @@ def test_what_is_there_is_left_alone(pinned: dict[str, Any], tmp_path: Path) -> 
     (folder / "w.pth").write_bytes(b"wei9hts")  # damaged: it must be
     with pytest.raises(UserError, match="no such file"):
         downloaded(pinned, tmp_path)
+
+
+def test_a_random_start_fetches_nothing_and_removes_nothing(
+    pinned: dict[str, Any], tmp_path: Path
+) -> None:
+    random = pinned | {"transfer": pinned["transfer"] | {"initialisation": "random"}}
+    _, folder = downloaded(random, tmp_path)
+    assert weights_file(folder) is None and not (folder / "w.pth").exists()
+    downloaded(pinned, tmp_path)
+    assert weights_file(folder) == folder / "w.pth"
+    downloaded(random, tmp_path)
+    assert weights_file(folder) == folder / "w.pth"
 
 
 def test_a_model_without_weights_has_a_receipt_too(

@@ -53,7 +53,7 @@ def check_results(artifacts: Artifacts, photos: Path) -> None:
 @pytest.mark.parametrize("word", cases())
 def test_it_trains_and_predicts(word: str, tiny_folder: Path, tmp_path: Path) -> None:
     size = f"model.input_size={small(word).input_size or 'null'}"
-    given = [*overrides(word), size, "model.weights=null", "transfer=from_scratch"]
+    given = [*overrides(word), size, "transfer=from_scratch"]
     values = params(tiny_folder, *given)
     check_results(run(values, tmp_path / "run"), tiny_folder)
 

@@ -38,7 +38,7 @@ class TimmName(Source):
         if not repository:
             raise UserError(
                 f"model.weights: timm has no weights for '{self.architecture}' on its hub. "
-                "Choose transfer=from_scratch with model.weights=null, or another "
+                "Choose transfer=from_scratch, or another "
                 "model.architecture."
             )
         return TimmHub(repository, "main", "model.safetensors", size=None, sha256=None)
