@@ -67,7 +67,7 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path, trained: Trained) -
 def test_the_contract_says_what_prediction_needs(tmp_path: Path, trained: Trained) -> None:
     write(tmp_path, trained, pretrained={"sha256": "abc"})
     text = json.loads((tmp_path / CONTRACT).read_text())
-    assert text["format"] == 1
+    assert text["format"] == model_folder.FORMAT
     assert text["architecture"]["architecture"] == "tiny_cnn"
     assert text["architecture"]["head"]["hidden"] == 512
     assert text["architecture"]["weights"] is None, "no source, no path of this machine"
@@ -100,7 +100,7 @@ def test_one_flipped_bit_names_both_hashes(tmp_path: Path, trained: Trained) -> 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 99}, "format 99; this graftwork reads format 1"),
+        ({"format": 99}, "format 99; this graftwork reads format 2"),
         ({"unknown": 1}, "is damaged"),
         ({"input_spec": {"size": 32}}, "is damaged"),
     ],

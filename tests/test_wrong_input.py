@@ -15,6 +15,8 @@ import pytest
 import yaml
 from conftest import composed
 
+from graftwork.model_folder import FORMAT
+
 PROJECT = Path(__file__).parents[1]
 TORCH_IMPORTED = 99
 
@@ -137,7 +139,7 @@ INSPECT = [
 def test_inspect(arguments, said, fatal_torch, tmp_path):
     (tmp_path / "model").mkdir()
     spec = {"size": 32, "mean": [0.5], "std": [0.5], "interpolation": "bilinear", "crop_pct": 1.0}
-    contract = {"format": 1, "architecture": {}, "classes": ["a"], "input_spec": spec}
+    contract = {"format": FORMAT, "architecture": {}, "classes": ["a"], "input_spec": spec}
     contract |= {"preprocessing": {"decoded_side": 32, "max_pixels": 9999}, "training": {}}
     contract |= {"pretrained": None, "data_digest": "", "weights_sha256": ""}
     (tmp_path / "model" / "model.json").write_text(json.dumps(contract))

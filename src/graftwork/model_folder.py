@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "model.safetensors"
 CONTRACT = "model.json"
 

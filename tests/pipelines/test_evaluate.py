@@ -16,7 +16,7 @@ import pytest
 import yaml
 from tiny_experiment import tiny_experiment
 
-from graftwork import distributed, manifest, split_predictions, tracking
+from graftwork import distributed, manifest, model_folder, split_predictions, tracking
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
@@ -87,7 +87,7 @@ def job(
         arrays = {name: np.zeros(shape, np.float32) for name, shape in tensors.items()}
         save_file(arrays, artifacts.model / "model.safetensors")
         contract = {
-            "format": 1,
+            "format": model_folder.FORMAT,
             "architecture": {},
             "classes": ["blue", "green", "red"],
             "input_spec": {
