@@ -39,7 +39,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             experiment, artifacts, fit, watched, len(classes), tell
         )
         if distributed.rank() == 0:
-            _save(experiment, artifacts, classes, selection, facts, model, manifest.digest(frame))
+            _save(experiment, artifacts, classes, selection, facts, model)
             finetuning.write_history(rows, artifacts.history)
 
 
@@ -50,9 +50,9 @@ def _save(
     selection: finetuning.Selection,
     facts: dict[str, Any],
     model: finetuning.Model,
-    data_digest: str,
 ) -> None:
     from graftwork.engines.backbone import receipt
+    from graftwork.recording.lineage import data_digests
 
     training = {
         "strategy": experiment.transfer.name,
@@ -69,7 +69,7 @@ def _save(
         classes=classes,
         training=training,
         pretrained=receipt(experiment, artifacts),
-        data_digest=data_digest,
+        data_digest=data_digests(artifacts.manifest)["data.digest"],
     )
 
 

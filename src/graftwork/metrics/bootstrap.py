@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -85,10 +86,24 @@ def resamples(n: int, count: int, seed: int) -> Iterator[np.ndarray]:
 
     The draws do not depend on how they are chunked.
     """
+    if count * n <= WEIGHTS_AT_ONCE:
+        yield _drawn(n, count, seed)
+        return
     generator = np.random.default_rng(seed)
     for rows in _chunks(count, n):
-        draws = (np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(rows))
-        yield np.stack([draw.astype(np.float64) for draw in draws])
+        yield _draws(generator, n, rows)
+
+
+@lru_cache(maxsize=1)  # the jobs of a sweep are measured on the same draws
+def _drawn(n: int, count: int, seed: int) -> np.ndarray:
+    weights = _draws(np.random.default_rng(seed), n, count)
+    weights.flags.writeable = False
+    return weights
+
+
+def _draws(generator: np.random.Generator, n: int, rows: int) -> np.ndarray:
+    draws = (np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(rows))
+    return np.stack([draw.astype(np.float64) for draw in draws])
 
 
 def jackknife(n: int, groups: int, seed: int) -> Iterator[np.ndarray]:

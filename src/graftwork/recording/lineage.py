@@ -80,14 +80,23 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None
 
 
-def data_digests(manifest: Path) -> dict[str, str | None]:
+_digests: dict[str, Mapping[str, str]] = {}  # of the last manifest, which a sweep's jobs share
+
+
+def data_digests(manifest: Path) -> Mapping[str, str]:
     """Of all pictures, and of those whose scores can be compared: the test set's."""
     if not manifest.is_file():
         return {}
-    from graftwork.manifest import digest, of_split, read
+    if (content := sha256_of(manifest)) not in _digests:
+        from graftwork.manifest import digest, of_split, read
 
-    frame = read(manifest)
-    return {"data.digest": digest(frame), "data.test_digest": digest(of_split(frame, "test"))}
+        frame = read(manifest)
+        _digests.clear()
+        _digests[content] = {
+            "data.digest": digest(frame),
+            "data.test_digest": digest(of_split(frame, "test")),
+        }
+    return _digests[content]
 
 
 def _weights_sha256(receipt: Path) -> str | None:
