@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from tiny_experiment import tiny_experiment, usable
 
+from graftwork.recording import mlflow_model
 from graftwork.recording.mlflow_model import log_model
 from graftwork.tracking import open_run
 
@@ -116,3 +117,15 @@ def test_it_is_found_by_its_run(recorded):
     address = log_model(client, run_id, artifacts.model, photos[0].read_bytes())
     model = client.get_logged_model(address.rpartition("/")[2])
     assert model.source_run_id == run_id and str(model.status).endswith("READY")
+
+
+def test_weights_lie_on_the_disk_once(recorded):
+    artifacts = recorded[0]
+    kept = list(artifacts.mlflow_artifacts.rglob("model.safetensors"))
+    assert kept and all(path.samefile(artifacts.model / "model.safetensors") for path in kept)
+
+
+def test_recorded_code_is_not_the_code_that_may_be_edited(recorded):
+    kept = next(recorded[0].mlflow_artifacts.rglob("code/graftwork/classifier.py"))
+    own = Path(mlflow_model.__file__).parents[1] / "classifier.py"
+    assert kept.read_bytes() == own.read_bytes() and not kept.samefile(own)

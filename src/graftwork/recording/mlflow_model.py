@@ -6,6 +6,9 @@ The model folder goes in as it is, with this package's code beside it: loading r
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -64,9 +67,40 @@ def save_model(path: Path, model: Path, example: bytes, **about: str) -> None:
     # The requirements are what is installed here: comparing them with that again takes MLflow
     # longer than writing the model.
     known = patch("mlflow.utils.environment.warn_dependency_requirement_mismatches")
-    with warnings.catch_warnings(), known:
+    weights = patch("mlflow.pyfunc._copy_file_or_tree", _link_tree)
+    code = patch("mlflow.utils.model_utils._copy_file_or_tree", _link_tree)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own, on type hints and on pandas
-        _save(path, model, example, about)
+        with known, weights, code:
+            _save(path, model, example, about)
+
+
+def _link_tree(src: str, dst: str, dst_dir: str = "") -> str:
+    """As MLflow's own copy, without writing the weights of every run twice.
+
+    Files of a model folder are replaced, never changed, so that a link stays what it was.
+    """
+    place = Path(dst_dir) / Path(src).name
+    assert Path(src).is_dir(), src
+    shutil.copytree(src, Path(dst) / place, copy_function=_link)
+    return str(place)
+
+
+@cache
+def _code() -> str:
+    """A copy of this package that nobody edits, one a process, for every model to link to."""
+    folder = tempfile.mkdtemp(prefix="graftwork-code-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    package = Path(__file__).parents[1]
+    ignored = shutil.ignore_patterns("__pycache__")
+    return str(shutil.copytree(package, Path(folder) / package.name, ignore=ignored))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
 
 
 def _save(path: Path, model: Path, example: bytes, about: Mapping[str, str]) -> None:
@@ -78,7 +112,7 @@ def _save(path: Path, model: Path, example: bytes, about: Mapping[str, str]) -> 
         str(path),
         loader_module="graftwork.recording.mlflow_model",
         data_path=str(model),
-        code_paths=[str(Path(__file__).parents[1])],
+        code_paths=[_code()],
         mlflow_model=Model(**about),  # type: ignore[arg-type]
         signature=_signature(),
         input_example=pd.DataFrame({"image": [example]}),
