@@ -19,7 +19,7 @@ def test_parameters_are_torchvisions(size: str, parameters: int) -> None:
     assert sum(p.numel() for p in found.parameters()) == parameters
 
 
-@pytest.mark.parametrize("size", ["x0_5", "x1_5"])
+@pytest.mark.parametrize("size", ["x0_5", "x1_0", "x1_5"])
 def test_torchvisions_weights_give_torchvisions_logits(size: str, tmp_path) -> None:
     from torchvision.models import get_model
 
