@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import (
     build_model_with_cfg,
     checkpoint_seq,
@@ -18,12 +17,13 @@ from timm.models import (
 from torch import nn
 from torch.nn import functional as F
 
+from graftwork.models.backbones.pooled import Pooled
 from graftwork.models.cifar_model import blocks_per_stage
 
 STAGES = ("layer1", "layer2", "layer3")
 
 
-class CifarNet(nn.Module):
+class CifarNet(Pooled):
     """A stem of one 3x3 convolution and three stages of n blocks: 6n + 2 layers with weights.
 
     Args:
@@ -78,27 +78,12 @@ class CifarNet(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         self.grad_checkpointing = enable
 
-    def get_classifier(self) -> nn.Module:
-        return self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str = "avg") -> None:
-        self.num_classes = num_classes
-        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
-        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.act1(self.bn1(self.conv1(x)))
         for name in STAGES:
             blocks = self.get_submodule(name)
             x = checkpoint_seq(blocks, x) if self.grad_checkpointing else blocks(x)
         return x
-
-    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        x = self.global_pool(x)
-        return x if pre_logits else self.fc(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
 
 
 class Block(nn.Module):

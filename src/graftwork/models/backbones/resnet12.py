@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import (
     build_model_with_cfg,
     checkpoint,
@@ -18,12 +17,13 @@ from timm.models import (
 from torch import nn
 
 from graftwork.errors import check_range
+from graftwork.models.backbones.pooled import Pooled
 
 WIDTHS = (64, 160, 320, 640)
 SLOPE = 0.1  # of the leaky ReLU
 
 
-class ResNet12(nn.Module):
+class ResNet12(Pooled):
     """Four residual blocks of three 3x3 convolutions; each halves the side.
 
     Args:
@@ -62,25 +62,10 @@ class ResNet12(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         self.grad_checkpointing = enable
 
-    def get_classifier(self) -> nn.Module:
-        return self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str = "avg") -> None:
-        self.num_classes = num_classes
-        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
-        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         for block in self.layers:
             x = checkpoint(block, x) if self.grad_checkpointing else block(x)
         return x
-
-    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        x = self.global_pool(x)
-        return x if pre_logits else self.fc(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
 
 
 class Block(nn.Module):

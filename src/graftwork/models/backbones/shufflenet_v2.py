@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import (
     build_model_with_cfg,
     checkpoint_seq,
@@ -17,6 +16,8 @@ from timm.models import (
     register_model,
 )
 from torch import nn
+
+from graftwork.models.backbones.pooled import Pooled
 
 REPEATS = (4, 8, 4)  # units of each stage
 WIDTHS = {  # channels of stem, stages and the last convolution, by variant (table 5)
@@ -28,7 +29,7 @@ WIDTHS = {  # channels of stem, stages and the last convolution, by variant (tab
 STAGES = ("stage2", "stage3", "stage4")
 
 
-class ShuffleNetV2(nn.Module):
+class ShuffleNetV2(Pooled):
     """Stem, three stages of units that shuffle their channels, and a last 1x1 convolution.
 
     Args:
@@ -68,27 +69,12 @@ class ShuffleNetV2(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         self.grad_checkpointing = enable
 
-    def get_classifier(self) -> nn.Module:
-        return self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str = "avg") -> None:
-        self.num_classes = num_classes
-        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
-        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.maxpool(self.conv1(x))
         for name in STAGES:
             stage = self.get_submodule(name)
             x = checkpoint_seq(stage, x) if self.grad_checkpointing else stage(x)
         return self.conv5(x)
-
-    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        x = self.global_pool(x)
-        return x if pre_logits else self.fc(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
 
 
 class Unit(nn.Module):

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import build_model_with_cfg, checkpoint_seq
 from torch import nn
 
+from graftwork.models.backbones.pooled import Pooled
 
-class StagedNetwork(nn.Module):
+
+class StagedNetwork(Pooled):
     """Stem, stages, pooling over all positions, and one affine classifier.
 
     The names (`forward_features`, `forward_head`, `reset_classifier`, `group_matcher`,
@@ -54,26 +55,11 @@ class StagedNetwork(nn.Module):
         """Computes the stages again in the backward pass, instead of keeping what is in them."""
         self.grad_checkpointing = enable
 
-    def get_classifier(self) -> nn.Module:
-        return self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str = "avg") -> None:
-        self.num_classes = num_classes
-        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
-        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)
         if self.grad_checkpointing and self.training:
             return checkpoint_seq(self.stages, x)
         return self.stages(x)
-
-    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        x = self.global_pool(x)
-        return x if pre_logits else self.fc(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
 
 
 def built(
