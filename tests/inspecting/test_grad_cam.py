@@ -5,14 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from small_network import network
 from torch import nn
 
 from graftwork.classifier import Classifier
 from graftwork.inspecting.grad_cam import grad_cam, last_that_matters
 from graftwork.inspecting.group_outputs import group_outputs, maps_of
 from graftwork.models.base import InputSpec
-from graftwork.models.heads import Linear
-from graftwork.models.timm_model import TimmModel
 from graftwork.vision import timm  # noqa: F401  (importable before anything asks for it)
 
 SIZE = 32
@@ -46,22 +45,6 @@ def colours() -> Classifier:
         head.weight.copy_(torch.eye(2))
     spec = InputSpec(SIZE, (0.0,) * 3, (1.0,) * 3, "bilinear", 1.0)
     return Classifier(Colours(), "avg", head, spec, 2).eval()
-
-
-def network(architecture, size, pooling="default", **options):
-    model = TimmModel(
-        name=architecture,
-        weights=None,
-        pooling=pooling,
-        head=Linear(0.1),
-        input_size=size,
-        input_channels=None,
-        auxiliary_weight=0.0,
-        architecture=architecture,
-        options=options,
-    )
-    torch.manual_seed(0)
-    return model.build(3, None).eval()
 
 
 def by_hand(classifier, images, labels, output):

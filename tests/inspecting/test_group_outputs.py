@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_network import network
 from torch import nn
 
 from graftwork.inspecting.group_outputs import (
@@ -13,25 +14,7 @@ from graftwork.inspecting.group_outputs import (
     maps_of,
     strongest,
 )
-from graftwork.models.heads import Linear
-from graftwork.models.timm_model import TimmModel
 from graftwork.pooling import Pooling
-
-
-def network(architecture, size=None, pooling="default", channels=None, **options):
-    model = TimmModel(
-        name=architecture,
-        weights=None,
-        pooling=pooling,
-        head=Linear(0.1),
-        input_size=size,
-        input_channels=channels,
-        auxiliary_weight=0.0,
-        architecture=architecture,
-        options=options,
-    )
-    torch.manual_seed(0)
-    return model.build(3, None).eval()
 
 
 @pytest.mark.parametrize(
