@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graftwork.transfer.probe import fit_probe, stratified_folds
+from graftwork.transfer import probe_solver
+from graftwork.transfer.probe import _one_standard_error, fit_probe, stratified_folds
 
 
 def blobs(n: int, d: int, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -80,14 +81,36 @@ def _at_scale(features: np.ndarray, labels: np.ndarray, strength: float, length:
     return model.coef_ / length, model.intercept_
 
 
-def test_the_strength_with_the_smallest_held_out_loss_is_taken() -> None:
+def test_the_strength_is_the_strongest_that_held_out_pictures_do_not_speak_against() -> None:
     features, labels = blobs(80, 120)
     probe = fit_probe(
-        features, labels, 4, strengths=[1e-6, 1e-2, 10.0], folds=4, standardise=0.0, seed=0
+        features, labels, 4, strengths=[1e-7, 1e-5, 10.0], folds=4, standardise=0.0, seed=0
     )
-    assert probe.strengths == [10.0, 1e-2, 1e-6]
-    assert probe.strength == probe.strengths[int(np.argmin(probe.log_loss))]
-    assert probe.strength != 10.0
+    assert probe.strengths == [10.0, 1e-5, 1e-7]
+    assert probe.strength == 1e-5
+
+
+def test_a_better_mean_within_one_standard_error_is_chance() -> None:
+    weak, strong = np.array([0.9, 1.1, 0.8, 1.2]), np.array([1.0, 1.2, 0.9, 1.2])
+    error = weak.std(ddof=1) / 2
+    assert weak.mean() < strong.mean() < weak.mean() + error
+    assert _one_standard_error([strong + 1, strong, weak]) == 1
+    assert _one_standard_error([strong + 1, strong + error, weak]) == 2
+
+
+def test_steps_are_taken_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+    objective = probe_solver._Objective.__call__
+
+    def watched(self: object, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, slope = objective(self, point)
+        seen.update((point.dtype, slope.dtype))
+        return value, slope
+
+    monkeypatch.setattr(probe_solver._Objective, "__call__", watched)
+    features, labels = blobs(60, 200)
+    fit_probe(features, labels, 4, strengths=[1e-1, 1e-3], folds=3, standardise=0.5, seed=0)
+    assert seen == {np.dtype(np.float32)}
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

@@ -31,7 +31,7 @@ def solve(
     """
     problems, directions = len(sample_weights), len(space.curvature)
     spread = (1 - 1 / num_classes) / num_classes  # p (1 - p) of an even guess
-    scale = np.ones(directions + 1, np.float32) / np.sqrt(spread)
+    scale = np.full(directions + 1, 1 / np.sqrt(spread), np.float32)
     scale[:-1] = 1 / np.sqrt(spread * space.curvature + strength)
     zeros = np.zeros((problems, num_classes, directions + 1), np.float32)
     objective = _Objective(space, labels, sample_weights, strength, scale)
@@ -53,8 +53,8 @@ class _Objective:
         scale: np.ndarray,
     ) -> None:
         self.space, self.labels, self.strength, self.scale = space, labels, strength, scale
-        self.shares = np.ascontiguousarray(sample_weights.T, np.float32)
-        self.shares /= self.shares.sum(0)
+        self.shares = np.array(sample_weights, np.float32)
+        self.shares /= self.shares.sum(1, keepdims=True)
 
     def __call__(self, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         weights = point * self.scale
@@ -68,19 +68,19 @@ class _Objective:
         block = max(1, BLOCK_BYTES // (4 * problems * classes))
         for first in range(0, len(self.labels), block):
             part = slice(first, first + block)
-            rows, labels, shares = self.space.rows[part], self.labels[part], self.shares[part]
-            logits = (rows @ matrix.T + bias).reshape(len(rows), problems, classes)
-            logits -= logits.max(2, keepdims=True)
+            rows, labels, shares = self.space.rows[part], self.labels[part], self.shares[:, part]
+            logits = (matrix @ rows.T + bias[:, None]).reshape(problems, classes, len(rows))
+            logits -= logits.max(1, keepdims=True)
             index = np.arange(len(rows))
-            right = logits[index, :, labels]
+            right = logits[:, labels, index]
             np.exp(logits, out=logits)
-            total = logits.sum(2)
-            value += ((np.log(total) - right) * shares).sum(0, dtype=np.float64)
-            logits *= (shares / total)[:, :, None]
-            logits[index, :, labels] -= shares
-            residual = logits.reshape(len(rows), -1)
-            gradient += residual.T @ rows
-            gradient_bias += residual.sum(0, dtype=np.float64)
+            total = logits.sum(1)
+            value += ((np.log(total) - right) * shares).sum(1, dtype=np.float64)
+            logits *= (shares / total)[:, None]
+            logits[:, labels, index] -= shares
+            residual = logits.reshape(len(matrix), len(rows))
+            gradient += residual @ rows
+            gradient_bias += residual.sum(1, dtype=np.float64)
         gradient -= gradient_bias[:, None].astype(np.float32) * self.space.mean
         slope = np.empty_like(weights)
         slope[..., :-1] = self.space.to_directions(gradient).reshape(problems, classes, width - 1)
