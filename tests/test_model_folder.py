@@ -12,11 +12,20 @@ import numpy as np
 import pytest
 import torch
 
-from graftwork import model_folder
+from graftwork import files, model_folder
 from graftwork.classifier import Classifier
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.model_folder import CONTRACT, WEIGHTS, load, read_contract, save, tensors_of
+from graftwork.model_folder import (
+    BACKBONE,
+    CONTRACT,
+    HEAD,
+    StoredBackbone,
+    load,
+    read_contract,
+    save,
+)
+from graftwork.tensors import part, tensors_of
 
 CLASSES = ["blue", "green", "red"]
 Trained = tuple[Experiment, Classifier]
@@ -57,11 +66,38 @@ def test_what_is_saved_is_loaded(tmp_path: Path, trained: Trained) -> None:
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path, trained: Trained) -> None:
     write(tmp_path / "a", trained)
     write(tmp_path / "b", trained)
-    write(tmp_path / "c", trained, weights=dict(reversed(tensors_of(trained[1]).items())))
-    for name in (WEIGHTS, CONTRACT):
+    write(tmp_path / "c", trained, weights=stored(tmp_path / "a", trained[1]))
+    for name in (BACKBONE, HEAD, CONTRACT):
         first = (tmp_path / "a" / name).read_bytes()
         assert first == (tmp_path / "b" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [CONTRACT, WEIGHTS]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [BACKBONE, HEAD, CONTRACT]
+
+
+def stored(folder: Path, classifier: Classifier) -> StoredBackbone:
+    """The head of a classifier, on the backbone of a folder."""
+    head = part(tensors_of(classifier), "head.")
+    backwards = dict(reversed(head.items()))
+    return StoredBackbone(
+        folder / BACKBONE, read_contract(folder).weights_sha256[BACKBONE], backwards
+    )
+
+
+def test_a_stored_backbone_is_linked_or_else_copied(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a", trained)
+    weights = stored(tmp_path / "a", trained[1])
+    write(tmp_path / "b", trained, weights=weights)
+    assert (tmp_path / "a" / BACKBONE).samefile(tmp_path / "b" / BACKBONE)
+
+    def fail(*_: object) -> None:
+        raise OSError("another file system")
+
+    monkeypatch.setattr(files.os, "link", fail)
+    write(tmp_path / "c", trained, weights=weights)
+    assert not (tmp_path / "a" / BACKBONE).samefile(tmp_path / "c" / BACKBONE)
+    for name in ("b", "c"):
+        load(tmp_path / name)
 
 
 def test_the_contract_says_what_prediction_needs(tmp_path: Path, trained: Trained) -> None:
@@ -78,7 +114,7 @@ def test_the_contract_says_what_prediction_needs(tmp_path: Path, trained: Traine
     assert text["pretrained"] == {"sha256": "abc"}
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, CONTRACT])
+@pytest.mark.parametrize("name", [BACKBONE, HEAD, CONTRACT])
 def test_a_missing_file_is_named(tmp_path: Path, trained: Trained, name: str) -> None:
     write(tmp_path, trained)
     (tmp_path / name).unlink()
@@ -86,23 +122,25 @@ def test_a_missing_file_is_named(tmp_path: Path, trained: Trained, name: str) ->
         load(tmp_path)
 
 
-def test_one_flipped_bit_names_both_hashes(tmp_path: Path, trained: Trained) -> None:
+@pytest.mark.parametrize("name", [BACKBONE, HEAD])
+def test_one_flipped_bit_names_both_hashes(tmp_path: Path, trained: Trained, name: str) -> None:
     contract = write(tmp_path, trained)
-    content = bytearray((tmp_path / WEIGHTS).read_bytes())
+    content = bytearray((tmp_path / name).read_bytes())
     content[-5] ^= 1
-    (tmp_path / WEIGHTS).write_bytes(content)
-    with pytest.raises(
-        UserError, match=f"sha256 is .* the contract says {contract.weights_sha256}"
-    ):
+    (tmp_path / name).write_bytes(content)
+    expected = contract.weights_sha256[name]
+    with pytest.raises(UserError, match=f"{name}: sha256 is .* the contract says {expected}"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 99}, "format 99; this graftwork reads format 2"),
+        ({"format": 99}, "format 99; this graftwork reads format 3"),
         ({"unknown": 1}, "is damaged"),
         ({"input_spec": {"size": 32}}, "is damaged"),
+        ({"weights_sha256": {"head.safetensors": "0"}}, "is damaged"),
+        ({"weights_sha256": "0"}, "is damaged"),
     ],
 )
 def test_another_contract_is_refused(
@@ -132,11 +170,12 @@ def test_no_code_runs_from_a_folder(tmp_path: Path, trained: Trained) -> None:
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path, trained: Trained) -> None:
-    tensors = tensors_of(trained[1])
-    del tensors["head.out.bias"]
-    write(tmp_path, trained, weights=tensors)
-    with pytest.raises(UserError, match="does not fit its contract"):
-        load(tmp_path)
+    write(tmp_path / "whole", trained)
+    weights = stored(tmp_path / "whole", trained[1])
+    head = {name: tensor for name, tensor in weights.head.items() if name != "head.out.bias"}
+    write(tmp_path / "part", trained, weights=replace(weights, head=head))
+    with pytest.raises(UserError, match="the weights do not fit their contract"):
+        load(tmp_path / "part")
 
 
 def test_a_network_that_has_come_to_want_other_input_is_refused(
@@ -164,10 +203,11 @@ def test_a_head_on_stored_features_needs_no_torch(tmp_path: Path, trained: Train
     np.savez(tmp_path / "tensors.npz", **tensors_of(trained[1]))
     code = (
         "import sys, numpy as np; from pathlib import Path;"
-        "from graftwork import model_folder as m; from safetensors.numpy import load_file;"
+        "from graftwork import model_folder as m, tensors; from safetensors.numpy import load_file;"
         "folder = Path(sys.argv[1]); c = m.read_contract(folder / 'model');"
         "t = dict(np.load(folder / 'tensors.npz'));"
-        "assert m._serialised(t) == (folder / 'model/model.safetensors').read_bytes();"
+        "h = (folder / 'model/head.safetensors').read_bytes();"
+        "assert tensors.serialised(tensors.part(t, 'head.')) == h;"
         "assert m.read_tensors(folder / 'model', c).keys() == t.keys();"
         "assert not {'torch', 'timm'} & set(sys.modules)"
     )

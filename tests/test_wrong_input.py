@@ -141,7 +141,8 @@ def test_inspect(arguments, said, fatal_torch, tmp_path):
     spec = {"size": 32, "mean": [0.5], "std": [0.5], "interpolation": "bilinear", "crop_pct": 1.0}
     contract = {"format": FORMAT, "architecture": {}, "classes": ["a"], "input_spec": spec}
     contract |= {"preprocessing": {"decoded_side": 32, "max_pixels": 9999}, "training": {}}
-    contract |= {"pretrained": None, "data_digest": "", "weights_sha256": ""}
+    contract |= {"pretrained": None, "data_digest": ""}
+    contract |= {"weights_sha256": {"backbone.safetensors": "", "head.safetensors": ""}}
     (tmp_path / "model" / "model.json").write_text(json.dumps(contract))
     (tmp_path / "page.jpg").write_text("<html>")
     check_refusal(run(["graftwork", "inspect", *arguments], tmp_path, fatal_torch), said)

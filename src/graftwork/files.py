@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +36,18 @@ def write_json(path: Path, value: object) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file in another place: without a second copy of it where the disk allows.
+
+    For files that are replaced, never changed.
+    """
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)
 
 
 def beside(target: Path) -> Path:

@@ -1,7 +1,11 @@
 """The model folder: safetensors weights and a JSON contract; prediction needs nothing else.
 
 Nothing in it is code. The architecture is built by name from graftwork's components, the weights
-are plain tensors whose sha256 stands in the contract, and the same model gives the same bytes.
+are plain tensors whose sha256 stand in the contract, and the same model gives the same bytes.
+
+Backbone and head are a file each. A backbone that nobody trained is the store's own file: a
+thousand heads on one backbone take the disk space of one backbone and a thousand heads, and their
+contracts show that it is the same.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +23,17 @@ import numpy as np
 from graftwork.component_params import params_of
 from graftwork.components import build
 from graftwork.errors import UserError
+from graftwork.files import link_or_copy
 from graftwork.models.base import InputSpec, Model
+from graftwork.tensors import part, serialised, tensors_of
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
 
-FORMAT = 2
-WEIGHTS = "model.safetensors"
+FORMAT = 3
+BACKBONE = "backbone.safetensors"
+HEAD = "head.safetensors"
 CONTRACT = "model.json"
 
 
@@ -54,12 +61,21 @@ class Contract:
     ]  # strategy, epochs, selection, splits, seed, ... in the trainer's words
     pretrained: dict[str, Any] | None  # file, sha256, origin, pretrained_on, licence
     data_digest: str  # of the manifest's rows
-    weights_sha256: str  # of model.safetensors
+    weights_sha256: dict[str, str]  # by file
+
+
+@dataclass(frozen=True)
+class StoredBackbone:
+    """A head on a backbone that nobody trained, whose file is in the store already."""
+
+    file: Path  # tensors `backbone.*`, as graftwork.tensors serialises them
+    sha256: str
+    head: Mapping[str, np.ndarray]  # tensors `head.*`
 
 
 def save(
     folder: Path,
-    weights: Classifier | Mapping[str, np.ndarray],
+    weights: Classifier | StoredBackbone,
     *,
     experiment: Experiment,
     input_spec: InputSpec,
@@ -71,15 +87,14 @@ def save(
     """Writes the folder; the contract comes last, so that a folder with one is whole.
 
     Args:
-        weights: the classifier; or its tensors by name (`backbone.*`, `head.*`), for who trained
-            a head on stored features and never built the network.
+        weights: the classifier; or its parts, for who trained a head on stored features and never
+            built the network.
         training: plain JSON values that are the same for the same run: no times.
         pretrained: what the weights' receipt says, or None for a random start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONTRACT).unlink(missing_ok=True)
-    content = _serialised(weights)
-    _replace(folder / WEIGHTS, content)
+    hashes = _save_weights(folder, weights)
     contract = Contract(
         format=FORMAT,
         architecture=params_of(experiment.model) | {"weights": None},
@@ -89,26 +104,28 @@ def save(
         training=training,
         pretrained=pretrained,
         data_digest=data_digest,
-        weights_sha256=hashlib.sha256(content).hexdigest(),
+        weights_sha256=hashes,
     )
     text = json.dumps(asdict(contract), indent=1, sort_keys=True) + "\n"
     _replace(folder / CONTRACT, text.encode())
     return contract
 
 
-def tensors_of(classifier: Classifier) -> dict[str, np.ndarray]:
-    """Parameters and buffers by name, in their plain memory layout."""
-    state = classifier.state_dict().items()
-    return {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in state}
+def _save_weights(folder: Path, weights: Classifier | StoredBackbone) -> dict[str, str]:
+    """Writes or links both files. Returns their sha256 by name."""
+    if isinstance(weights, StoredBackbone):
+        link_or_copy(weights.file, folder / BACKBONE)
+        return {BACKBONE: weights.sha256, HEAD: _write(folder / HEAD, weights.head)}
+    tensors = tensors_of(weights)
+    parts = {BACKBONE: part(tensors, "backbone."), HEAD: part(tensors, "head.")}
+    assert sum(map(len, parts.values())) == len(tensors), sorted(tensors)
+    return {name: _write(folder / name, found) for name, found in parts.items()}
 
 
-def _serialised(weights: Classifier | Mapping[str, np.ndarray]) -> bytes:
-    from safetensors.numpy import save
-
-    tensors = weights if isinstance(weights, Mapping) else tensors_of(weights)
-    assert any(name.startswith("head.") for name in tensors), sorted(tensors)[:3]
-    contiguous = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
-    return bytes(save(contiguous))
+def _write(path: Path, tensors: Mapping[str, np.ndarray]) -> str:
+    content = serialised(tensors)
+    _replace(path, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -137,6 +154,8 @@ def read_contract(folder: Path) -> Contract:
             spec = values["input_spec"]
             pair = {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])}
             values["input_spec"] = InputSpec(**spec | pair)
+            hashes = values["weights_sha256"]
+            values["weights_sha256"] = {name: hashes[name] for name in (BACKBONE, HEAD)}
             return Contract(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: is damaged ({error}). Take it from the run again.") from error
@@ -165,22 +184,30 @@ def load(folder: Path) -> tuple[Classifier, Contract]:
     try:
         classifier.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(f"{folder / WEIGHTS}: does not fit its contract: {error}") from error
+        raise UserError(f"{folder}: the weights do not fit their contract: {error}") from error
     return classifier.eval(), contract
 
 
-def read_tensors(folder: Path, contract: Contract) -> dict[str, np.ndarray]:
-    """The weights, once their sha256 is the contract's. Raises UserError."""
+def read_tensors(
+    folder: Path, contract: Contract, names: Sequence[str] = (BACKBONE, HEAD)
+) -> dict[str, np.ndarray]:
+    """The weights in these files, once their sha256 are the contract's. Raises UserError."""
+    found: dict[str, np.ndarray] = {}
+    for name in names:
+        found |= _read(folder / name, contract.weights_sha256[name])
+    return found
+
+
+def _read(path: Path, expected: str) -> dict[str, np.ndarray]:
     from safetensors.numpy import load as parse
 
-    path = folder / WEIGHTS
     if not path.is_file():
         raise UserError(f"{path}: no such file. Take the whole folder from the run again.")
     content = path.read_bytes()
     actual = hashlib.sha256(content).hexdigest()
-    if actual != contract.weights_sha256:
+    if actual != expected:
         raise UserError(
-            f"{path}: sha256 is {actual}, the contract says {contract.weights_sha256}. "
-            "The file is damaged or belongs to another run; take both files from one run."
+            f"{path}: sha256 is {actual}, the contract says {expected}. The file is damaged or "
+            "belongs to another run; take all files from one run."
         )
     return dict(parse(content))

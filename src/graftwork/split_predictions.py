@@ -61,7 +61,7 @@ def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFra
 
     features = features_of(experiment, artifacts, frame)
     contract = model_folder.read_contract(artifacts.model)
-    tensors = model_folder.read_tensors(artifacts.model, contract)
+    tensors = model_folder.read_tensors(artifacts.model, contract, [model_folder.HEAD])
     weight, bias = (tensors[f"head.{name}"].astype(np.float64) for name in ("weight", "bias"))
     return np.asarray(features.astype(np.float64) @ weight.T + bias)
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tiny_experiment import tiny_experiment
 
 from graftwork.engines import frozen, openvino_engine, torch_engine
 from graftwork.engines.frozen import EngineWarning, FrozenNetwork, cosine
 from graftwork.errors import UserError
+from graftwork.files import sha256_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 
@@ -37,9 +39,10 @@ def test_the_folder_holds_what_the_warm_path_reads(network: Callable[..., Frozen
     assert (made.input_spec.size, made.num_features) == (32, 64)
     assert made.input_spec == made.classifier.input_spec
     state = made.classifier.backbone.state_dict()
-    tensors = made.tensors()
+    tensors = load_file(made.tensors)
     assert set(tensors) == {f"backbone.{name}" for name in state}
     assert np.array_equal(tensors["backbone.stem.conv.weight"], state["stem.conv.weight"].numpy())
+    assert made.tensors_sha256 == sha256_of(made.tensors)
 
 
 def test_an_unfinished_folder_is_made_again(network: Callable[..., FrozenNetwork]) -> None:

@@ -20,6 +20,7 @@ from graftwork import distributed, manifest, model_folder, split_predictions, tr
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.tensors import part
 from pipelines import download, evaluate, extract_features, finetune, prepare
 
 PROJECT = Path(__file__).parents[2]
@@ -85,7 +86,8 @@ def job(
         artifacts.model.mkdir()
         tensors = {"head.weight": (3, 8), "head.bias": (3,), "backbone.bn.running_mean": (8,)}
         arrays = {name: np.zeros(shape, np.float32) for name, shape in tensors.items()}
-        save_file(arrays, artifacts.model / "model.safetensors")
+        for name in ("backbone", "head"):
+            save_file(part(arrays, f"{name}."), artifacts.model / f"{name}.safetensors")
         contract = {
             "format": model_folder.FORMAT,
             "architecture": {},
@@ -97,7 +99,7 @@ def job(
             "training": {"selection": "the last epoch", "trainable_parameters": 7, "epochs": 2},
             "pretrained": None,
             "data_digest": "",
-            "weights_sha256": "",
+            "weights_sha256": {"backbone.safetensors": "", "head.safetensors": ""},
         }  # fmt: skip
         (artifacts.model / "model.json").write_text(json.dumps(contract))
         artifacts.history.parent.mkdir(exist_ok=True)

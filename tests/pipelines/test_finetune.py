@@ -48,8 +48,11 @@ def stage(tmp_path: Path, tiny_params: Params) -> Stage:
     return prepared
 
 
-def weights_sha256(artifacts: Artifacts) -> str:
-    return hashlib.sha256((artifacts.model / "model.safetensors").read_bytes()).hexdigest()
+def weights_sha256(artifacts: Artifacts) -> dict[str, str]:
+    names = (model_folder.BACKBONE, model_folder.HEAD)
+    return {
+        name: hashlib.sha256((artifacts.model / name).read_bytes()).hexdigest() for name in names
+    }
 
 
 def history(artifacts: Artifacts) -> list[dict[str, str]]:
@@ -153,11 +156,27 @@ def test_a_probe_leaves_the_backbone_and_says_how_it_was_chosen(stage: Stage) ->
     start = backbone.build(experiment, artifacts).backbone.state_dict()
     after = classifier.backbone.state_dict()
     assert all((tensor == after[name]).all() for name, tensor in start.items())
+    assert contract.weights_sha256 == weights_sha256(artifacts)
     assert contract.training["epochs"] == 0
     assert contract.training["fit_splits"] == ["train", "val"]
     assert contract.training["strength"] in experiment.transfer.head_init.strengths
     row = history(artifacts)[0]
     assert row["epoch"] == "0" and 0 <= float(row["probe/cv_top1"]) <= 1
+
+
+def test_heads_share_the_file_of_their_backbone(stage: Stage) -> None:
+    from graftwork.features import frozen_network
+
+    hashes = []
+    for strength in ("1e-2", "1e-4"):
+        experiment, artifacts = stage(*FROZEN, f"transfer.head_init.strengths=[{strength}]")
+        for _ in range(2):  # doing it again finds the link of before
+            finetune.run(experiment, artifacts)
+            kept = frozen_network(experiment, artifacts).tensors
+            assert (artifacts.model / model_folder.BACKBONE).samefile(kept)
+        hashes.append(weights_sha256(artifacts))
+    assert hashes[0][model_folder.BACKBONE] == hashes[1][model_folder.BACKBONE]
+    assert hashes[0][model_folder.HEAD] != hashes[1][model_folder.HEAD]
 
 
 def test_lp_ft_starts_from_the_converged_probe(stage: Stage) -> None:

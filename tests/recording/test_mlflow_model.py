@@ -103,7 +103,8 @@ def test_it_carries_code_and_no_pickle(recorded):
     artifacts, run_id, _ = recorded
     (folder,) = artifacts.mlflow_artifacts.glob("models/*/artifacts")
     names = {path.name for path in folder.rglob("*")}
-    assert {"model.safetensors", "model.json", "prediction.py", "requirements.txt"} <= names
+    assert {"backbone.safetensors", "head.safetensors", "model.json"} <= names
+    assert {"prediction.py", "requirements.txt"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pyc", ".pt"))]
     about = (folder / "MLmodel").read_text()
     assert "loader_module: graftwork.recording.mlflow_model" in about and run_id in about
@@ -121,8 +122,8 @@ def test_it_is_found_by_its_run(recorded):
 
 def test_weights_lie_on_the_disk_once(recorded):
     artifacts = recorded[0]
-    kept = list(artifacts.mlflow_artifacts.rglob("model.safetensors"))
-    assert kept and all(path.samefile(artifacts.model / "model.safetensors") for path in kept)
+    kept = list(artifacts.mlflow_artifacts.rglob("*.safetensors"))
+    assert kept and all(path.samefile(artifacts.model / path.name) for path in kept)
 
 
 def test_recorded_code_is_not_the_code_that_may_be_edited(recorded):

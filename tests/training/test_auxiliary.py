@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import composed
-from safetensors.numpy import load_file
 from tiny_experiment import tiny_experiment
 from torch import nn
 from torch.nn import functional as F
 
+from graftwork import model_folder
 from graftwork.classifier import Classifier
 from graftwork.components import build
 from graftwork.engines.keys import network_key
@@ -278,13 +278,17 @@ def trained_folder(params: dict[str, Any], root: Path) -> Path:
     return artifacts.model
 
 
+def tensors_in(folder: Path) -> dict[str, Any]:
+    return model_folder.read_tensors(folder, model_folder.read_contract(folder))
+
+
 def test_nothing_of_them_is_kept(tiny_params: Params, tmp_path: Path) -> None:
     common = ("model=googlenet", "model.weights=null", "model.input_size=32")
     params = tiny_params(*common, "trainer.precision=fp32", "tracking.log_model=false")
     folders = [trained_folder(params, tmp_path / name) for name in ("a", "b")]
-    contents = [(folder / "model.safetensors").read_bytes() for folder in folders]
-    assert contents[0] == contents[1], "the same seed gives the same bits"
-    tensors = load_file(folders[0] / "model.safetensors")
+    hashes = [model_folder.read_contract(folder).weights_sha256 for folder in folders]
+    assert hashes[0] == hashes[1], "the same seed gives the same bits"
+    tensors = tensors_in(folders[0])
     assert set(tensors) == set(network("googlenet").state_dict())
     training = json.loads((folders[0] / "model.json").read_text())["training"]
     kept = sum(p.numel() for p in network("googlenet").parameters())
@@ -307,7 +311,7 @@ def test_weights_are_kept_part_of_the_way(tiny_params: Params, tmp_path: Path) -
     common = ("model=googlenet", "model.weights=null", "model.input_size=32")
     frozen = ("transfer.batch_norm=frozen", "transfer.trained_share=0.5")
     params = tiny_params(*common, *frozen, "tracking.log_model=false")
-    tensors = load_file(trained_folder(params, tmp_path / "project") / "model.safetensors")
+    tensors = tensors_in(trained_folder(params, tmp_path / "project"))
     assert set(tensors) == set(network("googlenet").state_dict())
 
 
@@ -325,4 +329,4 @@ def test_two_processes_train_with_them(tiny_params: Params, tmp_path: Path) -> N
     common = ("model=googlenet", "model.weights=null", "model.input_size=32")
     params = tiny_params(*common, "trainer.processes=2", "trainer.batch_size=6")
     folder = trained_folder(params, tmp_path / "project")
-    assert not [name for name in load_file(folder / "model.safetensors") if "auxiliary" in name]
+    assert not [name for name in tensors_in(folder) if "auxiliary" in name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,4 +54,5 @@ def _is_whole(raw: Path, about: dict[str, str]) -> bool:
 
 
 def _count(folder: Path) -> int:
-    return sum(path.is_file() and path.name != RECEIPT for path in folder.rglob("*"))
+    names = (name for _, _, files in os.walk(folder) for name in files)
+    return sum(name != RECEIPT for name in names)

@@ -7,6 +7,7 @@ verdict there, neither torch nor timm is imported unless the engine is torch its
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ from graftwork.engines.base import Engine
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.models.base import InputSpec
+from graftwork.tensors import part, serialised, tensors_of
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
@@ -62,6 +64,7 @@ class FrozenNetwork:
         if not (self.folder / SPEC).is_file():
             self._store()
         about = json.loads((self.folder / SPEC).read_text())
+        self.tensors_sha256: str = about.pop("tensors_sha256")
         self.num_features: int = about.pop("num_features")
         self.input_spec = InputSpec(
             **about | {"mean": tuple(about["mean"]), "std": tuple(about["std"])}
@@ -78,20 +81,18 @@ class FrozenNetwork:
 
     def _store(self) -> None:
         """Writes what the warm path reads, whole or not at all."""
-        from safetensors.torch import save_file
-
         networks = self._artifacts.networks
         networks.mkdir(parents=True, exist_ok=True)
         with FileLock(networks / f"{self.key}.lock"):
             if (self.folder / SPEC).is_file():
                 return
-            backbone = self.classifier.backbone.state_dict()
+            content = serialised(part(tensors_of(self.classifier), "backbone."))
             about = asdict(self.classifier.input_spec)
             about["num_features"] = self.classifier.num_features
+            about["tensors_sha256"] = hashlib.sha256(content).hexdigest()
             partial = Path(tempfile.mkdtemp(prefix=f"{self.key}-", dir=networks))
             try:
-                tensors = {f"backbone.{n}": t.contiguous() for n, t in backbone.items()}
-                save_file(tensors, partial / TENSORS)
+                (partial / TENSORS).write_bytes(content)
                 (partial / SPEC).write_text(json.dumps(about))
                 shutil.rmtree(self.folder, ignore_errors=True)
                 partial.rename(self.folder)
@@ -191,11 +192,10 @@ class FrozenNetwork:
             )
         return openvino_engine.OpenVinoEngine(self.folder, precision)
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """The backbone's parameters and buffers, named as in the classifier (`backbone.*`)."""
-        from safetensors.numpy import load_file
-
-        return load_file(self.folder / TENSORS)
+    @property
+    def tensors(self) -> Path:
+        """The file of the backbone's parameters and buffers, named as in the classifier."""
+        return self.folder / TENSORS
 
 
 def cosine(left: np.ndarray, right: np.ndarray) -> np.ndarray:

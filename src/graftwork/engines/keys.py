@@ -19,6 +19,7 @@ from graftwork.experiment import Experiment
 from graftwork.files import sha256_of
 from graftwork.models.base import Model
 
+NETWORK_LAYOUT = 2  # what lies in the folder of a network
 PACKAGE = Path(__file__).parents[1]
 COUNTING = ("groups", "layers", "profile", "receptive_field")  # modules of profiling
 MEASURING = ("energy", "speed")
@@ -39,6 +40,7 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
     weights = receipt(experiment, artifacts)
     return digest(
         {
+            "layout": NETWORK_LAYOUT,
             "model": facts,
             "key_map": weights and model.weights and model.weights.key_map,
             "weights": weights["sha256"] if weights else f"random, seed {experiment.seed}",

@@ -7,7 +7,6 @@ The model folder goes in as it is, with this package's code beside it: loading r
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
 import warnings
@@ -17,6 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+
+from graftwork.files import link_or_copy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,8 @@ def _link_tree(src: str, dst: str, dst_dir: str = "") -> str:
     """
     place = Path(dst_dir) / Path(src).name
     assert Path(src).is_dir(), src
-    shutil.copytree(src, Path(dst) / place, copy_function=_link)
+    link = lambda source, target: link_or_copy(Path(source), Path(target))  # noqa: E731
+    shutil.copytree(src, Path(dst) / place, copy_function=link)
     return str(place)
 
 
@@ -94,13 +96,6 @@ def _code() -> str:
     package = Path(__file__).parents[1]
     ignored = shutil.ignore_patterns("__pycache__")
     return str(shutil.copytree(package, Path(folder) / package.name, ignore=ignored))
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copyfile(source, target)
 
 
 def _save(path: Path, model: Path, example: bytes, about: Mapping[str, str]) -> None:

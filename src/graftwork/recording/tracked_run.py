@@ -105,7 +105,7 @@ class Run:
         """The model itself, loadable by `mlflow.pyfunc.load_model`.
 
         Args:
-            model: the model folder (model.safetensors and model.json).
+            model: the model folder (weights and model.json).
             example: one encoded image (the bytes of a JPEG, say), kept as the input example.
         """
         text = base64.b64encode(example).decode()

@@ -55,7 +55,7 @@ def cost(
     spent = {stage: _read(artifacts.cost(stage)) for stage in STAGES} | {"evaluate": own}
     spent = {stage: found for stage, found in spent.items() if found}
     extraction = _read(artifacts.feature_receipt).get("images_per_second")
-    everything, head = parameters(artifacts.model / model_folder.WEIGHTS)
+    everything, head = parameters(artifacts.model)
     training = model_folder.read_contract(artifacts.model).training
     return {
         "seconds": {stage: found["seconds"] for stage, found in spent.items()},
@@ -73,20 +73,24 @@ def cost(
     }
 
 
-def parameters(weights: Path) -> tuple[int, int]:
-    """How many parameters a model has, and how many of them its head; reads the header alone.
+def parameters(model: Path) -> tuple[int, int]:
+    """How many parameters a model has, and how many of them its head; reads the headers alone.
 
     Statistics of BatchNorm stand among the tensors, but are no parameters.
     """
+    backbone, head = (_count(model / name) for name in (model_folder.BACKBONE, model_folder.HEAD))
+    return backbone + head, head
+
+
+def _count(weights: Path) -> int:
     from safetensors import safe_open
 
-    sizes: dict[str, int] = {}
     with safe_open(weights, "numpy") as tensors:
-        for name in tensors.keys():  # noqa: SIM118  (not a mapping)
-            if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
-                sizes[name] = math.prod(tensors.get_slice(name).get_shape())
-    head = sum(size for name, size in sizes.items() if name.startswith("head."))
-    return sum(sizes.values()), head
+        return sum(
+            math.prod(tensors.get_slice(name).get_shape())
+            for name in tensors.keys()  # noqa: SIM118  (not a mapping)
+            if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+        )
 
 
 def flat(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

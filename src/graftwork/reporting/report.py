@@ -141,8 +141,11 @@ def thumbnail(image: np.ndarray, side: int = THUMBNAIL) -> str:
     """uint8 RGB `[h, w, 3]` as a JPEG of at most `side` px in a data URI."""
     from PIL import Image
 
-    picture = Image.fromarray(image)
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    from graftwork.images.resizing import resize
+
+    height, width = image.shape[:2]
+    share = min(1.0, side / max(height, width))
+    small = resize(image, max(1, round(width * share)), max(1, round(height * share)), "bilinear")
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80, optimize=True)
+    Image.fromarray(small).save(buffer, "JPEG", quality=80, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graftwork.errors import UserError
+from graftwork.model_folder import StoredBackbone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ def fit_head(
 class Model:
     """What the model folder keeps."""
 
-    weights: Classifier | dict[str, np.ndarray]  # tensors by name where no network was built
+    weights: Classifier | StoredBackbone  # the latter where no network was built
     input_spec: InputSpec
 
 
@@ -142,8 +143,9 @@ def _probed(experiment: Experiment, artifacts: Artifacts, head: Head) -> Model:
     from graftwork.features import frozen_network
 
     network = frozen_network(experiment, artifacts)
-    tensors = {**network.tensors(), "head.weight": head[0], "head.bias": head[1]}
-    return Model(tensors, network.input_spec)
+    tensors = {"head.weight": head[0], "head.bias": head[1]}
+    stored = StoredBackbone(network.tensors, network.tensors_sha256, tensors)
+    return Model(stored, network.input_spec)
 
 
 def build_classifier(
