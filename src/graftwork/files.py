@@ -38,12 +38,11 @@ def write_json(path: Path, value: object) -> None:
         partial.unlink(missing_ok=True)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: str | Path, target: str | Path) -> None:
     """The same file in another place: without a second copy of it where the disk allows.
 
-    For files that are replaced, never changed.
+    For files that are replaced, never changed. Nothing may lie at the target.
     """
-    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links

@@ -114,6 +114,7 @@ def save(
 def _save_weights(folder: Path, weights: Classifier | StoredBackbone) -> dict[str, str]:
     """Writes or links both files. Returns their sha256 by name."""
     if isinstance(weights, StoredBackbone):
+        (folder / BACKBONE).unlink(missing_ok=True)
         link_or_copy(weights.file, folder / BACKBONE)
         return {BACKBONE: weights.sha256, HEAD: _write(folder / HEAD, weights.head)}
     tensors = tensors_of(weights)

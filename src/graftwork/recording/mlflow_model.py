@@ -83,8 +83,7 @@ def _link_tree(src: str, dst: str, dst_dir: str = "") -> str:
     """
     place = Path(dst_dir) / Path(src).name
     assert Path(src).is_dir(), src
-    link = lambda source, target: link_or_copy(Path(source), Path(target))  # noqa: E731
-    shutil.copytree(src, Path(dst) / place, copy_function=link)
+    shutil.copytree(src, Path(dst) / place, copy_function=link_or_copy)
     return str(place)
 
 
