@@ -71,6 +71,7 @@ FILE = [
     ("trainer.batch_size", "lots", ["trainer.batch_size", "a whole number"]),
     ("evaluation.confidence", 1.5, ["evaluation.confidence", "1.5"]),
     ("model._target_", "torch.load", ["model._target_", "torch.load"]),
+    ("evaluation.metrics.top1._target_", "graftwork.metrics.acuracy.TopK", ["accuracy.TopK"]),
     ("trainer.accelerator", "gpuu", ["trainer.accelerator", "Did you mean 'gpu'"]),
 ]
 

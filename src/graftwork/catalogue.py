@@ -119,12 +119,12 @@ def show_models(conf: Path = Path("conf")) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("model=", no_wrap=True)
-    table.add_column("what it is", overflow="fold", min_width=16)
+    table.add_column("what it is", overflow="fold", min_width=18)
     table.add_column("params", justify="right", no_wrap=True)
     table.add_column("px", justify="right", no_wrap=True)
-    table.add_column("weights", max_width=13)
+    table.add_column("weights", max_width=12)
     table.add_column("licence", no_wrap=True)
     for members in _spaced(entries(conf)):
         for entry in members:
@@ -132,6 +132,7 @@ def show_models(conf: Path = Path("conf")) -> None:
             table.add_row(entry.word, *entry.columns, entry.pretrained_on, licence)
         table.add_section()
     Console().print(table)
+    Console().print()
     Console().print(FOOTNOTE, markup=False, soft_wrap=True)
 
 

@@ -55,7 +55,7 @@ class BalancedAccuracy(Metric):
         return "Balanced accuracy"
 
     def build(self, num_classes: int) -> TorchMetric:
-        from graftwork.metrics.occurring import OccurringRecall
+        from graftwork.torch_metrics import OccurringRecall
 
         return OccurringRecall(num_classes)
 

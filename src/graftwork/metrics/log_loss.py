@@ -30,7 +30,7 @@ class LogLoss(Metric):
         return False
 
     def build(self, num_classes: int) -> TorchMetric:
-        from graftwork.metrics.mean_log_loss import MeanLogLoss
+        from graftwork.torch_metrics import MeanLogLoss
 
         return MeanLogLoss()
 
