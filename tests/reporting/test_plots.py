@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from xml.dom.minidom import parseString
 
 import numpy as np
 import pytest
-from markupsafe import Markup
+from svg_titles import titles
 
 from graftwork.metrics.accuracy import TopK
 from graftwork.metrics.log_loss import LogLoss
@@ -17,12 +16,6 @@ from graftwork.reporting import plots
 from graftwork.reporting.per_class import class_scores
 
 EVIL = "<script>alert('x')</script>"
-
-
-def titles(svg: Markup) -> list[str]:
-    """Tooltips, unescaped; also proves that the picture is well-formed."""
-    nodes = parseString(str(svg)).getElementsByTagName("title")
-    return [node.firstChild.data for node in nodes]
 
 
 def test_confusion_shows_counts_and_shares() -> None:
@@ -103,49 +96,6 @@ def test_metric_intervals_keep_shares_and_losses_apart() -> None:
     assert "1.500" in svg
     only = plots.metric_intervals({"log_loss": scores["log_loss"]}, metrics, 0.95)
     assert "100 %" not in only
-
-
-HISTORY = """epoch,train/loss,val/loss,val/top1,lr/head,lr/blocks.0,lr/blocks.1
-1,2.0,1.9,0.5,0.001,0.0001,0.0002
-2,1.0,,0.75,0.002,0.0002,0.0004
-3,0.5,nonsense,0.8,0.001,0.0001,0.0002
-"""
-
-
-def test_curves(tmp_path: Path) -> None:
-    path = tmp_path / "history.csv"
-    path.write_text(HISTORY)
-    history = plots.read_history(path)
-    assert history["train/loss"] == [2, 1, 0.5]
-    assert math.isnan(history["val/loss"][1])
-    svg = plots.curves(history)
-    assert svg is not None
-    found = titles(svg)
-    assert "epoch 2: validation 75.0\u202f%" in found
-    assert "epoch 1: train 2" in found
-    assert len([title for title in found if "validation 1.9" in title]) == 1
-    assert len([title for title in found if "head" in title]) == 3  # the fastest group
-    assert len([title for title in found if "blocks.0" in title]) == 3  # and the slowest
-    assert not any("blocks.1" in title for title in found)
-
-
-def test_test_curves_are_drawn_where_they_are() -> None:
-    svg = plots.curves({"epoch": [1.0, 2.0], "train/top1": [0.5, 0.6], "test/top1": [0.4, 0.45]})
-    assert svg is not None
-    assert "epoch 2: test 45.0\u202f%" in titles(svg)
-
-
-def test_nothing_trained_has_no_curves(tmp_path: Path) -> None:
-    assert plots.read_history(tmp_path / "absent.csv") == {}
-    (tmp_path / "empty.csv").write_text("epoch,train/loss\n")
-    assert plots.curves(plots.read_history(tmp_path / "empty.csv")) is None
-
-
-def test_one_epoch_is_drawn() -> None:
-    svg = plots.curves({"epoch": [0.0], "train/loss": [1.25], "val/top1": [1.0], "lr": [0.0]})
-    assert svg is not None
-    assert "epoch 0: train 1.25" in titles(svg)
-    assert "nan" not in svg
 
 
 def test_tables_for_dvc(tmp_path: Path) -> None:

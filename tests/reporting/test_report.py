@@ -109,7 +109,7 @@ def written(path: Path, **changes: Any) -> str:
         "configuration": f"name: {EVIL}",
         "lineage": {"git": EVIL},
     }
-    report.write(path, **(values | changes))
+    report.write(path, report.Report(**(values | changes)))
     return path.read_text(encoding="utf-8")
 
 

@@ -22,6 +22,7 @@ from graftwork.reporting import plots, report
 from graftwork.reporting.drawing import standalone
 from graftwork.reporting.per_class import class_scores
 from graftwork.reporting.summary import title
+from graftwork.reporting.training_curves import curves, read_history
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +123,7 @@ def write(
         "confusion": plots.confusion(classes, labels, predicted),
         "classes": plots.class_bars(by_class),
         "calibration": plots.reliability(probabilities, labels),
-        "training": plots.curves(plots.read_history(artifacts.history)),
+        "training": curves(read_history(artifacts.history)),
     }
     artifacts.plots.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -132,8 +133,7 @@ def write(
     images = DecodedImages(artifacts, experiment.dataset)
     count = evaluation.mistakes
     contract = model_folder.read_contract(artifacts.model)
-    report.write(
-        artifacts.report,
+    shown = report.Report(
         title=title(experiment),
         scores=scores,
         metrics=metrics,
@@ -149,6 +149,7 @@ def write(
         configuration=_configuration(artifacts.params),
         lineage=lineage(artifacts, experiment.model.name),
     )
+    report.write(artifacts.report, shown)
 
 
 def _sentence(words: str) -> str:

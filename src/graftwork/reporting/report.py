@@ -37,67 +37,40 @@ class Mistake:
     photo: str  # data URI
 
 
-def write(
-    path: Path,
-    *,
-    title: str,
-    scores: Mapping[str, Mapping[str, float]],
-    metrics: Mapping[str, Metric],
-    confidence: float,
-    cost: Mapping[str, Any],
-    profile: Mapping[str, Any],
-    selection: str,
-    pictures: Mapping[str, Markup | None],
-    classes: Sequence[ClassScore],
-    mistakes: Sequence[Mistake],
-    wrong: int,
-    data: Mapping[str, Any],
-    configuration: str,
-    lineage: Mapping[str, str],
-) -> None:
-    """Writes the report.
+@dataclass(frozen=True)
+class Report:
+    """What the report shows."""
 
-    Args:
-        path: of the HTML file.
-        title: data, model and strategy.
-        scores: as in metrics.json, by metric; the first one is the headline.
-        metrics: the metrics of the same names.
-        confidence: of the intervals.
-        cost: as in metrics.json.
-        profile: of the network (graftwork.profiling.stored).
-        selection: in words, how the checkpoint was chosen.
-        pictures: by name: intervals, confusion, classes, calibration, and training or
-            None.
-        classes: a score for each.
-        mistakes: the worst first.
-        wrong: how many pictures were not recognised.
-        data: what prepare found (data/report.json): findings in words, counts of pictures
-            (splits, and classes by split), and anything else.
-        configuration: params.yaml.
-        lineage: facts about code, data, weights and versions.
-    """
+    title: str  # data, model and strategy
+    scores: Mapping[str, Mapping[str, float]]  # as in metrics.json; the first is the headline
+    metrics: Mapping[str, Metric]  # of the same names
+    confidence: float  # of the intervals
+    cost: Mapping[str, Any]  # as in metrics.json
+    profile: Mapping[str, Any]  # of the network (graftwork.profiling.stored)
+    selection: str  # in words, how the checkpoint was chosen
+    pictures: Mapping[str, Markup | None]  # intervals, confusion, classes, calibration, training
+    classes: Sequence[ClassScore]
+    mistakes: Sequence[Mistake]  # the worst first
+    wrong: int  # pictures that were not recognised
+    data: Mapping[str, Any]  # data/report.json: findings, counts by split and class, and more
+    configuration: str  # params.yaml
+    lineage: Mapping[str, str]  # facts about code, data, weights and versions
+
+
+def write(path: Path, report: Report) -> None:
+    """Writes the report as one HTML file."""
     rows = [
-        {"metric": metrics[name], "without_width": score["low"] == score["high"], **score}
-        for name, score in scores.items()
+        {
+            "metric": report.metrics[name],
+            "without_width": score["low"] == score["high"],
+            **score,
+        }
+        for name, score in report.scores.items()
     ]
-    html = render(
-        "report.html.jinja",
-        title=title,
-        rows=rows,
-        head=rows[0],
-        confidence=confidence,
-        cost=cost,
-        profile=profile,
-        selection=selection,
-        pictures=pictures,
-        classes=classes,
-        mistakes=mistakes,
-        wrong=wrong,
-        data={"findings": [], "splits": {}, "classes": {}} | dict(data),
-        details={k: v for k, v in data.items() if k not in ("findings", "splits", "classes")},
-        configuration=configuration,
-        lineage=lineage,
-    )
+    known: dict[str, Any] = {"findings": [], "splits": {}, "classes": {}}
+    details = {name: found for name, found in report.data.items() if name not in known}
+    shown = vars(report) | {"data": known | dict(report.data)}
+    html = render("report.html.jinja", rows=rows, head=rows[0], details=details, **shown)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8")
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from graftwork.artifacts import Artifacts
 from graftwork.reporting.drawing import Scale, percent, render, standalone, text_width, ticks
-from graftwork.reporting.plots import read_history
+from graftwork.reporting.training_curves import read_history
 
 FILE = "curves.svg"
 COLOURS = ("one", "two", "three", "four", "five", "six")  # classes of colours.css.jinja
