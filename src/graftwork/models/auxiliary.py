@@ -14,7 +14,7 @@ from graftwork.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
-    from graftwork.classifier import Backbone
+    from graftwork.layer_groups import Backbone
 
 # architecture: {name of the head in published files: module of the backbone that it reads}
 PLACES = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from graftwork.classifier import Backbone
+    from graftwork.layer_groups import Backbone
 
 
 def levels(values: Sequence[float], channels: int) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graftwork.models.base import InputSpec
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Backbone
+    from graftwork.layer_groups import Backbone
 
 # How networks say that a picture is too small, or not of their size.
 REFUSALS = (AssertionError, RuntimeError, ValueError)

@@ -18,7 +18,8 @@ from graftwork.models.input_size import REFUSALS, nearest_sizes, width_of
 from graftwork.models.weights import load_weights
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Backbone, Classifier
+    from graftwork.classifier import Classifier
+    from graftwork.layer_groups import Backbone
 
 _REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 
