@@ -23,7 +23,7 @@ from graftwork.models.auxiliary import PLACES
 from graftwork.models.base import Model
 from graftwork.prediction import Predictor
 from graftwork.training.auxiliary import AuxiliaryHeads, auxiliary_heads
-from graftwork.training.fast_forward import fast_forward
+from graftwork.training.fast_forward import fast_forward, foldable
 from graftwork.training.fitting import trained_parameters
 from graftwork.training.graft_module import GraftModule, parameter_groups
 from graftwork.transfer.strategy import Transfer
@@ -211,7 +211,8 @@ def test_frozen_batch_norm_is_the_backbones_and_folding_changes_nothing(
     for fold in (False, True):
         classifier.load_state_dict(before)
         trained.zero_grad()
-        with fast_forward(classifier, fold=fold, depthwise_fp32=False):
+        pairs = foldable(classifier) if fold else []
+        with fast_forward(classifier, fold=pairs, depthwise_fp32=False):
             trained.training_step(BATCH, 0).backward()
         gradients.append([p.grad for p in classifier.parameters() if p.grad is not None])
     for plain, folded in zip(*gradients, strict=True):

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from graftwork.classifier import Classifier
 from graftwork.components import build
+from graftwork.engines.torch_engine import followed_by_norm
 from graftwork.models.base import Model
-from graftwork.training.fast_forward import fast_forward
+from graftwork.training.fast_forward import fast_forward, foldable, norms_behind
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def step(classifier: Classifier) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_folding_changes_neither_logits_nor_gradients(classifier: Classifier) -> None:
     logits, gradients = step(classifier)
-    with fast_forward(classifier, fold=True, depthwise_fp32=False):
+    with fast_forward(classifier, fold=foldable(classifier), depthwise_fp32=False):
         fast_logits, fast_gradients = step(classifier)
     assert classifier.training
     torch.testing.assert_close(fast_logits, logits, atol=1e-5, rtol=1e-4)
@@ -59,16 +60,50 @@ def test_no_folded_batch_norm_is_computed(
     monkeypatch.setattr(F, "batch_norm", lambda *a, **k: calls.append(1) or plain(*a, **k))
     step(classifier)
     assert len(calls) == len(batch_norms(classifier)) > 0
-    with fast_forward(classifier, fold=True, depthwise_fp32=False):
+    with fast_forward(classifier, fold=foldable(classifier), depthwise_fp32=False):
         calls.clear()
         step(classifier)
     assert not calls
 
 
+def test_what_folding_would_change_is_not_folded() -> None:
+    """MaxViT's first convolution is read by a BatchNorm and by a shortcut around it."""
+    torch.manual_seed(0)
+    values = composed("model=timm", "model.architecture=test_maxvit", "model.weights=null")["model"]
+    network = build(values, Model, "model").build(3, None).eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    pairs = foldable(network)  # its statistics do nothing yet, which must not hide the shortcut
+    assert 0 < len(pairs) < len(norms_behind(network))
+    after = network.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    for norm in batch_norms(network):
+        assert norm.running_mean is not None and norm.running_var is not None
+        norm.running_mean.normal_(0, 0.3)
+        norm.running_var.uniform_(0.5, 2)
+    size = network.input_spec.size
+    images = torch.randn(2, 3, size, size)
+    with torch.no_grad():
+        expected = network(images)
+        with fast_forward(network, fold=pairs, depthwise_fp32=False):
+            found = network(images)
+        with fast_forward(network, fold=norms_behind(network), depthwise_fp32=False):
+            wrong = network(images)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    assert (wrong - expected).abs().max() > 0.01 * expected.abs().max()
+
+
+def test_a_change_in_place_lies_between() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.BatchNorm2d(4)).eval()
+    images = torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        assert followed_by_norm(network, lambda: network(images)) == []
+        assert len(followed_by_norm(network[::2], lambda: network[::2](images))) == 1
+
+
 def test_everything_is_undone(classifier: Classifier) -> None:
     before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     with pytest.raises(RuntimeError, match="stop"):  # noqa: SIM117
-        with fast_forward(classifier, fold=True, depthwise_fp32=True):
+        with fast_forward(classifier, fold=foldable(classifier), depthwise_fp32=True):
             step(classifier)
             raise RuntimeError("stop")
     assert not any("forward" in module.__dict__ for module in classifier.modules())
@@ -89,6 +124,6 @@ def test_depthwise_convolutions_leave_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         network(images)
         assert seen == {"depthwise": torch.bfloat16, "dense": torch.bfloat16}
-        with fast_forward(network, fold=False, depthwise_fp32=True):  # type: ignore[arg-type]
+        with fast_forward(network, fold=[], depthwise_fp32=True):  # type: ignore[arg-type]
             network(images)
     assert seen == {"depthwise": torch.float32, "dense": torch.bfloat16}

@@ -98,15 +98,19 @@ def followed_by_norm(
     backbone: nn.Module, run: Callable[[], object]
 ) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Convolutions whose very output tensor is the input of a BatchNorm."""
-    outputs: list[tuple[torch.Tensor, nn.Conv2d]] = []
+    outputs: list[tuple[torch.Tensor, int, nn.Conv2d]] = []
     found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
 
     def see(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if isinstance(module, nn.Conv2d):
-            outputs.append((output, module))  # kept alive: an id must not be used twice
+            # Kept alive: an id must not be used twice. The version tells changes in place.
+            outputs.append((output, output._version, module))
         elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
-            before = [conv for tensor, conv in outputs if tensor is inputs[0]]
-            found.extend((conv, module) for conv in before)
+            found.extend(
+                (conv, module)
+                for tensor, version, conv in outputs
+                if tensor is inputs[0] and tensor._version == version
+            )
 
     hooks = [module.register_forward_hook(see) for module in backbone.modules()]
     try:
@@ -115,7 +119,7 @@ def followed_by_norm(
         for hook in hooks:
             hook.remove()
     # A module that runs twice stands in two places: it cannot be folded into one of them.
-    convolutions = [conv for _, conv in outputs]
+    convolutions = [conv for _, _, conv in outputs]
     norms = [norm for _, norm in found]
     return [
         (conv, norm)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from graftwork.training.fast_forward import fast_forward
+from graftwork.training.fast_forward import fast_forward, norms_behind
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
@@ -116,8 +116,9 @@ def training_step(
     names = [group.name for group in network.layer_groups()[:-1]]
     network.freeze(transfer.trainable.groups(names, epoch), transfer.batch_norm)
     network.train()
-    fold = transfer.batch_norm == "frozen"
-    with fake, fast_forward(network, fold=fold, depthwise_fp32=bf16):
+    with fake:  # without data nothing can be compared: these are the pairs that look foldable
+        pairs = norms_behind(network) if transfer.batch_norm == "frozen" else []
+    with fake, fast_forward(network, fold=pairs, depthwise_fp32=bf16):
         recorded = Allocations([*network.parameters(), *network.buffers()])
         with recorded:
             images = _pixels(network, batch_size)

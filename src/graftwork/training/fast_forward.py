@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -12,24 +13,27 @@ from graftwork.classifier import Classifier
 from graftwork.engines.torch_engine import followed_by_norm
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
+Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+TOLERANCE = 1e-3  # of the largest feature: rounding in float32, through a hundred layers
 
 
 @contextmanager
-def fast_forward(classifier: Classifier, *, fold: bool, depthwise_fp32: bool) -> Iterator[None]:
+def fast_forward(
+    classifier: Classifier, *, fold: Sequence[Pair], depthwise_fp32: bool
+) -> Iterator[None]:
     """Within this context the classifier's forward pass is a faster one.
 
     Args:
-        fold: every BatchNorm is frozen: its affine map joins the weights of the convolution
+        fold: pairs whose BatchNorm is frozen: its affine map joins the weights of the convolution
             before it, so that no pass over the pictures is spent on it. Gradients reach the
             weights as they would have; parameters and buffers keep their names and values.
         depthwise_fp32: depthwise convolutions leave autocast on the CPU. They are bound by
             memory, and oneDNN's backward pass for them in bf16 takes four to five times as long.
     """
-    pairs = _norms_behind(classifier) if fold else []
     with ExitStack() as stack:
         for module in _depthwise(classifier) if depthwise_fp32 else []:
             stack.enter_context(_forward(module, _in_fp32(module.forward)))
-        for convolution, norm in pairs:
+        for convolution, norm in fold:
             stack.enter_context(_forward(convolution, _scaled(convolution, norm)))
             stack.enter_context(_forward(norm, _what_remains(norm)))
         yield
@@ -60,14 +64,54 @@ def _in_fp32(forward: Forward) -> Forward:
     return without_autocast
 
 
-def _norms_behind(classifier: Classifier) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Pairs found by one forward pass, so that who follows whom is seen rather than guessed."""
+def foldable(classifier: Classifier) -> list[Pair]:
+    """The pairs of convolution and BatchNorm that can be folded without changing the network.
+
+    Who follows whom is seen in a forward pass. That does not show who else reads what the
+    convolution gives (a shortcut, in MaxViT and CoAtNet), so the folded network is compared with
+    the plain one: on a copy whose statistics and biases are drawn anew, because a BatchNorm that
+    does nothing yet, or a branch that is multiplied by zero, would hide the difference.
+    """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in classifier.backbone.modules()):
+        return []
+    twin = _livened(copy.deepcopy(classifier).eval())
+    pairs = norms_behind(twin)
+    spec, noise = twin.input_spec, torch.Generator().manual_seed(0)
+    images = torch.randn(2, spec.channels, spec.size, spec.size, generator=noise)
+    with torch.no_grad():
+        expected = twin.features(images)
+
+    def same(chosen: Sequence[Pair]) -> bool:
+        with torch.no_grad(), fast_forward(twin, fold=chosen, depthwise_fp32=False):
+            difference = (twin.features(images) - expected).abs().max()
+        return bool(difference <= TOLERANCE * expected.abs().max())
+
+    if not same(pairs):
+        pairs = [pair for pair in pairs if same([pair])]
+        pairs = pairs if same(pairs) else []
+    ours = dict(zip(twin.modules(), classifier.modules(), strict=True))
+    return [(ours[convolution], ours[norm]) for convolution, norm in pairs]  # type: ignore[misc]
+
+
+def norms_behind(classifier: Classifier) -> list[Pair]:
+    """Each convolution whose output a BatchNorm reads, found by one forward pass."""
     spec, was_training = classifier.input_spec, classifier.training
     blank = torch.zeros(1, spec.channels, spec.size, spec.size)
     with torch.no_grad():
         pairs = followed_by_norm(classifier.backbone, lambda: classifier.eval().features(blank))
     classifier.train(was_training)
     return pairs
+
+
+@torch.no_grad()
+def _livened(network: Classifier) -> Classifier:
+    """Scales, biases and statistics as after a training. Draws from a generator of its own."""
+    random = torch.Generator().manual_seed(1)
+    for tensor in [*network.parameters(), *network.buffers()]:
+        if tensor.ndim == 1 and tensor.is_floating_point():
+            factor = torch.rand(tensor.shape, generator=random) + 0.5
+            tensor.mul_(factor).add_(0.1 * torch.rand(tensor.shape, generator=random))
+    return network
 
 
 def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Forward:

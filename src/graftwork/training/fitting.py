@@ -14,7 +14,7 @@ from graftwork import distributed
 from graftwork.images import DecodedImages, eval_view
 from graftwork.trainer import Trainer, quiet, share_cores
 from graftwork.training.datamodule import PictureData
-from graftwork.training.fast_forward import fast_forward
+from graftwork.training.fast_forward import fast_forward, foldable
 from graftwork.training.graft_module import GraftModule, check_finite
 from graftwork.training.watching import BestWeights, Curves, EndedBySigterm, Progress
 
@@ -103,7 +103,8 @@ def fit_module(
         lightning = trainer.lightning(module.transfer.epochs, watchers, root)
         bf16_on_cpu = not trainer.uses_gpu() and lightning.precision == "bf16-mixed"
         frozen = module.transfer.batch_norm == "frozen"
-        with fast_forward(module.classifier, fold=frozen, depthwise_fp32=bf16_on_cpu):
+        pairs = foldable(module.classifier) if frozen else []
+        with fast_forward(module.classifier, fold=pairs, depthwise_fp32=bf16_on_cpu):
             lightning.fit(module, data)
 
 
