@@ -93,10 +93,16 @@ def test_a_stored_backbone_is_linked_or_else_copied(
     def fail(*_: object) -> None:
         raise OSError("another file system")
 
+    (tmp_path / "cache").mkdir()
+    weights.file.rename(tmp_path / "cache" / "file")  # as DVC does with cache.type=symlink
+    weights.file.symlink_to(tmp_path / "cache" / "file")
+    write(tmp_path / "d", trained, weights=weights)
+    assert not (tmp_path / "d" / BACKBONE).is_symlink()
+
     monkeypatch.setattr(files.os, "link", fail)
     write(tmp_path / "c", trained, weights=weights)
     assert not (tmp_path / "a" / BACKBONE).samefile(tmp_path / "c" / BACKBONE)
-    for name in ("b", "c"):
+    for name in ("b", "c", "d"):
         load(tmp_path / name)
 
 

@@ -10,6 +10,8 @@ import uuid
 from functools import lru_cache
 from pathlib import Path
 
+READ_ONLY = 0o444
+
 
 def sha256_of(path: Path) -> str:
     """Hexadecimal sha256 of a file's bytes.
@@ -38,13 +40,31 @@ def write_json(path: Path, value: object) -> None:
         partial.unlink(missing_ok=True)
 
 
+def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Writes a file, whole or not at all, and on the disk when this returns.
+
+    Args:
+        mode: its permissions.
+    """
+    partial = beside(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.chmod(mode)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def link_or_copy(source: str | Path, target: str | Path) -> None:
     """The same file in another place: without a second copy of it where the disk allows.
 
     For files that are replaced, never changed. Nothing may lie at the target.
     """
     try:
-        os.link(source, target)
+        os.link(os.path.realpath(source), target)  # DVC may have put a symbolic link there
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
 

@@ -3,16 +3,14 @@
 Nothing in it is code. The architecture is built by name from graftwork's components, the weights
 are plain tensors whose sha256 stand in the contract, and the same model gives the same bytes.
 
-Backbone and head are a file each. A backbone that nobody trained is the store's own file: a
-thousand heads on one backbone take the disk space of one backbone and a thousand heads, and their
-contracts show that it is the same.
+Backbone and head are a file each. A backbone that nobody trained is the store's own file: the heads
+of a sweep take the disk space of one backbone, and their contracts show that it is the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ import numpy as np
 from graftwork.component_params import params_of
 from graftwork.components import build
 from graftwork.errors import UserError
-from graftwork.files import link_or_copy
+from graftwork.files import READ_ONLY, link_or_copy, write_durably
 from graftwork.models.base import InputSpec, Model
 from graftwork.tensors import part, serialised, tensors_of
 
@@ -107,7 +105,7 @@ def save(
         weights_sha256=hashes,
     )
     text = json.dumps(asdict(contract), indent=1, sort_keys=True) + "\n"
-    _replace(folder / CONTRACT, text.encode())
+    write_durably(folder / CONTRACT, text.encode())
     return contract
 
 
@@ -125,17 +123,9 @@ def _save_weights(folder: Path, weights: Classifier | StoredBackbone) -> dict[st
 
 def _write(path: Path, tensors: Mapping[str, np.ndarray]) -> str:
     content = serialised(tensors)
-    _replace(path, content)
+    # Links to a backbone stand elsewhere, too: nobody shall write into it by mistake.
+    write_durably(path, content, READ_ONLY if path.name == BACKBONE else 0o644)
     return hashlib.sha256(content).hexdigest()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read_contract(folder: Path) -> Contract:

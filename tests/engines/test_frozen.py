@@ -51,7 +51,19 @@ def test_an_unfinished_folder_is_made_again(network: Callable[..., FrozenNetwork
     (made.folder / "junk").touch()
     network()
     assert (made.folder / frozen.SPEC).is_file() and not (made.folder / "junk").exists()
-    assert not list(made.folder.parent.glob(f"{made.key}-*")), "no half-written folder remains"
+    assert not list(made.folder.parent.glob(f".{made.key}*")), "no half-written folder remains"
+
+
+def test_a_damaged_backbone_is_made_again(network: Callable[..., FrozenNetwork]) -> None:
+    made = network()
+    whole = made.tensors.read_bytes()
+    assert made.tensors.stat().st_mode & 0o777 == 0o444
+    assert made.folder.stat().st_mode & 0o777 == made.folder.parent.stat().st_mode & 0o777
+    made.tensors.unlink()
+    (made.folder / frozen.TENSORS).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.warns(EngineWarning, match="damaged; it is made again"):
+        assert network().tensors.read_bytes() == whole
+    assert network().tensors_sha256 == sha256_of(made.tensors)
 
 
 def test_the_verdict_is_kept(

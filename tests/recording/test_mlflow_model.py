@@ -122,8 +122,18 @@ def test_it_is_found_by_its_run(recorded):
 
 def test_weights_lie_on_the_disk_once(recorded):
     artifacts = recorded[0]
-    kept = list(artifacts.mlflow_artifacts.rglob("*.safetensors"))
+    kept = list(artifacts.mlflow_artifacts.rglob("backbone.safetensors"))
     assert kept and all(path.samefile(artifacts.model / path.name) for path in kept)
+
+
+def test_another_model_in_the_runs_folder_does_not_change_the_recorded_one(recorded):
+    artifacts = recorded[0]
+    kept = next(artifacts.mlflow_artifacts.rglob("model.json")).parent
+    for name in ("head.safetensors", "model.json"):
+        before = (kept / name).read_bytes()
+        (artifacts.model / name).write_bytes(b"!")  # into the same file, as cp does
+        assert (kept / name).read_bytes() == before
+        (artifacts.model / name).write_bytes(before)
 
 
 def test_recorded_code_is_not_the_code_that_may_be_edited(recorded):

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from graftwork.engines import keys, openvino_engine
 from graftwork.engines.base import Engine
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.files import READ_ONLY, beside, sha256_of, write_durably
 from graftwork.models.base import InputSpec
 from graftwork.tensors import part, serialised, tensors_of
 
@@ -90,9 +91,10 @@ class FrozenNetwork:
             about = asdict(self.classifier.input_spec)
             about["num_features"] = self.classifier.num_features
             about["tensors_sha256"] = hashlib.sha256(content).hexdigest()
-            partial = Path(tempfile.mkdtemp(prefix=f"{self.key}-", dir=networks))
+            partial = beside(self.folder)
             try:
-                (partial / TENSORS).write_bytes(content)
+                partial.mkdir()
+                write_durably(partial / TENSORS, content, READ_ONLY)
                 (partial / SPEC).write_text(json.dumps(about))
                 shutil.rmtree(self.folder, ignore_errors=True)
                 partial.rename(self.folder)
@@ -194,8 +196,28 @@ class FrozenNetwork:
 
     @property
     def tensors(self) -> Path:
-        """The file of the backbone's parameters and buffers, named as in the classifier."""
-        return self.folder / TENSORS
+        """The file of the backbone's parameters and buffers, named as in the classifier.
+
+        It is made again if it is no longer what was stored.
+        """
+        path = self.folder / TENSORS
+        if not _is_intact(path, self.tensors_sha256):
+            warnings.warn(f"{path}: damaged; it is made again.", EngineWarning, stacklevel=2)
+            (self.folder / SPEC).unlink()
+            self._store()
+        return path
+
+
+def _is_intact(path: Path, sha256: str) -> bool:
+    if not path.is_file():
+        return False
+    found = path.stat()
+    return _sha256(path, found.st_ino, found.st_size, found.st_mtime_ns) == sha256
+
+
+@lru_cache(maxsize=64)  # once a process; every head that links the file changes its st_ctime
+def _sha256(path: Path, *state: int) -> str:
+    return sha256_of(path)
 
 
 def cosine(left: np.ndarray, right: np.ndarray) -> np.ndarray:

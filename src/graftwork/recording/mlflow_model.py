@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from graftwork.files import link_or_copy
+from graftwork.model_folder import CONTRACT, HEAD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,14 +78,22 @@ def save_model(path: Path, model: Path, example: bytes, **about: str) -> None:
 
 
 def _link_tree(src: str, dst: str, dst_dir: str = "") -> str:
-    """As MLflow's own copy, without writing the weights of every run twice.
+    """As MLflow's own copy, without writing the backbone and the code of every run again.
 
-    Files of a model folder are replaced, never changed, so that a link stays what it was.
+    What tells a model from others is copied: a run's folder that somebody fills with another
+    model's files leaves the recorded one what it was, or else it is refused when it is loaded.
     """
     place = Path(dst_dir) / Path(src).name
     assert Path(src).is_dir(), src
-    shutil.copytree(src, Path(dst) / place, copy_function=link_or_copy)
+    shutil.copytree(src, Path(dst) / place, copy_function=_link_or_copy)
     return str(place)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    if Path(source).name in (HEAD, CONTRACT):
+        shutil.copyfile(source, target)
+    else:
+        link_or_copy(source, target)
 
 
 @cache
