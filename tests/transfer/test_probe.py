@@ -5,6 +5,7 @@ import pytest
 
 from graftwork.transfer import probe_solver
 from graftwork.transfer.probe import _one_standard_error, fit_probe, stratified_folds
+from graftwork.transfer.probe_space import rotated
 
 
 def blobs(n: int, d: int, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -98,6 +99,38 @@ def test_a_better_mean_within_one_standard_error_is_chance() -> None:
     assert _one_standard_error([strong + 1, strong + error, weak]) == 2
 
 
+def test_classes_of_one_picture_do_not_blur_the_choice() -> None:
+    features, labels = blobs(80, 120)
+    strengths, common = [1e-5, 1e-3, 1e-1], {"folds": 4, "standardise": 0.5, "seed": 0}
+    plain = fit_probe(features, labels, 4, strengths=strengths, **common)
+    lonely, _ = blobs(6, 120, seed=5)
+    more = np.vstack([features, 3 * lonely])
+    names = np.concatenate([labels, np.arange(4, 10)])
+    found = fit_probe(more, names, 10, strengths=strengths, **common)
+    assert found.strength == plain.strength
+    assert max(found.log_loss) < 2 * max(plain.log_loss)
+
+
+def test_nothing_to_hold_out_is_no_error() -> None:
+    features, labels = np.eye(3, 5, dtype=np.float32), np.arange(3)
+    probe = fit_probe(features, labels, 3, strengths=[0.1, 1e-3], folds=2, standardise=0.5, seed=0)
+    assert np.isfinite(probe.weight).all()
+
+
+def test_each_strength_takes_steps_of_its_own() -> None:
+    features, labels = blobs(300, 40)
+    strengths = [10.0**-power for power in range(2, 7)]
+    probe = fit_probe(features, labels, 4, strengths=strengths, folds=4, standardise=0, seed=0)
+    assert len(set(probe.log_loss)) == len(strengths)
+
+
+def test_the_rotation_is_of_these_proportions() -> None:
+    features, _ = blobs(30, 60)
+    first, second = (rotated(features, power, keep=True) for power in (0.0, 1.0))
+    assert not np.allclose(first.scale, second.scale)
+    assert rotated(features, 1.0, keep=True) is second
+
+
 def test_steps_are_taken_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set()
     objective = probe_solver._Objective.__call__
@@ -145,7 +178,7 @@ def test_many_pictures_are_streamed_in_blocks(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_folds_are_stratified_and_even() -> None:
-    labels = np.repeat([0, 1, 2], [50, 10, 3])
+    labels = np.repeat([0, 1, 2], [51, 11, 3])
     fold = stratified_folds(labels, 5, seed=0)
     assert np.ptp(np.bincount(fold, minlength=5)) <= 1
     for label in range(3):
