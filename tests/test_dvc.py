@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from conftest import COLOURS, CONF, draw_photo
 
+from pipelines.composed_anew import dropped, told
+from pipelines.params import write
+
 PROJECT = CONF.parent
 TINY = ("model=tiny_cnn", "transfer=from_scratch", "trainer=smoke", "dataset=folder")
 Run = Callable[..., subprocess.CompletedProcess]
@@ -81,8 +84,19 @@ def test_experiments_of_dvc(project: Path, tiny_folder: Path) -> None:
     settings = [f"-S{override}" for override in (*TINY, f"dataset.path={tiny_folder}")]
     changed = run(project, "dvc", "exp", "run", *settings, "-Sevaluation.bootstrap_samples=150")
     assert "Running stage 'evaluate'" in changed
-    assert "Running stage 'finetune'" not in changed
+    assert "Running stage 'finetune'" not in changed and "gone from it" not in changed
     assert "150" in run(project, "dvc", "exp", "show", "--csv", "--no-pager")
+
+
+def test_what_composing_anew_drops_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "params.yaml", ["model=tiny_cnn", "transfer=from_scratch", "seed=7"])
+    lost = dropped(tmp_path / "params.yaml", ["transfer=from_scratch", "seed=8"])
+    assert lost["model.name"] == "tiny_cnn" and next(iter(lost)) == "model.name"
+    assert lost["seed"] == "7" and "transfer.name" not in lost
+    kept = ["model=tiny_cnn", "transfer=from_scratch", "seed=7"]
+    assert dropped(tmp_path / "params.yaml", kept) == {}
+    assert dropped(tmp_path / "absent.yaml", []) == {}
+    assert "gone from it: model.name=tiny_cnn, " in told(lost) and told(lost).count("=") <= 4
 
 
 WRONG = [

@@ -40,6 +40,7 @@ def _check(overrides: list[str]) -> None:
     sys.path.insert(0, str(PROJECT))
     try:
         from graftwork.experiment import Experiment
+        from pipelines.composed_anew import dropped, told
         from pipelines.overrides import check_all
         from pipelines.stage import reported
     finally:
@@ -47,3 +48,6 @@ def _check(overrides: list[str]) -> None:
     with reported():
         # `--queue` takes lists as sweeps; without it DVC has refused them by now.
         check_all(overrides, Experiment.from_params, sweep=True)
+    single = not any("," in override for override in overrides)
+    if single and (lost := dropped(Path("params.yaml"), overrides)):
+        print(told(lost), file=sys.stderr)
