@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from graftwork.artifacts import Artifacts
+from graftwork.terminal import literal
 
 if TYPE_CHECKING:  # drawing is imported where a sweep ends: a job should start at once
     from markupsafe import Markup
@@ -78,11 +80,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
         shown.add_column(name.replace(" ", "\n", 1), justify="right", no_wrap=True)
     for row in rows:
         finished = row["status"] == "finished"
-        name = row["differs"] if finished else f"{row['differs']}\n{_reason(row)}"
+        lines = [row["differs"]] if finished else [row["differs"], _reason(row)]
+        name = Text("\n").join(map(literal, lines))
         scores = [_percent(row["top1"]), _interval(row), _percent(row["macro_f1"])]
         cost = [f"{row[key]:,.0f}" if row[key] else "" for key in ("seconds", "peak_mib")]
         size = f"{row['parameters'] / 1e6:.2f} M" if row["parameters"] else ""
-        run = (row["run_id"] or "")[:8]
+        run = literal((row["run_id"] or "")[:8])
         shown.add_row(str(row["rank"]), name, *(scores if finished else [""] * 3), *cost, size, run)
     return shown
 

@@ -15,6 +15,7 @@ from graftwork.artifacts import Artifacts
 from graftwork.costs import Cost
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.terminal import visible_lines
 
 Run = Callable[[Experiment, Artifacts], None]
 PREEMPTED = 128 + signal.SIGTERM
@@ -55,7 +56,7 @@ class reported:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, UserError):
             if os.environ.get("RANK", "0") == "0":  # one message, however many processes
-                print(f"graftwork: {error}", file=sys.stderr)
+                print(f"graftwork: {visible_lines(error)}", file=sys.stderr)
             raise SystemExit(2) from None
         if isinstance(error, KeyboardInterrupt):
             print("graftwork: interrupted.", file=sys.stderr)

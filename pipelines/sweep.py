@@ -22,12 +22,15 @@ from rich.console import Console
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.files import write_json
-from graftwork.recording.tracked_run import status_of
+from graftwork.recording.tracked_run import Run, status_of
 from graftwork.reporting import sweep_curves
+from graftwork.terminal import visible, visible_lines
 from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
 from pipelines.ranking import accuracy_against_cost, as_csv, as_html, ranking, read, score, table
 
 log = logging.getLogger(__name__)
+
+Row = dict[str, Any]  # a job of ranking()
 
 
 @dataclass
@@ -41,31 +44,61 @@ class Ended:
 def recorded(
     folder: Path, swept: Mapping[str, Sequence[str]], tracking: Tracking, shared: Path
 ) -> Iterator[Ended]:
-    """Opens the parent run; afterwards ranks the jobs, prints and records the ranking."""
+    """Opens the parent run; afterwards ranks the jobs, records the ranking and prints it."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "sweep.json", {"swept": {key: list(found) for key, found in swept.items()}})
     title = " ".join(f"{key}={','.join(found)}" for key, found in swept.items())
     parent = open_sweep(tracking, Artifacts.at(folder, shared), title or folder.name, swept)
-    ended, error = Ended(), None
+    ended, rows = Ended(), list[Row]()
     try:
-        yield ended
-    except BaseException as caught:
-        error = caught
-        raise
-    finally:
-        rows = ranking(folder)
-        ended.failures = sum(row["status"] != "finished" for row in rows)
+        with _finished(parent, ended):
+            try:
+                yield ended
+            finally:
+                rows = ranking(folder)
+                ended.failures = sum(row["status"] != "finished" for row in rows)
+                if rows:
+                    _record(rows, folder, parent, title, swept)
+    finally:  # last: by now no failure to print can lose a file or leave the parent open
         if rows:
-            Console().print(table(rows))
-            page = as_html(rows, title, accuracy_against_cost(rows, folder))
-            (folder / "ranking.csv").write_text(as_csv(rows))
-            (folder / "ranking.html").write_text(page)
-            parent.log_artifacts(folder / "ranking.csv")
-            parent.log_artifacts(folder / "ranking.html")
-            if curves := sweep_curves.write(folder, swept):
-                parent.log_artifacts(curves)
-        failed = bool(ended.failures) and error is None
-        parent.finish("FAILED" if failed else status_of(error))
+            _print(rows, folder)
+
+
+@contextmanager
+def _finished(parent: Run, ended: Ended) -> Iterator[None]:
+    """Ends the parent run, whatever happens: as its jobs did, or as what ended them says."""
+    try:
+        yield
+    except BaseException as error:
+        parent.finish(status_of(error))
+        raise
+    parent.finish("FAILED" if ended.failures else "FINISHED")
+
+
+def _record(
+    rows: Sequence[Row],
+    folder: Path,
+    parent: Run,
+    title: str,
+    swept: Mapping[str, Sequence[str]],
+) -> None:
+    """Writes ranking and curves, the numbers first: they do not hang on any drawing."""
+    (folder / "ranking.csv").write_text(as_csv(rows))
+    parent.log_artifacts(folder / "ranking.csv")
+    page = as_html(rows, title, accuracy_against_cost(rows, folder))
+    (folder / "ranking.html").write_text(page)
+    parent.log_artifacts(folder / "ranking.html")
+    if curves := sweep_curves.write(folder, swept):
+        parent.log_artifacts(curves)
+
+
+def _print(rows: Sequence[Row], folder: Path) -> None:
+    """Shows the ranking. It is on disk: a terminal that cannot show it fails no sweep."""
+    try:
+        Console().print(table(rows))
+    except Exception as error:
+        reason = visible_lines(error)
+        log.warning("%s could not be shown: %s", visible(folder / "ranking.csv"), reason)
 
 
 def member(
@@ -95,7 +128,8 @@ def member(
                 path, {**facts, "status": "failed", "error": f"{error or type(error).__name__}"}
             )
             mistake = isinstance(error, UserError)
-            log.error("job %d (%s): %s", number, differs, error, exc_info=not mistake)
+            said = number, visible(differs), visible_lines(error)
+            log.error("job %d (%s): %s", *said, exc_info=not mistake)
             return math.nan
     write_json(path, {**facts, "status": "finished"})
     found = top1(artifacts)

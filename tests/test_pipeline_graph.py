@@ -11,11 +11,11 @@ from stage_code import PROJECT, SOURCE, files_run_by
 GRAPH = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
 # What only shows or records: a change there changes no result, and must not train again.
 ONLOOKERS = {
-    "download": ["progress.py"],
-    "prepare": ["progress.py"],
-    "extract_features": ["progress.py"],
-    "finetune": ["progress.py", "tracking.py", "recording", "prediction.py"],
-    "evaluate": ["progress.py"],
+    "download": ["progress.py", "terminal.py"],
+    "prepare": ["progress.py", "terminal.py"],
+    "extract_features": ["progress.py", "terminal.py"],
+    "finetune": ["progress.py", "terminal.py", "tracking.py", "recording", "prediction.py"],
+    "evaluate": ["progress.py", "terminal.py"],
 }
 # Components are named by the configuration, not imported.
 CHOSEN = {

@@ -17,6 +17,17 @@ def test_a_terminal_sees_amount_and_time_left(
     assert "4/10" in drawn and ":" in drawn
 
 
+def test_a_bars_title_may_be_any_file_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with bytes_bar("[cat] dog[/us] \x1b]0;owned\x07.zip", 2000) as seen:
+        seen(1000)
+    drawn = capsys.readouterr().err
+    assert r"[cat] dog[/us] \x1b]0;owned\x07.zip" in drawn and "\x1b]0" not in drawn
+
+
 def test_a_log_file_sees_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with bytes_bar("fetch it", None) as seen:
         seen(1000)

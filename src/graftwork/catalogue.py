@@ -119,6 +119,8 @@ def show_models(conf: Path = Path("conf")) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from graftwork.terminal import literal
+
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("model=", no_wrap=True)
     table.add_column("what it is", overflow="fold", min_width=18)
@@ -129,7 +131,8 @@ def show_models(conf: Path = Path("conf")) -> None:
     for members in _spaced(entries(conf)):
         for entry in members:
             licence = entry.licence.split(",")[0]
-            table.add_row(entry.word, *entry.columns, entry.pretrained_on, licence)
+            cells = (entry.word, *entry.columns, entry.pretrained_on, licence)
+            table.add_row(*map(literal, cells))
         table.add_section()
     Console().print(table)
     Console().print()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from graftwork.errors import UserError
+from graftwork.terminal import visible_lines
 
 app = typer.Typer(
     name="graftwork",
@@ -158,5 +159,5 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"graftwork: {error}", file=sys.stderr)
+        print(f"graftwork: {visible_lines(error)}", file=sys.stderr)
         raise SystemExit(2) from None

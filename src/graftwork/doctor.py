@@ -124,10 +124,13 @@ def show(findings: list[Finding]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from graftwork.terminal import literal
+
     table = Table("", "", "", box=None, show_header=False, pad_edge=False)
     topic = ""
     for finding in findings:
-        heading = "" if finding.topic == topic else f"[bold]{finding.topic}[/]"
+        heading = literal("" if finding.topic == topic else finding.topic, "bold")
         topic = finding.topic
-        table.add_row(heading, finding.name, finding.value, style=None if finding.good else "red")
+        found = literal(finding.name), literal(finding.value)
+        table.add_row(heading, *found, style=None if finding.good else "red")
     Console().print(table)

@@ -17,6 +17,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from graftwork.terminal import visible
+
 Seen = Callable[[int], None]  # called with how much is done, from the beginning
 
 
@@ -37,8 +39,9 @@ def count_bar(title: str, total: int | None) -> Iterator[Seen]:
 @contextmanager
 def _bar(title: str, total: int | None, *middle: ProgressColumn) -> Iterator[Seen]:
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), *middle, TimeRemainingColumn())
+    said = TextColumn("{task.description}", markup=False)  # it may be the name of a file
+    columns = (said, BarColumn(), *middle, TimeRemainingColumn())
     silent = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=silent) as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(visible(title), total=total)
         yield lambda done: progress.update(task, completed=done)

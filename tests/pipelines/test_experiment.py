@@ -169,6 +169,50 @@ def test_one_failing_job_leaves_the_others_alone(run, capsys):
     assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED"]
 
 
+def parent_status(sweep: Path) -> str:
+    return client().get_run(json.loads((sweep / "run.json").read_text())["run_id"]).info.status
+
+
+def test_a_ranking_that_cannot_be_printed_is_on_disk_all_the_same(run, monkeypatch, capsys):
+    def fail(rows):
+        (sweep,) = Path.cwd().glob("runs/*/*_sweep")
+        assert parent_status(sweep) == "FINISHED" and len(table(sweep)) == 2
+        raise RuntimeError("no such \x1b[2J character")
+
+    monkeypatch.setattr("pipelines.sweep.table", fail)
+    assert run("-m", *SMALL, "seed=1,3") == 0
+    sweep = only("runs/*/*_sweep")
+    assert len(table(sweep)) == 2 and (sweep / "ranking.html").is_file()
+    assert parent_status(sweep) == "FINISHED"
+    printed = capsys.readouterr()
+    said = printed.out + printed.err
+    assert r"could not be shown: no such \x1b[2J character" in said and "\x1b" not in said
+
+
+def test_a_sweep_that_cannot_be_drawn_has_its_numbers_and_an_end(run, monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("not to be drawn")
+
+    monkeypatch.setattr("pipelines.sweep.accuracy_against_cost", fail)
+    with pytest.raises(RuntimeError, match="not to be drawn"):
+        run("-m", *SMALL, "seed=1,3")
+    sweep = only("runs/*/*_sweep")
+    assert len(table(sweep)) == 2 and parent_status(sweep) == "FAILED"
+    assert "Ranking by test top-1" in capsys.readouterr().out
+
+
+def test_a_failing_jobs_message_is_no_escape_code(run, monkeypatch, capsys):
+    def fail(settings: Experiment, artifacts: Artifacts) -> None:
+        raise UserError("class '\x1b]0;owned\x07[/us]'")
+
+    fail.__module__ = "pipelines.finetune"
+    monkeypatch.setattr(experiment, "stages", lambda: [fail])
+    assert run("-m", *SMALL, "seed=1,3") == 1
+    printed = capsys.readouterr()
+    said = printed.out + printed.err
+    assert "\x1b" not in said and said.count(r"class '\x1b]0;owned\x07[/us]'") == 4
+
+
 def test_a_killed_sweep_says_so(run):
     assert run("-m", *SMALL, "seed=2,15,3") == 143
     sweep = only("runs/*/*_sweep")
@@ -176,8 +220,7 @@ def test_a_killed_sweep_says_so(run):
     assert [(row["differs"], row["status"]) for row in rows] == [
         ("seed=2", "finished"), ("seed=15", "killed"),
     ]  # fmt: skip
-    parent = client().get_run(json.loads((sweep / "run.json").read_text())["run_id"])
-    assert parent.info.status == "KILLED"
+    assert parent_status(sweep) == "KILLED"
 
 
 def test_a_mistake_found_on_the_way_is_one_message(run, capsys):

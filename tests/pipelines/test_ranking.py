@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from rich.console import Console
 
 from graftwork import manifest
 from graftwork.artifacts import Artifacts
-from pipelines.ranking import accuracy_against_cost, as_html, ranking
+from pipelines.ranking import accuracy_against_cost, as_html, ranking, table
 
 
 def job(folder: Path, number: int, network: str, top1: float | None, sha: str, **cost: float):
@@ -66,3 +68,17 @@ def test_nothing_is_drawn_of_a_single_job_or_of_failures(tmp_path):
     job(tmp_path, 0, "resnet50", 0.8, "same", macs=4e9)
     job(tmp_path, 1, "vgg16", None, "same")
     assert accuracy_against_cost(ranking(tmp_path), tmp_path) == []
+
+
+def test_the_terminal_takes_no_value_or_reason_for_markup(tmp_path):
+    job(tmp_path, 0, "[cat]", 0.8, "same")
+    job(tmp_path, 1, "dog [/us] \x1b[2J", None, "same")
+    facts = json.loads((tmp_path / "1/job.json").read_text())
+    facts["error"] = "closing tag '[/us]' \x1b]0;owned\x07"
+    (tmp_path / "1/job.json").write_text(json.dumps(facts))
+    out = io.StringIO()
+    Console(file=out, width=200).print(table(ranking(tmp_path)))
+    shown = out.getvalue()
+    assert "model=[cat]" in shown and r"model=dog [/us] \x1b[2J" in shown
+    assert r"failed: closing tag '[/us]' \x1b]0;owned\x07" in shown
+    assert "\x1b" not in shown and "\x07" not in shown

@@ -300,3 +300,14 @@ def test_the_summary(divided, artifacts, capsys):
         assert expected in printed
     assert "class 7" not in printed.split("all")[0], "twenty classes are shown"
     assert "no pictures of class 0" in printed
+
+
+def test_names_of_classes_are_neither_markup_nor_escape_codes(divided, artifacts, capsys):
+    for name in ("dog [/us]", "[cat]", ":cat:", "\x1b]0;owned\x07cat\x1b[2J"):
+        divided.add(name, "train")
+    data_report.show(prepare(divided.dataset(), artifacts), artifacts.data_report)
+    printed = capsys.readouterr().out
+    rows, findings = printed.split("all ")[0], printed.partition("no pictures of")[2]
+    for shown in ("dog [/us]", "[cat]", ":cat:", r"\x1b]0;owned\x07cat\x1b[2J"):
+        assert shown in rows and shown in findings
+    assert "\x1b" not in printed and "\x07" not in printed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -141,3 +142,15 @@ def test_groups_instead_of_layers(found):
     text = shown(found, 80, layers=False)
     assert "layer4" in text and "layer4.1" not in text
     assert "latency ms" in text and "1.25" in text and "energy source: RAPL" in text
+
+
+def test_the_terminal_takes_no_name_for_markup(found):
+    odd = "[/us]\x1b[2J"
+    profile = replace(found[1].profile, model=f"[net]{odd}")
+    remark = replace(found[1].remarks[0], what=f"[what]{odd}")
+    one = replace(found[1], profile=profile, transfer=f"[how]{odd}", remarks=[remark])
+    text = shown([one], 200, layers=False)
+    assert text.count(r"[net][/us]\x1b[2J") == 3  # its groups, totals, measurements
+    for words in (r"[how][/us]\x1b[2J", r"[what][/us]\x1b[2J"):
+        assert words in text
+    assert "\x1b" not in text

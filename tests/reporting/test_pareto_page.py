@@ -18,7 +18,7 @@ def run(name: str, value: float, **costs: float) -> Candidate:
 
 SHOWN = comparison(
     [
-        run("small[bold]", 0.6, macs=1e8, latency=9.0),
+        run("small[bold][/us]\x1b[2J", 0.6, macs=1e8, latency=9.0),
         run("large", 0.8, macs=4e9, latency=5.0),
         run("near", 0.79, macs=5e9, latency=6.0),
         run("far", 0.5, macs=5e9),
@@ -45,6 +45,7 @@ def test_the_terminal_lists_the_frontier() -> None:
     out = io.StringIO()
     Console(file=out, width=120).print(table(SHOWN))
     text = out.getvalue()
-    assert "large" in text and "small[bold]" in text and "near" not in text
+    assert "large" in text and r"small[bold][/us]\x1b[2J" in text and "near" not in text
+    assert "\x1b" not in text
     assert "2 of 4" in text and "1 of 3" in text and "78.0-82.0" in text
     assert text.count("●") == 1 + 3  # the heading; large twice, small once

@@ -35,7 +35,9 @@ def test_the_result_survives_a_pipe(tmp_path: Path) -> None:
         "run_id": "0123abcd",
     }
     metrics = {"top1": TopK(True, 1), "log_loss": LogLoss(False)}
-    summary.show(result, metrics, 0.95, "a · [bold]b", artifacts, Console(file=out, width=80))
+    summary.show(
+        result, metrics, 0.95, "a · [bold]b[/us]\x1b[2J", artifacts, Console(file=out, width=80)
+    )
     text = out.getvalue()
     assert "84.3\u202f%" in text
     assert "81.3\u202f% to 87.1\u202f%" in text
@@ -47,7 +49,7 @@ def test_the_result_survives_a_pipe(tmp_path: Path) -> None:
     assert "(17\u202f934 trained)" in text
     assert str(artifacts.report) in text
     assert "0123abcd in MLflow; to open its pages: graftwork ui" in text
-    assert "[bold]b" in text
+    assert r"[bold]b[/us]\x1b[2J" in text
     assert "\x1b" not in text
 
 

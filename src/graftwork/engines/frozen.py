@@ -28,6 +28,7 @@ from graftwork.experiment import Experiment
 from graftwork.files import READ_ONLY, beside, sha256_of, write_durably
 from graftwork.models.base import InputSpec
 from graftwork.tensors import part, serialised, tensors_of
+from graftwork.terminal import visible_lines
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
@@ -157,7 +158,7 @@ class FrozenNetwork:
     def _warn(self, engine: str, precision: str, what: str) -> None:
         name = self._experiment.model.name
         text = f"{name}: engine {engine} in {precision} {what}. Trying the next one."
-        warnings.warn(text, EngineWarning, stacklevel=3)
+        warnings.warn(visible_lines(text), EngineWarning, stacklevel=3)
 
     def _candidates(self) -> Iterator[tuple[str, str]]:
         """Engines and precisions in the order of preference."""

@@ -13,6 +13,7 @@ from graftwork import model_folder
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError, check_range
 from graftwork.inspecting.photos import Answers, answers, given
+from graftwork.terminal import visible
 
 
 def inspect(
@@ -53,7 +54,7 @@ def inspect(
 
     mapped = [0, len(shown.right)] if shown.right and shown.wrong else [0, 1]
     page.write(target, look(folder, photos, mapped, group), contract, shown)
-    print(f"page  {target.absolute()}")
+    print(f"page  {visible(target.absolute())}")
     return target
 
 

@@ -12,6 +12,7 @@ from graftwork.pareto.candidates import candidates, score_of
 from graftwork.pareto.comparison import Comparison, as_csv, as_json, comparison
 from graftwork.recording.finished_runs import finished_runs
 from graftwork.reporting.pareto_page import page, table
+from graftwork.terminal import literal
 
 
 def compared_runs(
@@ -56,7 +57,7 @@ def show(shown: Comparison, files: dict[str, Path | None], console: Console | No
     console = console or Console()
     console.print(table(shown))
     for sentence in shown.sentences():
-        console.print(sentence, markup=False, highlight=False)
+        console.print(literal(sentence))
     for kind, write in (("html", page), ("csv", as_csv), ("json", as_json)):
         path = files.get(kind)
         if path is None:
@@ -66,4 +67,4 @@ def show(shown: Comparison, files: dict[str, Path | None], console: Console | No
             path.write_text(write(shown), encoding="utf-8")
         except OSError as error:
             raise UserError(f"--{kind}: {path} cannot be written: {error.strerror}.") from error
-        console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+        console.print(literal(f"written: {path}"), soft_wrap=True)

@@ -123,17 +123,20 @@ def show(report: dict[str, Any], path: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from graftwork.terminal import literal
+
     console = Console()
-    table = Table("class", title=f"{report['dataset']}: {report['usable']} pictures")
+    title = literal(f"{report['dataset']}: {report['usable']} pictures")
+    table = Table("class", title=title)
     for name in SPLITS:
         table.add_column(name, justify="right")
     for name, counts in list(report["classes"].items())[:CLASSES_SHOWN]:
-        table.add_row(name, *(str(counts[split]) for split in SPLITS))
+        table.add_row(literal(name), *(str(counts[split]) for split in SPLITS))
     if len(report["classes"]) > CLASSES_SHOWN:
         table.add_row(f"and {len(report['classes']) - CLASSES_SHOWN} more", "", "", "")
     table.add_section()
     table.add_row("all", *(str(report["splits"][split]) for split in SPLITS))
     console.print(table)
     for finding in report["findings"]:
-        console.print(f"- {finding}", markup=False, highlight=False)
-    console.print(f"Report: {path}", markup=False, highlight=False, soft_wrap=True)
+        console.print(literal(f"- {finding}"))
+    console.print(literal(f"Report: {path}"), soft_wrap=True)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from graftwork.profiling.formats import shape
 from graftwork.profiling.groups import Group
 from graftwork.profiling.layers import Layer
 from graftwork.profiling.resources import Resources
 from graftwork.reporting.drawing import millions, number, short
+from graftwork.terminal import literal
 
 MIB = 2**20
 WHOLE = "all"  # of the input
@@ -29,13 +29,13 @@ def show(found: Sequence[Resources], *, layers: bool, console: Console | None = 
         kinds = layers and console.width >= WIDE
         console.print(_resource_table(one, rows, kinds))
         for line in notes(one):
-            console.print(Text(line), soft_wrap=True)
+            console.print(literal(line), soft_wrap=True)
         console.print()
     console.print(_totals(found))
     if any(one.measured for one in found):
         console.print(_measurements(found))
         for line in _conditions(found):
-            console.print(Text(line), soft_wrap=True)
+            console.print(literal(line), soft_wrap=True)
 
 
 def notes(one: Resources) -> list[str]:
@@ -58,7 +58,7 @@ def notes(one: Resources) -> list[str]:
 
 def _table(heading: str, *, show_footer: bool = False) -> Table:
     return Table(
-        title=Text(heading, "bold"),
+        title=literal(heading, "bold"),
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -81,8 +81,8 @@ def _resource_table(one: Resources, rows: Sequence[Layer | Group], kinds: bool) 
         table.add_column(name, total, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            row.name,
-            *([row.kind] if kinds and isinstance(row, Layer) else []),
+            literal(row.name),
+            *([literal(row.kind)] if kinds and isinstance(row, Layer) else []),
             shape(row.output) or "not run",
             number(round(row.activation_kib)) if row.output else "",
             number(row.parameters),
@@ -110,8 +110,8 @@ def _totals(found: Sequence[Resources]) -> Table:
     for one in found:
         profile = one.profile
         table.add_row(
-            profile.model,
-            one.transfer,
+            literal(profile.model),
+            literal(one.transfer),
             short(profile.parameters),
             short(one.trainable_parameters),
             short(profile.macs),
@@ -128,10 +128,11 @@ def _measurements(found: Sequence[Resources]) -> Table:
     measured = [one.measured or {} for one in found]
     columns = list(dict.fromkeys(name for one in measured for name in one if name not in SAID))
     for name in columns:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(literal(name.replace("_", " ")), justify="right")
     for one, values in zip(found, measured, strict=True):
         cells = (values.get(name) for name in columns)
-        table.add_row(one.profile.model, *("" if cell is None else number(cell) for cell in cells))
+        shown = ("" if cell is None else number(cell) for cell in cells)
+        table.add_row(literal(one.profile.model), *shown)
     return table
 
 

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graftwork.terminal import visible, visible_lines
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -62,7 +64,7 @@ class Outbox:
         log.warning(
             "MLflow did not answer: %d entries are kept in %s and are sent by the next run.",
             len(self._waiting),
-            self._folder,
+            visible(self._folder),
         )
         self._waiting = []
 
@@ -88,7 +90,7 @@ class Outbox:
                 if _may_pass(error):
                     self._next_try = time.monotonic() + PAUSE
                     return
-                log.warning("MLflow refused a %s: %s", letter["kind"], error)
+                log.warning("MLflow refused a %s: %s", letter["kind"], visible_lines(error))
             self._waiting.pop(0)
         self._next_try = 0.0
 

@@ -12,6 +12,7 @@ from graftwork.pareto.comparison import Comparison
 from graftwork.pareto.frontier import Candidate, apart
 from graftwork.reporting.drawing import render
 from graftwork.reporting.pareto_plot import pareto_plot, told
+from graftwork.terminal import literal
 
 
 def pictures(shown: Comparison) -> list[Markup]:
@@ -36,13 +37,13 @@ def page(shown: Comparison) -> str:
 
 def table(shown: Comparison) -> Table:
     """The runs that are on the frontier of a cost, for a terminal."""
-    found = Table(title=Text(shown.title), title_justify="left", box=box.SIMPLE_HEAD)
+    found = Table(title=literal(shown.title), title_justify="left", box=box.SIMPLE_HEAD)
     found.add_column("on a frontier (●)", overflow="fold")
-    found.add_column(shown.score.title, justify="right")
+    found.add_column(literal(shown.score.title), justify="right")
     found.add_column(f"{100 * shown.score.confidence:g} %", justify="right", no_wrap=True)
     for axis, compared in shown.along:
         count = len(compared.members) + len(compared.dominated)
-        head = Text(f"{axis.word}\n{len(compared.members)} of {count}")
+        head = literal(axis.word).append(f"\n{len(compared.members)} of {count}")
         found.add_column(head, justify="right", no_wrap=True)
     found.add_column("run", no_wrap=True)
     for run in shown.runs:
@@ -50,7 +51,7 @@ def table(shown: Comparison) -> Table:
         if members:
             costs = [_cost(run, axis, axis.word in members) for axis, _ in shown.along]
             value, ends = shown.score.shown(run.value), _interval(run, shown)
-            found.add_row(Text(run.name), value, ends, *costs, run.run_id[:8])
+            found.add_row(literal(run.name), value, ends, *costs, literal(run.run_id[:8]))
     return found
 
 

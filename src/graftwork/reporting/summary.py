@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.metrics.base import Metric
 from graftwork.reporting.drawing import duration, number, percent
+from graftwork.terminal import literal
 
 if TYPE_CHECKING:
     from graftwork.experiment import Experiment
@@ -42,7 +42,7 @@ def show(
     console.print(_scores(result["test"], metrics, confidence, heading))
     for label, text in _facts(result, artifacts):
         # Paths are for copying: neither cut nor wrapped, whatever the width.
-        console.print(Text(f"{label:<8}{text}"), soft_wrap=True)
+        console.print(literal(f"{label:<8}{text}"), soft_wrap=True)
 
 
 def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
@@ -85,7 +85,8 @@ def _scores(
     heading: str,
 ) -> Table:
     n = next(iter(scores.values()))["n"]
-    table = Table(title=Text(heading), caption=f"{number(n)} test pictures", title_justify="left")
+    pictures = f"{number(n)} test pictures"
+    table = Table(title=literal(heading), caption=pictures, title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column(f"{100 * confidence:g} % interval", justify="right")
@@ -97,7 +98,7 @@ def _scores(
             percent(score[key]) if metric.is_share else f"{score[key]:.3f}"
             for key in ("value", "low", "high")
         )
-        table.add_row(metric.label, value, f"{low} to {high}")
+        table.add_row(literal(metric.label), value, f"{low} to {high}")
     return table
 
 

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from graftwork.files import write_json
 from graftwork.sources.fetching import Pin, obtain, place, verify
+from graftwork.terminal import visible
 
 
 class UnpinnedWarning(UserWarning):
@@ -61,7 +62,7 @@ def trusted(
 def _warn(origin: str, pin: Pin, sha256: str) -> None:
     pinned = f"only {pin.sha256} of its sha256" if pin.sha256 else "no hash"
     warnings.warn(
-        f"{origin}: {pinned} is pinned. sha256 {sha256} is trusted from now on; pin it in "
+        f"{visible(origin)}: {pinned} is pinned. sha256 {sha256} is trusted from now on; pin it in "
         "the model's configuration (weights.source.sha256).",
         UnpinnedWarning,
         stacklevel=4,
