@@ -265,6 +265,41 @@ def test_no_val_on_request(photos, artifacts):
     assert report["findings"] == ["No val split."]
 
 
+def refused_without_test(photos, artifacts, capsys, **changes) -> str:
+    with pytest.raises(UserError) as stop:
+        prepare(photos.dataset(**changes), artifacts)
+    assert "No test split." in capsys.readouterr().out, "the report was shown before"
+    assert json.loads(artifacts.data_report.read_text())["splits"]["test"] == 0
+    return str(stop.value)
+
+
+def test_without_a_test_picture_nothing_is_trained(photos, artifacts, capsys):
+    for label in ("pear", "apple"):
+        photos.add(label, None, 4)
+    message = refused_without_test(
+        photos, artifacts, capsys, splits=Splits(val_fraction=0.2, test_fraction=0, seed=0)
+    )
+    assert "test_fraction is 0" in message and "test_fraction=0.2" in message
+
+
+def test_one_picture_a_class_cannot_be_tested(photos, artifacts, capsys):
+    for label in ("pear", "apple"):
+        photos.add(label)
+    message = refused_without_test(photos, artifacts, capsys)
+    assert "no class has a second picture" in message and "Add pictures" in message
+    for label in ("pear", "apple"):
+        photos.add(label, "train", 3)
+    message = refused_without_test(photos, artifacts, capsys)
+    assert "no class has a second picture without a split" in message
+
+
+def test_groups_that_are_the_classes_cannot_be_tested(photos, artifacts, capsys):
+    for label in ("pear", "apple"):
+        photos.add(label, None, 4, group=label)
+    message = refused_without_test(photos, artifacts, capsys)
+    assert "every class has but one group" in message and "dataset.group_column" in message
+
+
 def test_groups_in_several_splits_are_reported(divided, artifacts):
     divided.add("pear", "train", group="a")
     divided.add("pear", "test", group="a")

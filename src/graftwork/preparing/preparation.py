@@ -30,7 +30,8 @@ def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
 
     Raises:
         UserError: nothing can be read, something cannot and `unreadable` is `stop`, fewer than two
-            classes remain, or val or test holds classes that train does not.
+            classes remain, val or test holds classes that train does not, or no picture is left
+            to test with.
     """
     state = recall.state_of(dataset, artifacts)
     if recall.taken_over(state, artifacts):
@@ -63,7 +64,16 @@ def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
     manifest.write(divided, artifacts.manifest)
     write_json(artifacts.classes, classes)
     write_json(artifacts.data_report, report)
+    if not report["splits"]["test"]:
+        data_report.show(report, artifacts.data_report)
+        raise _no_test(judged, dataset)
     return report
+
+
+def _no_test(judged: pd.DataFrame, dataset: Dataset) -> UserError:
+    """Said before anything is trained, because `evaluate` would have nothing to measure on."""
+    why = splits.why_no_test(judged[judged["verdict"] == OK], dataset.splits)
+    return UserError(f"dataset: the test split has no usable picture: {why}")
 
 
 def judge(frame: pd.DataFrame) -> pd.DataFrame:
