@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from graftwork.manifest import OK, SPLITS
-from graftwork.preparing import duplicates, splits
+from graftwork.preparing import duplicates, passed_over, splits
 from graftwork.preparing.words import counted
 
 LISTED = 1000  # files of one kind that the report names; the counts are always complete
 CLASSES_SHOWN = 20
 
 
-def describe(divided: pd.DataFrame, said: pd.Series, classes: list[str]) -> dict[str, Any]:
+def describe(
+    divided: pd.DataFrame, said: pd.Series, classes: list[str], beside: Mapping[str, Any]
+) -> dict[str, Any]:
     """The report, ready for JSON.
 
     Args:
         divided: one row a listed file, judged and divided.
         said: the split of each that the data gave, or None.
         classes: those that can be learned.
+        beside: what lies there besides pictures; see `passed_over`.
     """
     usable = divided[divided["verdict"] == OK]
     counts = usable.groupby(["class", "split"]).size().unstack(fill_value=0)
@@ -41,6 +45,7 @@ def describe(divided: pd.DataFrame, said: pd.Series, classes: list[str]) -> dict
         "width": _spread(usable["width"]),
         "height": _spread(usable["height"]),
         **_left_out(divided),
+        "passed_over": dict(beside),
         "groups_in_several_splits": splits.straddling_groups(usable.assign(split=said)),
     }
     return {**report, "findings": _findings(report)}
@@ -86,6 +91,7 @@ def _findings(report: dict[str, Any]) -> list[str]:
         for kind, (noun, *text) in _LEFT_OUT.items()
         if count[kind]
     ]
+    found += passed_over.findings(report["passed_over"])
     found += [
         f"{split}: no pictures of {_some(names)}."
         for split, names in report["missing_classes"].items()

@@ -14,7 +14,7 @@ from graftwork.errors import UserError
 from graftwork.files import write_json
 from graftwork.images import decoded_store
 from graftwork.manifest import OK
-from graftwork.preparing import data_report, duplicates, recall, splits
+from graftwork.preparing import data_report, duplicates, passed_over, recall, splits
 from graftwork.preparing.examination import examine_all
 from graftwork.preparing.words import counted
 from graftwork.progress import count_bar
@@ -60,7 +60,7 @@ def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
     divided["label"] = divided["label"].fillna(-1).astype("int64")
     report = {
         "dataset": dataset.name,
-        **data_report.describe(divided, judged["split"], classes),
+        **data_report.describe(divided, judged["split"], classes, passed_over.read(raw)),
         # Nothing here may tell one run from the next: stages that read the report would run again.
         "decoded": {"side": dataset.decoded_side, "pictures": kept.pictures, "gib": kept.gib},
     }
