@@ -65,12 +65,13 @@ def build(values: Any, kind: type[C], where: str) -> C:
     try:
         return cls(**fields)
     except UserError as error:
-        raise UserError(_placed(str(error), where)) from error
+        raise UserError(placed(str(error), where)) from error
 
 
-def _placed(message: str, where: str) -> str:
+def placed(message: str, where: str) -> str:
     """Bounds are checked by field name; the message names the full path."""
-    return message if not where or message.startswith(f"{where}.") else f"{where}.{message}"
+    there = not where or message.startswith((f"{where}.", f"{where}:"))
+    return message if there else f"{where}.{message}"
 
 
 def _join(where: str, key: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from graftwork.augmentations.base import Augmentation
-from graftwork.components import Component, build
+from graftwork.components import Component, build, placed
 from graftwork.datasets.base import Dataset
 from graftwork.errors import UserError, check_range
 from graftwork.evaluation import Evaluation
@@ -62,7 +62,7 @@ class Experiment(Component):
         try:
             experiment.dataset.check()
         except UserError as error:
-            raise UserError(f"dataset.{error}") from error
+            raise UserError(placed(str(error), "dataset")) from error
         return experiment
 
     @classmethod

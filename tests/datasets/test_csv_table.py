@@ -7,6 +7,7 @@ from conftest import composed
 from graftwork.components import build
 from graftwork.datasets.base import Dataset, Record
 from graftwork.errors import UserError
+from graftwork.experiment import Experiment
 
 FULL = ("dataset.split_column=split", "dataset.group_column=dog")
 
@@ -53,6 +54,37 @@ def test_other_columns_delimiter_and_folder(tmp_path: Path) -> None:
     keys = ("image_column=file", "label_column=kind", "delimiter=';'", f"image_root={tmp_path}")
     records = dataset(moved, *(f"dataset.{key}" for key in keys)).records(tmp_path)
     assert [(r.path.name, r.label) for r in records] == [("1.jpg", "a")]
+
+
+@pytest.mark.parametrize("delimiter", ["tab", "'\\t'", "'\t'"])
+def test_a_tab_may_be_written_in_words(delimiter: str, tmp_path: Path) -> None:
+    path = table(tmp_path, "image\tlabel\n1.jpg\ta\n")
+    records = dataset(path, f"dataset.delimiter={delimiter}").records(tmp_path)
+    assert [(r.path.name, r.label) for r in records] == [("1.jpg", "a")]
+
+
+@pytest.mark.parametrize(
+    ("header", "remedy"),
+    [("image;label", "\"dataset.delimiter=';'\""), ("image\tlabel", "dataset.delimiter=tab")],
+)
+def test_another_delimiter_is_suggested(header: str, remedy: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"is no column.* set {remedy}"):
+        dataset(table(tmp_path, f"{header}\n1.jpg;a\n")).check()
+    override = remedy.strip('"')  # as the shell does
+    dataset(table(tmp_path, f"{header}\n"), override)
+
+
+def test_messages_name_the_key_and_the_file(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,label\n9.jpg,a\n")
+    for overrides, message in (
+        ((), f"dataset.path: {path}, row 2: no such picture"),
+        (("dataset.image_root=nowhere",), "dataset.image_root: no such folder: "),
+    ):
+        params = composed("dataset=csv", f"dataset.path={path}", *overrides)
+        with pytest.raises(UserError) as stop:
+            Experiment.from_params(params)
+        assert str(stop.value).startswith(message)
+        assert "Set dataset.path" not in str(stop.value)
 
 
 def test_download_leaves_a_listing(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from graftwork.components import build
 from graftwork.datasets.base import Dataset
 from graftwork.datasets.folder import Folder
 from graftwork.errors import UserError
+from graftwork.experiment import Experiment
 
 
 def dataset(path: Path | str) -> Folder:
@@ -122,6 +125,10 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
         "holds pictures but no class folders",
     ),
     "empty class": (lambda root: touch(root, "a/1.jpg", "b/1.jpg", "c/x.txt"), "folder 'c'"),
+    "photos of another kind": (
+        lambda root: touch(root, "a/1.jpg", "b/1.jpg", "c/1.HEIC", "c/2.heic", "c/3.pdf"),
+        r"'c' of .*'c' holds 2 \.heic, 1 \.pdf\. Legal: \.avif .*\.webp",
+    ),
     "one class": (lambda root: touch(root, "a/1.jpg"), "the one class 'a'"),
     "mixed": (
         lambda root: touch(root, "train/a/1.jpg", "test/a/1.jpg", "extra/1.jpg"),
@@ -151,3 +158,68 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     touch(tmp_path, "photos.zip")
     with pytest.raises(UserError, match="is a file. Set dataset.path to a folder"):
         dataset(tmp_path / "photos.zip").check()
+
+
+def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    touch(root, "a/1.jpg", "a/2.heic", "b/1.jpg", "b/in/2.HEIC", "b/x.pdf", "notes", "loose.png")
+    touch(root, "a/Thumbs.db", "a/.hidden.txt")
+    (root / "b/broken.jpg").symlink_to(root / "nowhere.jpg")
+    dataset(root).download(tmp_path / "raw", tmp_path)
+    receipt = json.loads((tmp_path / "raw/source.json").read_text())
+    assert receipt["left_out"] == {
+        "kinds": {".heic": 2, ".pdf": 1, "no suffix": 1},
+        "dangling_links": 1,
+    }
+    assert receipt["outside_of_class_folders"]["pictures"] == 1
+
+
+def test_a_name_that_is_not_in_utf8_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "b/1.jpg", os.fsdecode(b"caf\xe9/1.jpg"))
+    message = r"the name .*/caf\\xe9 is not in UTF-8\. Rename"
+    with pytest.raises(UserError, match=message):
+        Experiment.from_params(composed("dataset=folder", f"dataset.path={tmp_path}"))
+    (tmp_path / os.fsdecode(b"caf\xe9")).rename(tmp_path / "b" / "more")
+    touch(tmp_path, os.fsdecode(b"b/\xe9.jpg"), os.fsdecode(b"\xe9.jpg"))
+    with pytest.raises(UserError, match=r"b/\\xe9\.jpg is not in UTF-8"):
+        dataset(tmp_path).download(tmp_path / "raw", tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a/1.jpg", "b/1.jpg")
+    original = os.listdir
+
+    def refusing(folder: Path) -> list[str]:  # tests may run as root, who may read everything
+        if Path(folder).name == "b":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return original(folder)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    with pytest.raises(UserError, match=r"the folder .*/b cannot be read: Permission denied"):
+        dataset(tmp_path).check()
+
+
+def test_another_kind_of_data_set_keeps_its_place(tiny_folder: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    published = {"dataset": "groceries", "sha256": "0" * 64, "origin": "PyPI", "files": 3}
+    for receipt, named in (
+        (published, r"belongs to a published data set \(groceries, from PyPI\)"),
+        ({"dataset": "mine", "kind": "a CSV table", "origin": "t.csv"}, "a CSV table .mine"),
+    ):
+        (raw / "source.json").write_text(json.dumps(receipt))
+        with pytest.raises(UserError, match=f"dataset.name: .*{named}.*a folder of photos"):
+            dataset(tiny_folder).download(raw, tmp_path)
+        assert json.loads((raw / "source.json").read_text()) == receipt
+    (raw / "source.json").unlink()
+    for _ in range(2):
+        dataset(tiny_folder).download(raw, tmp_path)
+
+
+def test_messages_name_key_and_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1.jpg", "test/a/1.jpg", "extra/1.jpg")
+    with pytest.raises(UserError) as stop:
+        Experiment.from_params(composed("dataset=folder", f"dataset.path={tmp_path}"))
+    assert str(stop.value).startswith(f"dataset: {tmp_path}: split folders")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from tiny_experiment import tiny_experiment
 
 from graftwork import manifest
 from graftwork.artifacts import Artifacts
@@ -22,6 +23,23 @@ def test_prepare_runs_on_a_folder_of_photos(tmp_path, tiny_params, capsys):
     counts = {name: len(manifest.of_split(frame, name)) for name in manifest.SPLITS}
     assert counts == {"train": 24, "val": 9, "test": 15}
     assert "48 pictures" in capsys.readouterr().out
+
+
+def test_the_report_says_what_was_passed_over(tmp_path, tiny_folder, tiny_params, capsys):
+    for name in ("train/red/1.heic", "test/red/2.HEIC", "train/a.pdf", "loose.jpg"):
+        (tiny_folder / name).touch()
+    (tiny_folder / "val/red/gone.jpg").symlink_to(tiny_folder / "nowhere.jpg")
+    tiny_experiment(tiny_params(), tmp_path / "experiment")
+    printed = " ".join(capsys.readouterr().out.split())
+    for finding in (
+        "3 files of kinds that are not read: 2 .heic (convert them to JPEG), 1 .pdf.",
+        "1 picture outside of the class folders.",
+        "1 link that leads nowhere.",
+    ):
+        assert f"- {finding}" in printed
+    (tiny_folder / "train/a.pdf").unlink()
+    tiny_experiment(tiny_params(), tmp_path / "experiment")
+    assert "2 files of kinds that are not read: .heic (convert" in capsys.readouterr().out
 
 
 def test_prepare_imports_no_torch_and_ends_with_one_message(tmp_path, tiny_folder, tiny_params):

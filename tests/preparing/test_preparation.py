@@ -229,7 +229,7 @@ def test_a_class_without_a_usable_picture_is_no_class(divided, artifacts):
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_class_that_cannot_be_learned_is_refused(divided, artifacts, split):
     divided.add("plumb", split)
-    with pytest.raises(UserError, match=f"{split} has 1 classes .*'plumb'.*'apple', 'pear'"):
+    with pytest.raises(UserError, match=f"{split} has 1 class that .*'plumb'.*'apple', 'pear'"):
         prepare(divided.dataset(), artifacts)
 
 
@@ -237,6 +237,42 @@ def test_one_class_is_not_enough(photos, artifacts):
     photos.add("pear", "train", 3)
     with pytest.raises(UserError, match="'pear' is the only class"):
         prepare(photos.dataset(), artifacts)
+
+
+def test_a_class_that_lost_all_its_pictures_is_named(photos, artifacts):
+    photos.add("pear", "train", 3)
+    photos.add("apple", "train", 4, content=b"")
+    with pytest.raises(UserError) as stop:
+        prepare(photos.dataset(), artifacts)
+    message = str(stop.value)
+    assert "'pear' is the only class" in message and "None of 4 files of 'apple'" in message
+    assert "003.png: empty file" in message and "and 1 more" in message
+    photos.add("apple", "test")
+    with pytest.raises(UserError, match="test has 1 class that(.|\n)*None of 4 files of 'apple'"):
+        prepare(photos.dataset(), artifacts)
+
+
+def test_nothing_usable_says_why(photos, artifacts):
+    photos.add("", "train", 3)
+    with pytest.raises(UserError, match=r"none of 3 files can be used:(.|\n)*no class"):
+        prepare(photos.dataset(), artifacts)
+
+
+def test_findings_are_grammatical(divided, artifacts):
+    content = divided.folder.joinpath("000.png").read_bytes()
+    divided.add("pear", "train", content=content)
+    divided.add("pear", "train", content=b"")
+    findings = prepare(divided.dataset(), artifacts)["findings"]
+    assert findings[:2] == [
+        "1 file cannot be used.",
+        "1 exact copy within a split: each picture counts once.",
+    ]
+    divided.add("pear", "train", content=content)
+    divided.add("apple", "train", group="a")
+    divided.add("apple", "test", group="a")
+    findings = prepare(divided.dataset(), artifacts)["findings"]
+    assert "2 exact copies within a split: each picture counts once." in findings
+    assert "1 group lies in several splits of the data's own." in findings
 
 
 def test_splits_are_made_where_there_are_none(photos, artifacts):
@@ -263,6 +299,41 @@ def test_no_val_on_request(photos, artifacts):
     report = prepare(replace(dataset, splits=splits), artifacts)
     assert report["splits"] == {"train": 8, "val": 0, "test": 4}
     assert report["findings"] == ["No val split."]
+
+
+def refused_without_test(photos, artifacts, capsys, **changes) -> str:
+    with pytest.raises(UserError) as stop:
+        prepare(photos.dataset(**changes), artifacts)
+    assert "No test split." in capsys.readouterr().out, "the report was shown before"
+    assert json.loads(artifacts.data_report.read_text())["splits"]["test"] == 0
+    return str(stop.value)
+
+
+def test_without_a_test_picture_nothing_is_trained(photos, artifacts, capsys):
+    for label in ("pear", "apple"):
+        photos.add(label, None, 4)
+    message = refused_without_test(
+        photos, artifacts, capsys, splits=Splits(val_fraction=0.2, test_fraction=0, seed=0)
+    )
+    assert "test_fraction is 0" in message and "test_fraction=0.2" in message
+
+
+def test_one_picture_a_class_cannot_be_tested(photos, artifacts, capsys):
+    for label in ("pear", "apple"):
+        photos.add(label)
+    message = refused_without_test(photos, artifacts, capsys)
+    assert "no class has a second picture" in message and "Add pictures" in message
+    for label in ("pear", "apple"):
+        photos.add(label, "train", 3)
+    message = refused_without_test(photos, artifacts, capsys)
+    assert "no class has a second picture without a split" in message
+
+
+def test_groups_that_are_the_classes_cannot_be_tested(photos, artifacts, capsys):
+    for label in ("pear", "apple"):
+        photos.add(label, None, 4, group=label)
+    message = refused_without_test(photos, artifacts, capsys)
+    assert "every class has but one group" in message and "dataset.group_column" in message
 
 
 def test_groups_in_several_splits_are_reported(divided, artifacts):

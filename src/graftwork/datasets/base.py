@@ -17,6 +17,8 @@ from graftwork.errors import UserError, check_choice, check_range
 if TYPE_CHECKING:
     from graftwork.models.base import InputSpec
 
+RECEIPT = "source.json"  # in a data set's folder: what `download` brought or found
+
 
 @dataclass(frozen=True)
 class Record:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from graftwork.datasets.base import Dataset, Record
 from graftwork.datasets.class_folders import SPLIT_NAMES
-from graftwork.datasets.own_files import existing, listing
+from graftwork.datasets.own_files import existing, leave_receipt, listing
 from graftwork.errors import UserError, nearest_first
-from graftwork.files import write_json
 
 CHECKED_ROWS = 5000  # before any work begins; the others when their turn comes
+
+DELIMITERS = (",", ";", "\t", "|")  # the common ones
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class CsvTable(Dataset):
     """One picture a row: its file, its label, and perhaps its split and group."""
 
     path: str  # of the table; relative: to the project's folder
-    delimiter: str
+    delimiter: str  # one character; a tab may be written tab
     image_column: str
     label_column: str
     split_column: str | None  # its cells: train, val, test (or their usual synonyms), or empty
@@ -31,8 +32,15 @@ class CsvTable(Dataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.delimiter) != 1:
-            raise UserError(f"delimiter: {self.delimiter!r} is not one character, such as ','.")
+        if len(self._separator) != 1:
+            raise UserError(
+                f"delimiter: {self.delimiter!r} is not one character, such as ','. A tab may be "
+                "written tab."
+            )
+
+    @property
+    def _separator(self) -> str:
+        return "\t" if self.delimiter in ("tab", "\\t") else self.delimiter
 
     def check(self) -> None:
         """Raises UserError for a missing file or column, or a wrong one of the first rows."""
@@ -43,7 +51,7 @@ class CsvTable(Dataset):
         """Copies nothing: leaves a listing of what there is, every row checked."""
         counts = listing(self.records(raw))
         origin = str(existing(self.path, "file"))
-        write_json(raw / "source.json", {"dataset": self.name, "origin": origin, **counts})
+        leave_receipt(raw, self.name, "a CSV table", {"origin": origin, **counts})
 
     def records(self, raw: Path) -> Iterator[Record]:
         yield from self._rows()
@@ -51,26 +59,46 @@ class CsvTable(Dataset):
     def _rows(self) -> Iterator[Record]:
         table = existing(self.path, "file")
         if not table.is_file():
-            raise UserError(f"path: {table} is a folder. Set dataset.path to a CSV file.")
-        folder = existing(self.image_root, "folder") if self.image_root else table.parent
+            raise UserError(f"dataset.path: {table} is a folder. Set dataset.path to a CSV file.")
+        folder = self._folder(table)
         try:
             with table.open(newline="", encoding="utf-8-sig") as file:
-                rows = csv.DictReader(file, delimiter=self.delimiter)
+                rows = csv.DictReader(file, delimiter=self._separator)
                 self._check_columns(table, rows.fieldnames or [])
                 number = 1  # as spreadsheets count: the header is row 1
                 for number, row in enumerate(rows, start=2):
-                    yield self._record(row, folder, f"{table}, row {number}")
+                    yield self._record(row, folder, f"dataset.path: {table}, row {number}")
         except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"path: {table} is no table in UTF-8: {error}.") from error
+            raise UserError(f"dataset.path: {table} is no table in UTF-8: {error}.") from error
         if number == 1:
-            raise UserError(f"path: {table} has no rows below its header.")
+            raise UserError(f"dataset.path: {table} has no rows below its header.")
+
+    def _folder(self, table: Path) -> Path:
+        """What pictures' names are relative to."""
+        if not self.image_root:
+            return table.parent
+        return existing(self.image_root, "folder", "image_root")
 
     def _check_columns(self, table: Path, names: Sequence[str]) -> None:
         for key in ("image_column", "label_column", "split_column", "group_column"):
             wanted = getattr(self, key)
             if wanted is not None and wanted not in names:
                 legal = ", ".join(nearest_first(wanted, names)) or "none"
-                raise UserError(f"{key}: '{wanted}' is no column of {table}. Legal: {legal}.")
+                raise UserError(
+                    f"dataset.{key}: '{wanted}' is no column of {table}. Legal: {legal}."
+                    f"{self._other_delimiter(names)}"
+                )
+
+    def _other_delimiter(self, names: Sequence[str]) -> str:
+        """A hint where the header looks like a table's that is divided otherwise."""
+        for other in DELIMITERS:
+            if other != self._separator and any(other in name for name in names):
+                # The quotes within are Hydra's, the ones around the shell's.
+                key = (
+                    "dataset.delimiter=tab" if other == "\t" else f"\"dataset.delimiter='{other}'\""
+                )
+                return f" Its header is divided by {other!r}, it seems: set {key}."
+        return ""
 
     def _record(self, row: dict[str, str | None], folder: Path, where: str) -> Record:
         name = self._cell(row, self.image_column, where)

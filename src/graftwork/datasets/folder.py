@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from graftwork.datasets.class_folders import (
     pictures,
     stray_pictures,
 )
-from graftwork.datasets.own_files import existing, listing
+from graftwork.datasets.left_out import LeftOut, legible
+from graftwork.datasets.own_files import existing, leave_receipt, listing
 from graftwork.errors import UserError
-from graftwork.files import write_json
 
 
 @dataclass(frozen=True)
@@ -31,52 +32,70 @@ class Folder(Dataset):
         """Raises UserError unless there are pictures of at least two classes."""
         root = existing(self.path, "folder")
         if not root.is_dir():
-            raise UserError(f"path: {root} is a file. Set dataset.path to a folder.")
-        filled = {folder.label: False for folder in class_folders(root)}
+            raise UserError(f"dataset.path: {root} is a file. Set dataset.path to a folder.")
+        filled: dict[str, bool] = {}
+        left_out = defaultdict[str, LeftOut](LeftOut)
         for folder in class_folders(root):
-            filled[folder.label] |= any(True for _ in pictures(folder.path, root))
+            has = any(True for _ in pictures(folder.path, root, left_out[folder.label]))
+            filled[folder.label] = filled.get(folder.label, False) or has
         empty = [label for label, has in filled.items() if not has]
         if len(empty) == len(filled):
-            raise _no_pictures(root)
+            raise _no_pictures(root, _instead(left_out))
         if empty:
             raise UserError(
-                f"path: no pictures in the class folder {', '.join(map(repr, empty[:5]))} of "
-                f"{root}. Add some, or remove the folder (one beginning with '.' is ignored)."
+                f"dataset.path: no pictures in the class folder "
+                f"{', '.join(map(repr, empty[:5]))} of {root}."
+                f"{_instead({label: left_out[label] for label in empty})} Add some, or remove the "
+                "folder (one beginning with '.' is ignored)."
             )
         if len(filled) < 2:
             raise UserError(
-                f"path: {root} holds the one class '{next(iter(filled))}'; at least two are "
-                "needed. Each class is a folder of its own: "
-                f"{root}/<class>/photo.jpg."
+                f"dataset.path: {root} holds the one class '{next(iter(filled))}'; at least two "
+                f"are needed. Each class is a folder of its own: {root}/<class>/photo.jpg."
             )
 
     def download(self, raw: Path, downloads: Path) -> None:
-        """Copies nothing: leaves a listing of what there is."""
+        """Copies nothing: leaves a listing of what there is, and of what is passed over."""
         self.check()
-        root = existing(self.path, "folder")
-        stray = [str(path) for path in stray_pictures(root)]
-        receipt = {
-            "dataset": self.name,
+        root, left_out = existing(self.path, "folder"), LeftOut()
+        counts = listing(self._records(root, left_out))
+        stray = [legible(path) for path in stray_pictures(root, left_out)]
+        facts = {
             "origin": str(root),
-            **listing(self.records(raw)),
+            **counts,
             "outside_of_class_folders": {"pictures": len(stray), "first": stray[:20]},
+            "left_out": left_out.receipt(),
         }
-        write_json(raw / "source.json", receipt)
+        leave_receipt(raw, self.name, "a folder of photos", facts)
 
     def records(self, raw: Path) -> Iterator[Record]:
-        root = existing(self.path, "folder")
+        yield from self._records(existing(self.path, "folder"), LeftOut())
+
+    @staticmethod
+    def _records(root: Path, left_out: LeftOut) -> Iterator[Record]:
         for folder in class_folders(root):
-            for path in pictures(folder.path, root):
+            for path in pictures(folder.path, root, left_out):
                 yield Record(path, folder.label, folder.split)
 
 
-def _no_pictures(root: Path) -> UserError:
+_LEGAL = f" Legal: {' '.join(sorted(IMAGE_SUFFIXES))}."
+
+
+def _instead(left_out: Mapping[str, LeftOut]) -> str:
+    """What class folders without a picture hold, and what they should."""
+    named = [f"'{label}' holds {found}" for label, found in left_out.items() if str(found)]
+    if not named:
+        return ""
+    return f" {'; '.join(named[:5])}.{_LEGAL}"
+
+
+def _no_pictures(root: Path, instead: str) -> UserError:
     if stray_pictures(root):
         return UserError(
-            f"path: {root} holds pictures but no class folders. Make one folder a class: "
+            f"dataset.path: {root} holds pictures but no class folders. Make one folder a class: "
             f"{root}/<class>/photo.jpg; or use dataset=csv with a table of labels."
         )
     return UserError(
-        f"path: no pictures in {root}. Looked for {root}/<class>/* and {root}/<split>/<class>/* "
-        f"with {' '.join(sorted(IMAGE_SUFFIXES))}."
+        f"dataset.path: no pictures in {root}. Looked for {root}/<class>/* and "
+        f"{root}/<split>/<class>/*.{instead or _LEGAL}"
     )

@@ -2,28 +2,77 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from graftwork.datasets.base import Record
+from graftwork.datasets.base import RECEIPT, Record
+from graftwork.datasets.left_out import legible
 from graftwork.errors import UserError, nearest_first
+from graftwork.files import write_json
+
+PUBLISHED = "a published data set"
 
 
-def existing(path: str, what: str) -> Path:
+def existing(path: str, what: str, key: str = "path") -> Path:
     """The absolute path of something that exists; relative ones count from the project's folder.
+
+    Args:
+        path: as the user wrote it.
+        what: `file` or `folder`, for the message.
+        key: of the data set, where the path stands.
 
     Raises:
         UserError: there is nothing; names close by are offered.
     """
     wanted = Path(path).expanduser().absolute()
-    if wanted.exists():
-        return wanted
+    try:
+        if wanted.exists():
+            return wanted
+        hint = _near(wanted)
+    except PermissionError as error:
+        raise UserError(
+            f"dataset.{key}: {wanted} cannot be looked for: {legible(error.filename)}: "
+            f"{error.strerror}. Let the folders above it be read (chmod u+rx)."
+        ) from error
+    raise UserError(f"dataset.{key}: no such {what}: {wanted}.{hint} Set dataset.{key}=...")
+
+
+def _near(wanted: Path) -> str:
+    """What there is instead."""
     ancestor = next(parent for parent in wanted.parents if parent.is_dir())
     missing = wanted.relative_to(ancestor).parts[0]
-    near = nearest_first(missing, (p.name for p in ancestor.iterdir() if p.name[0] != "."))[:3]
-    hint = f" In {ancestor} there is: {', '.join(near)}." if near else f" {ancestor} is empty."
-    raise UserError(f"path: no such {what}: {wanted}.{hint} Set dataset.path=...")
+    names = (legible(path.name) for path in ancestor.iterdir() if path.name[0] != ".")
+    near = nearest_first(missing, names)[:3]
+    return f" In {ancestor} there is: {', '.join(near)}." if near else f" {ancestor} is empty."
+
+
+def leave_receipt(raw: Path, name: str, kind: str, facts: Mapping[str, Any]) -> None:
+    """Writes what was found, unless the place is taken.
+
+    Args:
+        kind: of data set, such as `a CSV table`.
+        facts: `origin` and what else there is to say.
+
+    Raises:
+        UserError: a data set of another kind has left its receipt there.
+    """
+    found = _receipt(raw / RECEIPT)
+    other = found.get("kind", PUBLISHED if "sha256" in found else kind)
+    if other != kind:
+        raise UserError(
+            f"dataset.name: '{name}' is taken: {raw} belongs to {other} "
+            f"({found.get('dataset')}, from {found.get('origin')}), and this is {kind} "
+            f"({facts['origin']}). Choose another name, such as dataset.name=my_{name}, or remove "
+            "that folder."
+        )
+    write_json(raw / RECEIPT, {"dataset": name, "kind": kind, **facts})
+
+
+def _receipt(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def listing(records: Iterable[Record]) -> dict[str, object]:

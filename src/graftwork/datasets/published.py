@@ -10,12 +10,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from graftwork.datasets.base import Dataset
+from graftwork.datasets.base import RECEIPT, Dataset
 from graftwork.files import write_json
 from graftwork.sources.base import Source
 from graftwork.sources.fetching import new_folder
-
-RECEIPT = "source.json"
 
 
 @dataclass(frozen=True)

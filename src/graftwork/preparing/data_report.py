@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from graftwork.manifest import OK, SPLITS
-from graftwork.preparing import duplicates, splits
+from graftwork.preparing import duplicates, passed_over, splits
+from graftwork.preparing.words import counted
 
 LISTED = 1000  # files of one kind that the report names; the counts are always complete
 CLASSES_SHOWN = 20
 
 
-def describe(divided: pd.DataFrame, said: pd.Series, classes: list[str]) -> dict[str, Any]:
+def describe(
+    divided: pd.DataFrame, said: pd.Series, classes: list[str], beside: Mapping[str, Any]
+) -> dict[str, Any]:
     """The report, ready for JSON.
 
     Args:
         divided: one row a listed file, judged and divided.
         said: the split of each that the data gave, or None.
         classes: those that can be learned.
+        beside: what lies there besides pictures; see `passed_over`.
     """
     usable = divided[divided["verdict"] == OK]
     counts = usable.groupby(["class", "split"]).size().unstack(fill_value=0)
@@ -40,6 +45,7 @@ def describe(divided: pd.DataFrame, said: pd.Series, classes: list[str]) -> dict
         "width": _spread(usable["width"]),
         "height": _spread(usable["height"]),
         **_left_out(divided),
+        "passed_over": dict(beside),
         "groups_in_several_splits": splits.straddling_groups(usable.assign(split=said)),
     }
     return {**report, "findings": _findings(report)}
@@ -80,7 +86,12 @@ def _listed(rows: pd.DataFrame) -> dict[str, Any]:
 def _findings(report: dict[str, Any]) -> list[str]:
     """What a person should know, in words."""
     count = {kind: report[kind]["count"] for kind in _LEFT_OUT}
-    found = [text.format(n=count[kind]) for kind, text in _LEFT_OUT.items() if count[kind]]
+    found = [
+        f"{counted(count[kind], noun)} {text[count[kind] > 1]}"
+        for kind, (noun, *text) in _LEFT_OUT.items()
+        if count[kind]
+    ]
+    found += passed_over.findings(report["passed_over"])
     found += [
         f"{split}: no pictures of {_some(names)}."
         for split, names in report["missing_classes"].items()
@@ -90,26 +101,36 @@ def _findings(report: dict[str, Any]) -> list[str]:
         found.append(f"No usable picture, so no class: {_some(report['empty_classes'])}.")
     if report["tiny_classes"]:
         found.append(f"Fewer pictures than splits: {_some(list(report['tiny_classes']))}.")
-    if report["groups_in_several_splits"]:
-        found.append(
-            f"{report['groups_in_several_splits']} groups lie in several splits of the data's own."
-        )
+    if groups := report["groups_in_several_splits"]:
+        verb = "lies" if groups == 1 else "lie"
+        found.append(f"{counted(groups, 'group')} {verb} in several splits of the data's own.")
     if made := report["made_splits"]:
         found.append(f"Made here, stratified by class: {', '.join(made)}.")
     found += [f"No {name} split." for name in SPLITS if not report["splits"][name]]
-    if report["several_frames"]:
-        found.append(f"{report['several_frames']} pictures of several frames: the first is used.")
-    if report["turned"]:
-        found.append(f"{report['turned']} pictures turned upright, as their EXIF data says.")
+    if frames := report["several_frames"]:
+        found.append(f"{counted(frames, 'picture')} of several frames: the first is used.")
+    if turned := report["turned"]:
+        found.append(f"{counted(turned, 'picture')} turned upright, as EXIF data says.")
     return found
 
 
-_LEFT_OUT = {
-    "unreadable": "{n} files cannot be used.",
-    "duplicates": "{n} exact copies within a split: each picture counts once.",
-    "duplicates_across_splits": "{n} copies of pictures in another split: kept in test, or else "
-    "in val, and left out of the rest.",
-    "conflicting_classes": "{n} files show a picture that also has another class: all left out.",
+_LEFT_OUT = {  # what is counted, and the sentence about one and about several
+    "unreadable": ("file", "cannot be used.", "cannot be used."),
+    "duplicates": (
+        "exact copy",
+        "within a split: each picture counts once.",
+        "within a split: each picture counts once.",
+    ),
+    "duplicates_across_splits": (
+        "copy",
+        "of a picture in another split: kept in test, or else in val, and left out of the rest.",
+        "of pictures in another split: kept in test, or else in val, and left out of the rest.",
+    ),
+    "conflicting_classes": (
+        "file",
+        "shows a picture that also has another class: left out.",
+        "show a picture that also has another class: all left out.",
+    ),
 }
 
 

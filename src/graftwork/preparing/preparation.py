@@ -14,8 +14,9 @@ from graftwork.errors import UserError
 from graftwork.files import write_json
 from graftwork.images import decoded_store
 from graftwork.manifest import OK
-from graftwork.preparing import data_report, duplicates, recall, splits
+from graftwork.preparing import data_report, duplicates, passed_over, recall, splits
 from graftwork.preparing.examination import examine_all
+from graftwork.preparing.words import counted
 from graftwork.progress import count_bar
 
 NO_CLASS = "no class"
@@ -30,7 +31,8 @@ def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
 
     Raises:
         UserError: nothing can be read, something cannot and `unreadable` is `stop`, fewer than two
-            classes remain, or val or test holds classes that train does not.
+            classes remain, val or test holds classes that train does not, or no picture is left
+            to test with.
     """
     state = recall.state_of(dataset, artifacts)
     if recall.taken_over(state, artifacts):
@@ -50,20 +52,31 @@ def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
         frame, kept = examine_all(dataset.records(raw), dataset, store, seen)
     _check_readable(frame, dataset.unreadable)
     judged = judge(frame)
+    if not (judged["verdict"] == OK).any():
+        raise UserError(f"dataset: none of {len(judged)} files can be used: {_files(judged)}")
     divided = divide(judged, dataset)
     classes = class_names(divided)
     divided["label"] = divided["class"].map({c: i for i, c in enumerate(classes)})
     divided["label"] = divided["label"].fillna(-1).astype("int64")
     report = {
         "dataset": dataset.name,
-        **data_report.describe(divided, judged["split"], classes),
+        **data_report.describe(divided, judged["split"], classes, passed_over.read(raw)),
         # Nothing here may tell one run from the next: stages that read the report would run again.
         "decoded": {"side": dataset.decoded_side, "pictures": kept.pictures, "gib": kept.gib},
     }
     manifest.write(divided, artifacts.manifest)
     write_json(artifacts.classes, classes)
     write_json(artifacts.data_report, report)
+    if not report["splits"]["test"]:
+        data_report.show(report, artifacts.data_report)
+        raise _no_test(judged, dataset)
     return report
+
+
+def _no_test(judged: pd.DataFrame, dataset: Dataset) -> UserError:
+    """Said before anything is trained, because `evaluate` would have nothing to measure on."""
+    why = splits.why_no_test(judged[judged["verdict"] == OK], dataset.splits)
+    return UserError(f"dataset: the test split has no usable picture: {why}")
 
 
 def judge(frame: pd.DataFrame) -> pd.DataFrame:
@@ -94,16 +107,28 @@ def class_names(divided: pd.DataFrame) -> list[str]:
         strange = sorted(set(usable.loc[usable["split"] == split, "class"]) - learned)
         if strange:
             raise UserError(
-                f"dataset: {split} has {len(strange)} classes that train has no usable picture "
-                f"of: {_some(strange)}. Train has: {_some(sorted(learned))}. "
-                "Rename or remove them, or add pictures to train."
+                f"dataset: {split} has {counted(len(strange), 'class')} that train has no usable "
+                f"picture of: {_some(strange)}. Train has: {_some(sorted(learned))}. "
+                f"Rename or remove them, or add pictures to train.{_lost(divided, set(strange))}"
             )
     if len(learned) < 2:
         raise UserError(
             f"dataset: {_some(sorted(learned))} is the only class with usable pictures in train. "
-            "At least two are needed."
+            f"At least two are needed.{_lost(divided, set(divided['class']) - learned)}"
         )
     return sorted(learned)
+
+
+def _lost(divided: pd.DataFrame, classes: set[str]) -> str:
+    """What became of the files of classes that train has no usable picture of."""
+    bad = divided[(divided["verdict"] != OK) & ~divided["split"].isin(("val", "test"))]
+    groups = bad[bad["class"].isin(classes)].groupby("class")
+    named = [
+        f"\nNone of {counted(len(files), 'file')} of '{name}' can be used:{_files(files, 3)}"
+        for name, files in groups
+    ]
+    more = f"\nand so in {len(named) - 3} more classes" if len(named) > 3 else ""
+    return "".join(named[:3]) + more
 
 
 def _check_readable(frame: pd.DataFrame, policy: str) -> None:
@@ -117,12 +142,12 @@ def _check_readable(frame: pd.DataFrame, policy: str) -> None:
         )
 
 
-def _files(bad: pd.DataFrame) -> str:
+def _files(bad: pd.DataFrame, shown: int = SHOWN) -> str:
     named = [
         f"\n  {path}: {verdict}"
-        for path, verdict in zip(bad["path"].head(SHOWN), bad["verdict"].head(SHOWN), strict=True)
+        for path, verdict in zip(bad["path"].head(shown), bad["verdict"].head(shown), strict=True)
     ]
-    more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    more = f"\n  and {len(bad) - shown} more" if len(bad) > shown else ""
     return "".join(named) + more
 
 

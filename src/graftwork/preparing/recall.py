@@ -15,6 +15,7 @@ from pathlib import Path
 from graftwork.artifacts import Artifacts
 from graftwork.component_params import params_of
 from graftwork.datasets.base import Dataset
+from graftwork.preparing import passed_over
 
 _written: dict[str, tuple[Artifacts, str]] = {}  # state of the data: whose result, and its state
 
@@ -25,7 +26,8 @@ def state_of(dataset: Dataset, artifacts: Artifacts) -> str:
     Without reading a file: 10 microseconds each instead of a hash.
     """
     raw = artifacts.raw(dataset.name)
-    digest = hashlib.sha256(repr((params_of(dataset), str(artifacts.decoded))).encode())
+    reported = passed_over.read(raw)
+    digest = hashlib.sha256(repr((params_of(dataset), str(artifacts.decoded), reported)).encode())
     for record in dataset.records(raw):
         facts = (record.label, record.split, record.group, *_stamp(record.path))
         digest.update(repr(facts).encode())

@@ -38,7 +38,7 @@ def make(pictures: pd.DataFrame, splits: Splits) -> pd.Series:
     said = _follow_groups(pictures)
     result = said.fillna("train")
     missing = [name for name in ("test", "val") if not (said == name).any()]
-    pool = pictures[said.isna() if said.isna().any() else said == "train"]
+    pool = _pool(pictures, said)
     if (result != "train").all():
         raise UserError("dataset: no picture is left for training: every one is in val or test.")
     shares = {name: getattr(splits, f"{name}_fraction") for name in missing}
@@ -61,6 +61,34 @@ def straddling_groups(pictures: pd.DataFrame) -> int:
     """Groups that the data's own splits tear apart."""
     grouped = pictures.dropna(subset=["group", "split"])
     return int((grouped.groupby("group")["split"].nunique() > 1).sum())
+
+
+def why_no_test(pictures: pd.DataFrame, splits: Splits) -> str:
+    """Why `make` put none of these pictures in test, and what helps."""
+    if splits.test_fraction == 0:
+        return (
+            "dataset.splits.test_fraction is 0 and the data brings no test split. "
+            "Set dataset.splits.test_fraction=0.2, or give pictures the split test."
+        )
+    said = _follow_groups(pictures)
+    pool = _pool(pictures, said)
+    what = "picture" if said.notna().all() else "picture without a split"
+    if pool["group"].notna().any() and pool["class"].duplicated().any():
+        return (
+            f"every class has but one group, and groups never part (test_fraction="
+            f"{splits.test_fraction} takes whole ones). Set dataset.group_column to a finer "
+            "column, or to null, or give pictures the split test."
+        )
+    return (
+        f"no class has a second {what}, and a class keeps one to train on "
+        f"(test_fraction={splits.test_fraction} finds none to take). Add pictures, or give some "
+        "the split test."
+    )
+
+
+def _pool(pictures: pd.DataFrame, said: pd.Series) -> pd.DataFrame:
+    """The pictures that missing splits are made of."""
+    return pictures[said.isna() if said.isna().any() else said == "train"]
 
 
 def _follow_groups(pictures: pd.DataFrame) -> pd.Series:
