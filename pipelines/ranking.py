@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from graftwork.artifacts import Artifacts
 from graftwork.terminal import literal
@@ -71,23 +71,46 @@ def _place(row: Mapping[str, Any]) -> tuple[bool, float, int]:
     return score is None, -(score or 0.0), row["job"] or 0
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The ranking for a terminal."""
+def table(rows: Sequence[Mapping[str, Any]], width: int) -> Group:
+    """The ranking for a terminal, and below it why jobs did not finish.
+
+    Args:
+        width: characters; where there are few, columns that ranking.html has too are left out.
+    """
+    numbers = {name: tell for name, tell in NUMBERS.items() if width >= WIDE or name in NEEDED}
     shown = Table(title="Ranking by test top-1", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown.add_column("")
     shown.add_column("what differs", overflow="fold")
-    for name in ("top-1 %", "95 %", "macro-F1 %", "seconds", "peak MiB", "parameters", "run"):
+    for name in (*numbers, "run"):
         shown.add_column(name.replace(" ", "\n", 1), justify="right", no_wrap=True)
     for row in rows:
         finished = row["status"] == "finished"
-        lines = [row["differs"]] if finished else [row["differs"], _reason(row)]
-        name = Text("\n").join(map(literal, lines))
-        scores = [_percent(row["top1"]), _interval(row), _percent(row["macro_f1"])]
-        cost = [f"{row[key]:,.0f}" if row[key] else "" for key in ("seconds", "peak_mib")]
-        size = f"{row['parameters'] / 1e6:.2f} M" if row["parameters"] else ""
+        cells = [tell(row) for tell in numbers.values()] if finished else [""] * len(numbers)
+        cells[0] = cells[0] if finished else row["status"]
         run = literal((row["run_id"] or "")[:8])
-        shown.add_row(str(row["rank"]), name, *(scores if finished else [""] * 3), *cost, size, run)
-    return shown
+        shown.add_row(str(row["rank"]), literal(row["differs"]), *cells, run)
+    reasons = [literal(f"{row['differs']}: {_reason(row)}") for row in rows if row["error"]]
+    return Group(shown, *reasons)
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    return f"{row['parameters'] / 1e6:.2f} M" if row["parameters"] else ""
+
+
+def _rounded(value: float | None) -> str:
+    return f"{value:,.{0 if value >= 10 else 1}f}" if value else ""
+
+
+NUMBERS: dict[str, Callable[[Mapping[str, Any]], str]] = {  # of the terminal's table
+    "top-1 %": lambda row: _percent(row["top1"]),
+    "interval %": lambda row: _interval(row),
+    "macro-F1 %": lambda row: _percent(row["macro_f1"]),
+    "seconds": lambda row: _rounded(row["seconds"]),
+    "peak MiB": lambda row: _rounded(row["peak_mib"]),
+    "parameters": _size,
+}
+NEEDED = ("top-1 %", "interval %", "seconds")
+WIDE = 110  # characters, for all of them
 
 
 def _reason(row: Mapping[str, Any]) -> str:

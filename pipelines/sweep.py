@@ -95,7 +95,8 @@ def _record(
 def _print(rows: Sequence[Row], folder: Path) -> None:
     """Shows the ranking. It is on disk: a terminal that cannot show it fails no sweep."""
     try:
-        Console().print(table(rows))
+        console = Console()
+        console.print(table(rows, console.width))
     except Exception as error:
         reason = visible_lines(error)
         log.warning("%s could not be shown: %s", visible(folder / "ranking.csv"), reason)

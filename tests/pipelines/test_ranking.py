@@ -77,8 +77,24 @@ def test_the_terminal_takes_no_value_or_reason_for_markup(tmp_path):
     facts["error"] = "closing tag '[/us]' \x1b]0;owned\x07"
     (tmp_path / "1/job.json").write_text(json.dumps(facts))
     out = io.StringIO()
-    Console(file=out, width=200).print(table(ranking(tmp_path)))
+    Console(file=out, width=200).print(table(ranking(tmp_path), 200))
     shown = out.getvalue()
     assert "model=[cat]" in shown and r"model=dog [/us] \x1b[2J" in shown
     assert r"failed: closing tag '[/us]' \x1b]0;owned\x07" in shown
     assert "\x1b" not in shown and "\x07" not in shown
+
+
+@pytest.mark.parametrize(("width", "wide"), [(80, False), (140, True)])
+def test_the_ranking_fits_the_terminal(tmp_path, width, wide):
+    job(tmp_path, 0, "efficientnet_lite0", 0.8, "same")
+    job(tmp_path, 1, "dog", None, "same")
+    facts = json.loads((tmp_path / "1/job.json").read_text())
+    (tmp_path / "1/job.json").write_text(json.dumps(facts | {"error": "no such network " * 4}))
+    out = io.StringIO()
+    Console(file=out, width=width).print(table(ranking(tmp_path), width))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert any("model=efficientnet_lite0" in line and "80.0" in line for line in lines)
+    assert ("parameters" in out.getvalue()) is wide
+    reason = " ".join("".join(f"{line} " for line in lines[-4:]).split())
+    assert "model=dog: failed: no such network no such network" in reason
