@@ -54,7 +54,7 @@ def show(shown: Comparison, files: dict[str, Path | None], console: Console | No
         console: standard output if None.
     """
     console = console or Console()
-    console.print(table(shown))
+    console.print(table(shown, console))
     for sentence in shown.sentences():
         console.print(sentence, markup=False, highlight=False)
     for kind, write in (("html", page), ("csv", as_csv), ("json", as_json)):
