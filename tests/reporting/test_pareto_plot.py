@@ -39,11 +39,11 @@ def test_the_frontier_is_named_and_the_rest_grey() -> None:
 
 
 def test_the_longest_note_fits_the_picture() -> None:
-    loss = Score("log_loss", "Log loss", False, False, 0.995)
+    loss = Score("log_loss", "Log loss", False, False, 0.95)
     many = [run("r" * 40, 0.5 - i / 1000, 1e8 * (1 + i / 1000)) for i in range(100)]
     svg = str(pareto_plot(compare(many, "macs", higher_is_better=False), MACS, loss))
     (note,) = re.findall(r'y="39" class="muted">([^<]*)<', svg)
-    assert "lower is better" in note and "99.5 % intervals" in note
+    assert "lower is better" in note and "95 % intervals" in note
     assert 8 + text_width(note, 12) < WIDTH
     assert "without room for a name" in svg
 
