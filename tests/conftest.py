@@ -35,6 +35,14 @@ def draw_photo(path: Path, colour: tuple[int, int, int], seed: int, side: int = 
 
 
 @pytest.fixture
+def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if nothing else ran: what is measured is kept, whatever runs beside the tests."""
+    from graftwork.profiling import timing
+
+    monkeypatch.setattr(timing.Times, "machine", timing.UNDISTURBED)
+
+
+@pytest.fixture
 def tiny_folder(tmp_path: Path) -> Path:
     """Three classes by colour; train 8, val 3, test 5 JPEGs a class (15 test photos: odd)."""
     root = tmp_path / "photos"

@@ -75,6 +75,41 @@ def test_the_nearest_that_are_named_are_taken_and_the_ones_beside_are_not(
             model(architecture, size - 1).build(3, None)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+    ],
+    ids=repr,
+)
+def test_want_of_memory_is_no_matter_of_shape(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("graftwork.models.timm_model.width_of", full)
+    with pytest.raises(UserError, match="not enough memory for one picture of 8000 px") as caught:
+        model("tiny_cnn", 8000).build(2, None)
+    assert "Nearest" not in str(caught.value)
+
+
+def test_sizes_are_bounded() -> None:
+    with pytest.raises(UserError, match="input_size: 99999 is out of bounds. Legal: .* <= 8192"):
+        model("tiny_cnn", 99999)
+    with pytest.raises(UserError, match="Nearest that it takes: 8176 and 8192"):
+        _on_meta("vit_tiny_patch16_224", 8190)
+    with pytest.raises(UserError, match="Nearest that it takes: 8188 and 8192"):
+        _on_meta("swin_tiny_patch4_window7_224", 8191)
+
+
+def _on_meta(architecture: str, size: int) -> None:
+    with torch.device("meta"):
+        model(architecture, size).build(3, None)
+
+
 def test_looking_for_sizes_leaves_the_random_numbers_alone() -> None:
     spec = model("tiny_cnn", 32).build(2, None).input_spec
     before = torch.get_rng_state()

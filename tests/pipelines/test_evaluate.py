@@ -170,6 +170,7 @@ def test_everything_is_written(
     assert str(artifacts.report) in shown
 
 
+@pytest.mark.usefixtures("quiet_machine")
 def test_a_second_evaluation_reads_what_the_network_costs(
     job: Callable[..., Any], recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +187,7 @@ def test_a_second_evaluation_reads_what_the_network_costs(
     assert [recorded.cost[name] for name in names] == [first[name] for name in names]
 
 
+@pytest.mark.usefixtures("quiet_machine")
 def test_a_probe_is_evaluated_without_torch_once_the_network_is_known(
     tmp_path: Path, tiny_params: Callable[..., Any]
 ) -> None:

@@ -14,6 +14,9 @@ from graftwork.artifacts import Artifacts
 from graftwork.engines import keys
 from graftwork.profiling import profile, speed, stored
 from graftwork.profiling.chosen import model_of
+from graftwork.profiling.timing import BUSY
+
+pytestmark = pytest.mark.usefixtures("quiet_machine")
 
 
 @pytest.fixture
@@ -53,6 +56,25 @@ def test_speed_is_measured_once_for_the_hardware(artifacts, monkeypatch):
     monkeypatch.setattr(keys, "hardware", lambda: ("another",))
     stored.measured_costs(model, 3, artifacts)
     assert counted
+
+
+def test_figures_of_a_busy_machine_are_measured_again_by_the_next_process(artifacts, monkeypatch):
+    model = model_of("tiny_cnn", conf=CONF)
+    whole, counted, machine = speed.quick_speed, [], [BUSY]
+
+    def measured(*args, **options):
+        counted.append(1)
+        found = whole(*args, **options)
+        return dataclasses.replace(found, machine=(machine or [found.machine])[0])
+
+    monkeypatch.setattr(speed, "quick_speed", measured)
+    first = stored.measured_costs(model, 3, artifacts)
+    assert first["machine"] == BUSY and not list(artifacts.profiles.glob("*.json"))
+    assert stored.measured_costs(model, 3, artifacts) == first and len(counted) == 1  # a sweep
+    monkeypatch.setattr(stored, "_doubtful", {})  # as in the next process
+    machine.clear()
+    assert stored.measured_costs(model, 3, artifacts)["machine"] != BUSY
+    assert len(counted) == 2 and len(list(artifacts.profiles.glob("*.json"))) == 1
 
 
 def test_measuring_leaves_the_seed_alone(artifacts):

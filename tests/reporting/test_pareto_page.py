@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from graftwork.pareto.candidates import Score
-from graftwork.pareto.comparison import comparison
+from graftwork.pareto.comparison import Comparison, comparison
 from graftwork.pareto.frontier import Candidate
 from graftwork.reporting.pareto_page import page, pictures, table
 
@@ -41,10 +42,43 @@ def test_the_page_marks_the_frontier_and_what_is_not_told_apart() -> None:
     assert "1 run of 4 without latency recorded: left out along it." in html
 
 
+def printed(shown: Comparison, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table(shown, console))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def five_costs() -> Comparison:
+    costs = {"macs": 204.8e6, "parameters": 37.5e6, "latency": 0.161, "energy": 32.2}
+    cheap = {word: cost / 2 for word, cost in costs.items()}
+    name = "efficientnet_b0 linear_probe"
+    runs = [run(name, 0.9, **costs, seconds=2697), run("other", 0.7, **cheap, seconds=99.9)]
+    return comparison(runs, TOP1, [], None)
+
+
+@pytest.mark.parametrize("width", range(84, 150, 3))
+def test_nothing_is_cut_whatever_the_width(width: int) -> None:
+    text = printed(five_costs(), width)
+    assert "…" not in text and text.count("●") == 1 + 2 * 5
+    assert text.count("efficien") == text.count("efficientnet_b0 linear_probe") + 1  # run ids, too
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_five_costs_fit_with_their_units(width: int) -> None:
+    text = printed(five_costs(), width)
+    for words in ("efficientnet_b0 linear_probe", "90.0", "88.0-92.0", "Top-1 accuracy", "204.8"):
+        assert words in text, words
+    for words in ("37.5\u202fM ●", "0.161 ●", "32.2 ●", "2\u202f697 ●", "efficien", "95 %"):
+        assert words in text, words
+    units = next(line for line in text.splitlines() if " ms " in line)
+    assert units.split()[-3:] == ["ms", "mJ", "s"]
+    assert "…" not in text and max(map(len, text.splitlines())) <= width
+    lines = [line for line in text.splitlines() if "linear_probe" in line]
+    assert ("90.0" in lines[0]) == (width == 140)  # one line a run where there is room
+
+
 def test_the_terminal_lists_the_frontier() -> None:
-    out = io.StringIO()
-    Console(file=out, width=120).print(table(SHOWN))
-    text = out.getvalue()
+    text = printed(SHOWN, 120)
     assert "large" in text and r"small[bold][/us]\x1b[2J" in text and "near" not in text
     assert "\x1b" not in text
     assert "2 of 4" in text and "1 of 3" in text and "78.0-82.0" in text

@@ -7,7 +7,9 @@ import pytest
 from graftwork.pareto.axes import axis_of
 from graftwork.pareto.candidates import Score
 from graftwork.pareto.frontier import Candidate, compare
+from graftwork.reporting.drawing import text_width
 from graftwork.reporting.pareto_plot import pareto_plot
+from graftwork.reporting.scatter import WIDTH
 
 TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95)
 MACS = axis_of("macs", [])
@@ -34,6 +36,16 @@ def test_the_frontier_is_named_and_the_rest_grey() -> None:
     assert svg.count('class="bar') == 3
     assert "poor: 50.0 (48.0 to 52.0) %; multiply-accumulates of one image: 2\u202fG" in svg
     assert "3 runs, 2 on the frontier" in svg and "95 % intervals" in svg
+
+
+def test_the_longest_note_fits_the_picture() -> None:
+    loss = Score("log_loss", "Log loss", False, False, 0.95)
+    many = [run("r" * 40, 0.5 - i / 1000, 1e8 * (1 + i / 1000)) for i in range(100)]
+    svg = str(pareto_plot(compare(many, "macs", higher_is_better=False), MACS, loss))
+    (note,) = re.findall(r'y="39" class="muted">([^<]*)<', svg)
+    assert "lower is better" in note and "95 % intervals" in note
+    assert 8 + text_width(note, 12) < WIDTH
+    assert "without room for a name" in svg
 
 
 def test_the_line_steps_at_each_cost() -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from xml.dom.minidom import parseString
 
 import pytest
 
-from graftwork.reporting.drawing import LogScale, Scale, number
-from graftwork.reporting.scatter import Dot, Ruler, horizontal, scatter, vertical
+from graftwork.reporting.drawing import LogScale, Scale, number, text_width
+from graftwork.reporting.scatter import HEIGHT, WIDTH, Dot, Ruler, horizontal, scatter, vertical
 
 EVIL = "<script>alert('x')</script>"
 
@@ -48,4 +49,8 @@ def test_names_without_room_are_counted() -> None:
     dots = [Dot(1, 1, "w" * 40, "", low=None) for _ in range(200)]
     ruler = Ruler.over([1], "x", number, horizontal())
     svg = scatter(dots, ruler, Ruler.over([1], "y", number, vertical()), title="t", note="n")
-    assert "without room for a name" in svg
+    (x, y, words) = re.findall(r'<text x="([^"]*)" y="([^"]*)"[^>]*>(\d+ without room[^<]*)<', svg)[
+        0
+    ]
+    assert text_width(words, 11) < float(x) <= WIDTH and float(y) < HEIGHT
+    assert '<text x="8" y="39" class="muted">n</text>' in svg  # it is no part of the note

@@ -53,6 +53,23 @@ def test_the_result_survives_a_pipe(tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
+def test_a_perfect_score_on_few_pictures_is_not_sold_as_certain(tmp_path: Path) -> None:
+    out = io.StringIO()
+    cost = {"seconds": {}, "peak_mib": 1.0, "parameters": 3, "trainable_parameters": 3}
+    score = {"value": 1.0, "low": 1.0, "high": 1.0, "n": 2}
+    result = {"test": {"top1": score}, "cost": cost, "run_id": "0123"}
+    summary.show(
+        result,
+        {"top1": TopK(True, 1)},
+        0.95,
+        "a",
+        Artifacts.at(tmp_path),
+        Console(file=out, width=80),
+    )
+    text = " ".join(out.getvalue().split())
+    assert "With 2 pictures, an error rate of up to 77.6 % is compatible" in text
+
+
 def test_a_result_on_disk(tmp_path: Path, tiny_params: Callable[..., Any]) -> None:
     artifacts = Artifacts.at(tmp_path)
     with pytest.raises(UserError, match="metrics.json: no such file"):

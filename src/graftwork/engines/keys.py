@@ -22,7 +22,7 @@ from graftwork.models.base import Model
 NETWORK_LAYOUT = 2  # what lies in the folder of a network
 PACKAGE = Path(__file__).parents[1]
 COUNTING = ("groups", "layers", "profile", "receptive_field")  # modules of profiling
-MEASURING = ("energy", "speed")
+MEASURING = ("energy", "speed", "timing")
 
 
 def digest(facts: object) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from graftwork.classifier import Classifier
 
+SMALLEST, LARGEST = 8, 8192  # px a side of a picture; a larger one is a slip of the finger
 POOLINGS = ("avg", "max", "avgmax", "flatten", "default")
 
 
@@ -77,7 +78,7 @@ class Model(Component):
     def __post_init__(self) -> None:
         check_choice("pooling", self.pooling, POOLINGS)
         if self.input_size is not None:
-            check_range("input_size", self.input_size, 8)
+            check_range("input_size", self.input_size, SMALLEST, LARGEST)
         if self.input_channels is not None:
             check_choice("input_channels", str(self.input_channels), ("1", "3"))
         check_range("auxiliary_weight", self.auxiliary_weight, 0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graftwork.models.base import InputSpec
+from graftwork.models.base import LARGEST, SMALLEST, InputSpec
 
 if TYPE_CHECKING:
     from graftwork.layer_groups import Backbone
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REFUSALS = (AssertionError, RuntimeError, ValueError)
 NEAR = 16  # px; patches are seldom wider, and minimal sizes are found exactly
 STRIDE = 32  # px; further away sizes are tried in these steps
-LARGEST = 512  # px
+FAR = 512  # px; the largest of these
 
 
 def width_of(backbone: Backbone, pooling: str, spec: InputSpec) -> int:
@@ -44,6 +44,14 @@ def width_of(backbone: Backbone, pooling: str, spec: InputSpec) -> int:
         width = pooled(backbone.eval(), pooling_of(backbone, pooling), blank).shape[-1]
     backbone.train(was_training)
     return int(width)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether there was no room for the picture: that says nothing of its shape."""
+    words = str(error).lower()  # torch has no class of its own for the memory of the processor
+    return isinstance(error, MemoryError) or any(
+        said in words for said in ("out of memory", "defaultcpuallocator")
+    )
 
 
 def own_size(backbone: Backbone) -> int:
@@ -85,9 +93,9 @@ def nearest_sizes(make: Callable[[], Backbone], pooling: str, spec: InputSpec) -
             return True
 
         near = range(spec.size - NEAR, spec.size + NEAR + 1)
-        sizes = {own_size(backbone), *near, *range(STRIDE, LARGEST + 1, STRIDE)}
-        below = _first(takes, sorted((s for s in sizes if 8 <= s < spec.size), reverse=True))
-        above = _first(takes, sorted(s for s in sizes if s > spec.size))
+        sizes = {own_size(backbone), *near, *range(STRIDE, FAR + 1, STRIDE)}
+        below = _first(takes, sorted((s for s in sizes if SMALLEST <= s < spec.size), reverse=True))
+        above = _first(takes, sorted(s for s in sizes if spec.size < s <= LARGEST))
     return [*below, *above]
 
 

@@ -14,7 +14,7 @@ from graftwork.errors import UserError, nearest_first, unknown
 from graftwork.models.auxiliary import check_auxiliary
 from graftwork.models.base import InputSpec, Model
 from graftwork.models.input_channels import levels
-from graftwork.models.input_size import REFUSALS, nearest_sizes, width_of
+from graftwork.models.input_size import REFUSALS, nearest_sizes, out_of_memory, width_of
 from graftwork.models.weights import load_weights
 
 if TYPE_CHECKING:
@@ -94,10 +94,19 @@ class TimmModel(Model):
         """Fits the backbone to the input size and returns its number of features."""
         try:
             return width_of(backbone, self.pooling, spec)
-        except REFUSALS as error:
+        except (*REFUSALS, MemoryError) as error:
+            if out_of_memory(error):
+                raise self._no_room(spec) from error
             if self.input_size is None:
                 raise
             raise self._size_refused(spec, str(error).rstrip(".")) from error
+
+    def _no_room(self, spec: InputSpec) -> UserError:
+        return UserError(
+            f"model.input_size: not enough memory for one picture of {spec.size} px through "
+            f"{self.architecture}. Choose a smaller size, or leave it null for the size it was "
+            "trained at."
+        )
 
     def _size_refused(self, spec: InputSpec, reason: str) -> UserError:
         def make() -> Backbone:

@@ -55,7 +55,7 @@ def show(shown: Comparison, files: dict[str, Path | None], console: Console | No
         console: standard output if None.
     """
     console = console or Console()
-    console.print(table(shown))
+    console.print(table(shown, console))
     for sentence in shown.sentences():
         console.print(literal(sentence))
     for kind, write in (("html", page), ("csv", as_csv), ("json", as_json)):

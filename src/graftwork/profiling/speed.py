@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,28 +11,30 @@ import torch
 
 from graftwork.errors import check_choice, check_range
 from graftwork.profiling.energy import meter
+from graftwork.profiling.timing import BUSY, UNDISTURBED, WARM, timed
 from graftwork.trainer import PRECISIONS
 from graftwork.training.precision import chosen
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
 
-LEAST, MOST = 5, 2000  # runs that are timed
-WARM = 2  # runs before them: libraries choose and compile their kernels in the first
-
 
 @dataclass(frozen=True)
 class Speed:
-    """What predicting takes: from bytes of pixels to logits, without decoding."""
+    """What predicting takes: from bytes of pixels to logits, without decoding.
 
-    latency_ms: float  # one picture alone, median
-    latency_p95_ms: float
+    Times are those of the machine undisturbed: the lowest tenth of the runs.
+    """
+
+    latency_ms: float  # one picture alone
+    latency_p95_ms: float  # of all runs
     images_per_s: float  # in batches of batch_size
     energy_mj_per_image: float  # in the same batches
     energy_source: str  # RAPL, NVML, or `estimate: ...` with its formula
     batch_size: int
     precision: str  # fp32 or bf16, as it was run
     device: str  # cpu or cuda
+    machine: str  # in words, whether other programs disturbed it: see graftwork.profiling.timing
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -57,30 +58,32 @@ def quick_speed(
     """
     check_settings(batch_size, precision, seconds)
     device = next(classifier.parameters()).device.type
-    precision = chosen(precision, device == "cuda")
+    on_gpu = device == "cuda"
+    precision = chosen(precision, on_gpu)
     was_training = classifier.training
     classifier.eval()
     try:
-        alone = _timed(predicting(classifier, 1, precision, device), seconds / 2)
+        single = predicting(classifier, 1, precision, device)
+        alone = timed(single, seconds / 2, sleeps=on_gpu)
         batches = predicting(classifier, batch_size, precision, device)
         batches()
-        counted = meter(on_gpu=device == "cuda")
+        counted = meter(on_gpu=on_gpu)
         counted.start()
-        start = time.perf_counter()
-        took = _timed(batches, seconds / 2)
-        elapsed, joules = time.perf_counter() - start, counted.joules()
+        together = timed(batches, seconds / 2, sleeps=on_gpu)
+        joules = counted.joules()
     finally:
         classifier.train(was_training)
-    images = (len(took) + WARM) * batch_size
+    images = (len(together.took) + WARM) * batch_size
     return Speed(
-        latency_ms=1000 * float(np.median(alone)),
-        latency_p95_ms=1000 * float(np.quantile(alone, 0.95)),
-        images_per_s=images / elapsed,
+        latency_ms=1000 * alone.low,
+        latency_p95_ms=1000 * float(np.quantile(alone.took, 0.95)),
+        images_per_s=batch_size / together.low,
         energy_mj_per_image=1000 * joules / images,
         energy_source=counted.source,
         batch_size=batch_size,
         precision=precision,
         device=device,
+        machine=BUSY if BUSY in (alone.machine, together.machine) else UNDISTURBED,
     )
 
 
@@ -107,16 +110,3 @@ def predicting(
             torch.cuda.synchronize()
 
     return run
-
-
-def _timed(run: Callable[[], None], seconds: float) -> list[float]:
-    """Seconds of each run after the warm ones, until the time is over."""
-    for _ in range(WARM):
-        run()
-    took: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(took) < LEAST or (time.perf_counter() < end and len(took) < MOST):
-        start = time.perf_counter()
-        run()
-        took.append(time.perf_counter() - start)
-    return took

@@ -21,6 +21,7 @@ from graftwork.models.base import Model
 SECONDS = 0.5  # of the timed runs
 BATCH = 8  # pictures: enough to fill a few cores, and a few batches of a large network stay short
 PRECISION = "fp32"  # in which a model folder predicts
+_doubtful: dict[Path, dict[str, Any]] = {}  # measured by this process on a busy machine
 
 
 def static_costs(model: Model, num_classes: int, artifacts: Artifacts) -> dict[str, Any]:
@@ -43,6 +44,9 @@ def static_costs(model: Model, num_classes: int, artifacts: Artifacts) -> dict[s
 def measured_costs(model: Model, num_classes: int, artifacts: Artifacts) -> dict[str, Any]:
     """Latency, throughput and energy of predicting on this machine, once for its hardware.
 
+    Figures of a machine that was busy with other programs are not kept on disk: the next process
+    measures again. This one does not: its jobs would wait for the same every time.
+
     Returns:
         the fields of `graftwork.profiling.speed.Speed` by name: latency_ms (one picture) and
         energy_mj_per_image among them.
@@ -64,10 +68,21 @@ def measured_costs(model: Model, num_classes: int, artifacts: Artifacts) -> dict
 
 
 def _stored(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    if not path.is_file():
+    if not path.is_file() and path not in _doubtful:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):  # nor do two processes measure side by side
             if not path.is_file():
-                write_json(path, make())
+                _keep(path, make())
+    if not path.is_file():
+        return dict(_doubtful[path])
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def _keep(path: Path, made: dict[str, Any]) -> None:
+    from graftwork.profiling.timing import BUSY
+
+    if made.get("machine") == BUSY:
+        _doubtful[path] = made
+    else:
+        write_json(path, made)

@@ -17,7 +17,8 @@ from graftwork.terminal import literal
 
 MIB = 2**20
 WHOLE = "all"  # of the input
-SAID = ("batch_size", "precision", "device", "energy_source")  # once, under the measurements
+# Once, under the measurements.
+SAID = ("batch_size", "precision", "device", "energy_source", "machine")
 WIDE = 100  # characters of a terminal that has room for the kinds of layers
 
 

@@ -48,7 +48,8 @@ def cost(
     Returns:
         seconds by stage, images_per_second by use, peak_mib over all stages, parameters,
         trainable_parameters; of the network for one image: macs, activation_mib (the outputs of
-        all layers in fp32), latency_ms, energy_mj_per_image and in words where that is from.
+        all layers in fp32), latency_ms, energy_mj_per_image, in words where that is from, and
+        whether other programs kept the machine busy meanwhile.
     """
     from graftwork.costs import Cost
 
@@ -71,6 +72,7 @@ def cost(
         "latency_ms": measured["latency_ms"],
         "energy_mj_per_image": measured["energy_mj_per_image"],
         "energy_source": measured["energy_source"],
+        "machine": measured["machine"],
     }
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from markupsafe import Markup
 from rich import box
+from rich.cells import cell_len
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from graftwork.pareto.axes import Axis
 from graftwork.pareto.comparison import Comparison
-from graftwork.pareto.frontier import Candidate, apart
+from graftwork.pareto.frontier import Candidate, Compared, apart
 from graftwork.reporting.drawing import render
 from graftwork.reporting.pareto_plot import pareto_plot, told
 from graftwork.terminal import literal
+
+NAME = 28  # characters of a run's name that must fit in a line
+UNBOUND = 10_000  # characters
 
 
 def pictures(shown: Comparison) -> list[Markup]:
@@ -35,24 +40,63 @@ def page(shown: Comparison) -> str:
     )
 
 
-def table(shown: Comparison) -> Table:
-    """The runs that are on the frontier of a cost, for a terminal."""
-    found = Table(title=literal(shown.title), title_justify="left", box=box.SIMPLE_HEAD)
-    found.add_column("on a frontier (●)", overflow="fold")
-    found.add_column(literal(shown.score.title), justify="right")
-    found.add_column(f"{100 * shown.score.confidence:g} %", justify="right", no_wrap=True)
+def table(shown: Comparison, console: Console) -> Table:
+    """The runs that are on the frontier of a cost, for this terminal.
+
+    One line a run where there is room; else the score stands below the run's name.
+    """
+    wide = _table(shown, stacked=False)
+    # Asked without a bound: within the console's width, any table is said to fit.
+    unfolded = console.measure(wide, options=console.options.update(width=UNBOUND)).maximum
+    names = [cell_len(run.name) for run in shown.runs if shown.on_frontier(run)]
+    needed = unfolded - max(0, max(names, default=0) - NAME)  # names alone are folded
+    return wide if needed <= console.width else _table(shown, stacked=True)
+
+
+def _table(shown: Comparison, *, stacked: bool) -> Table:
+    found = Table(
+        title=literal(shown.title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 2, 0, 0) if not stacked else (0, 1, 0, 0),
+        pad_edge=False,
+    )
+    runs = "on a frontier (●)"
+    score = Text("\n").join(map(Text, shown.score.title.split(", ")))
+    interval = f"{100 * shown.score.confidence:g} %\ninterval"
+    if stacked:
+        runs += f"\n{shown.score.title}\n({interval}) run".replace("%\n", "% ")
+    found.add_column(Text(runs), overflow="fold", min_width=NAME)
+    if not stacked:
+        found.add_column(score, justify="right", no_wrap=True)
+        found.add_column(interval, justify="right", no_wrap=True)
     for axis, compared in shown.along:
-        count = len(compared.members) + len(compared.dominated)
-        head = literal(axis.word).append(f"\n{len(compared.members)} of {count}")
-        found.add_column(head, justify="right", no_wrap=True)
-    found.add_column("run", no_wrap=True)
+        found.add_column(_head(axis, compared), justify="right", no_wrap=True)
+    if not stacked:
+        found.add_column("run", no_wrap=True)
     for run in shown.runs:
         members = shown.on_frontier(run)
         if members:
             costs = [_cost(run, axis, axis.word in members) for axis, _ in shown.along]
-            value, ends = shown.score.shown(run.value), _interval(run, shown)
-            found.add_row(literal(run.name), value, ends, *costs, literal(run.run_id[:8]))
+            found.add_row(*(_stacked(run, shown, costs) if stacked else _line(run, shown, costs)))
     return found
+
+
+def _head(axis: Axis, compared: Compared) -> Text:
+    """Word, unit and how many are on the frontier; counts have no unit."""
+    count = len(compared.members) + len(compared.dominated)
+    return Text(f"{axis.word}\n{axis.label.partition(', ')[2]}\n{len(compared.members)} of {count}")
+
+
+def _line(run: Candidate, shown: Comparison, costs: list[Text]) -> list[Text | str]:
+    value = shown.score.shown(run.value)
+    return [literal(run.name), value, _interval(run, shown), *costs, literal(run.run_id[:8])]
+
+
+def _stacked(run: Candidate, shown: Comparison, costs: list[Text]) -> list[Text]:
+    ends = _interval(run, shown)
+    score = f"{shown.score.shown(run.value)} {f'({ends}) ' if ends else ''}{run.run_id[:8]}"
+    return [literal(run.name).append("\n  ").append_text(literal(score)), *costs]
 
 
 def _interval(run: Candidate, shown: Comparison) -> str:

@@ -69,7 +69,7 @@ def _steps(members: Sequence[Candidate], word: str, end: float) -> list[tuple[fl
 
 def _note(compared: Compared, score: Score) -> str:
     count = len(compared.members) + len(compared.dominated)
-    words = f"{_runs(count)}, {len(compared.members)} on the frontier; the others are grey"
+    words = f"{_runs(count)}, {len(compared.members)} on the frontier; others grey"
     if not score.higher_is_better:
         words += "; lower is better"
     if any(run.low is not None for run in compared.members):

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from graftwork.metrics.base import Metric
 from graftwork.metrics.log_loss import log_losses
+from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.drawing import render
 from graftwork.reporting.per_class import ClassScore
 
@@ -62,7 +63,6 @@ def write(path: Path, report: Report) -> None:
     rows = [
         {
             "metric": report.metrics[name],
-            "without_width": score["low"] == score["high"],
             **score,
         }
         for name, score in report.scores.items()
@@ -70,7 +70,9 @@ def write(path: Path, report: Report) -> None:
     known: dict[str, Any] = {"findings": [], "splits": {}, "classes": {}}
     details = {name: found for name, found in report.data.items() if name not in known}
     shown = vars(report) | {"data": known | dict(report.data)}
-    html = render("report.html.jinja", rows=rows, head=rows[0], details=details, **shown)
+    certainty = no_width_note(report.scores, report.metrics)
+    shown |= {"rows": rows, "head": rows[0], "details": details, "certainty": certainty}
+    html = render("report.html.jinja", **shown)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8")
 

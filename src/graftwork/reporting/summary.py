@@ -12,6 +12,7 @@ from rich.table import Table
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.metrics.base import Metric
+from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.drawing import duration, number, percent
 from graftwork.terminal import literal
 
@@ -40,6 +41,8 @@ def show(
     console = console or Console()
     console.print()
     console.print(_scores(result["test"], metrics, confidence, heading))
+    if note := no_width_note(result["test"], metrics):
+        console.print(note, markup=False, highlight=False)
     for label, text in _facts(result, artifacts):
         # Paths are for copying: neither cut nor wrapped, whatever the width.
         console.print(literal(f"{label:<8}{text}"), soft_wrap=True)
