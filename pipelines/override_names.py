@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from graftwork.errors import UserError, unknown
 from graftwork.recording.tracked_params import SECRET
@@ -95,14 +95,14 @@ def check_key(override: Override, base: DictConfig, groups: Groups) -> None:
     node: Any = base
     parts = override.key_or_group.split(".")
     for depth, part in enumerate(parts):
-        if not isinstance(node, DictConfig):
+        if not isinstance(node, DictConfig) or node._is_missing() or node._is_interpolation():
             return
         if part not in list(node):  # `in` alone overlooks keys whose value is missing
             if added and depth:
                 return
             own = [] if depth else groups.names()
             raise _unknown_key(parts, depth, [*map(str, node), *own])
-        node = None if OmegaConf.is_missing(node, part) else node[part]
+        node = node._get_node(part)  # unresolved: `${hydra:...}` has no value before Hydra runs
 
 
 def _unknown_key(parts: list[str], depth: int, legal: Iterable[str]) -> UserError:

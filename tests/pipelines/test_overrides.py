@@ -172,6 +172,16 @@ def test_quoting_survives_hydras_grammar(conf):
         assert seen[-1]["trainer"]["path"] == text
 
 
+FOLDERS = [["hydra.run.dir=runs/x"], ["-m", "hydra.sweep.subdir=z"], ["hydra.job.name=a"]]
+
+
+@pytest.mark.parametrize("arguments", FOLDERS, ids=" ".join)
+def test_the_real_configurations_folders_can_be_named(arguments):
+    seen = []
+    assert requested(arguments, seen.append) is not None and len(seen) == 1
+    assert requested([*arguments, "--cfg", "job"], seen.append) is None
+
+
 def test_the_real_configuration_gives_jobs_folders_of_their_own():
     seen = []
     first = requested(["-m", "seed=0,1"], seen.append, CONF)
