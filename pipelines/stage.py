@@ -13,7 +13,7 @@ from pathlib import Path
 
 from graftwork.artifacts import Artifacts
 from graftwork.costs import Cost
-from graftwork.errors import UserError
+from graftwork.errors import as_mistake
 from graftwork.experiment import Experiment
 
 Run = Callable[[Experiment, Artifacts], None]
@@ -53,9 +53,9 @@ class reported:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UserError):
+        if mistake := as_mistake(error):
             if os.environ.get("RANK", "0") == "0":  # one message, however many processes
-                print(f"graftwork: {error}", file=sys.stderr)
+                print(f"graftwork: {mistake}", file=sys.stderr)
             raise SystemExit(2) from None
         if isinstance(error, KeyboardInterrupt):
             print("graftwork: interrupted.", file=sys.stderr)

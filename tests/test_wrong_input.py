@@ -123,6 +123,44 @@ def test_without_params(fatal_torch, tmp_path):
     check_refusal(done, ["params.yaml", "make params"])
 
 
+READ_ONLY = """
+import errno, os, runpy, sys
+def refused(path, *_, **__):
+    raise OSError(errno.EROFS, "", str(path))
+os.mkdir = refused
+import builtins, io, pathlib
+plain = io.open
+def opened(path, mode="r", *more, **named):
+    within = not isinstance(path, int) and str(path).startswith((os.getcwd(), "params.yaml"))
+    return refused(path) if set(mode) & set("wax+") and within else plain(path, mode, *more, **named)
+builtins.open = io.open = opened
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+SMALL = ["model=tiny_cnn", "transfer=from_scratch"]
+COMMANDS = [
+    ["pipelines.experiment", *SMALL],
+    ["pipelines.experiment", "-m", *SMALL, "seed=0,1"],
+    ["pipelines.params", *SMALL],
+    ["pipelines.prepare"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: " ".join(c)[:30])
+def test_a_read_only_project(command, fatal_torch, tmp_path):
+    """The rights of a folder would not stop root, as whom tests may run."""
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(composed()))
+    (tmp_path / "read_only.py").write_text(READ_ONLY)
+    done = run(["read_only", *command], tmp_path, fatal_torch)
+    check_refusal(done, ["Read-only file system", "Name another place"])
+
+
+def test_a_full_disk():
+    env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+    done = run(["graftwork", "profile", "lenet5", "--html", "/dev/full"], PROJECT, env)
+    check_refusal(done, ["No space left on device"])
+
+
 # What is typed after `graftwork inspect`, and what the message must say.
 INSPECT = [
     (["--root", "empty"], ["empty/model", "no trained model", "--root"]),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from graftwork.errors import UserError
+from graftwork.errors import UserError, as_mistake
 
 app = typer.Typer(
     name="graftwork",
@@ -157,6 +157,8 @@ def main() -> None:
     """Entry point. A user's mistake ends in one message and exit code 2."""
     try:
         app()
-    except UserError as error:
-        print(f"graftwork: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        if (mistake := as_mistake(error)) is None:
+            raise
+        print(f"graftwork: {mistake}", file=sys.stderr)
         raise SystemExit(2) from None

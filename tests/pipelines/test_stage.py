@@ -50,6 +50,9 @@ def test_a_stage_that_fails_leaves_none(tmp_path, tiny_params):
     [
         (UserError("x: wrong."), 2, "graftwork: x: wrong."),
         (KeyboardInterrupt(), 130, "graftwork: interrupted."),
+        (PermissionError(13, "no", "/a/b"), 2, "graftwork: /a/b: Permission denied. Give this"),
+        (OSError(30, "no", "/a", None, "/b"), 2, "graftwork: /b: Read-only file system. Name"),
+        (OSError(28, "no"), 2, "graftwork: No space left on device. Free some space"),
     ],
 )
 def test_reported(error, code, said, capsys):
@@ -59,9 +62,10 @@ def test_reported(error, code, said, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_other_errors_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError), stage.reported():
-        raise ZeroDivisionError
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(5, "disk"), OSError("bad file")])
+def test_other_errors_keep_their_traceback(error):
+    with pytest.raises(type(error)), stage.reported():
+        raise error
 
 
 def test_a_terminated_stage_does_not_count_as_finished(tmp_path, tiny_params):
