@@ -73,9 +73,7 @@ def conduct(artifacts: Artifacts) -> None:
 def _record_failure(experiment: Experiment, artifacts: Artifacts, error: BaseException) -> None:
     from graftwork.tracking import open_run
 
-    with suppress(
-        UserError, OSError
-    ):  # a store that is away, a full disk: neither must not hide what went wrong
+    with suppress(UserError, OSError):  # a store that is away must not hide what went wrong
         open_run(experiment, artifacts).close(error)
 
 

@@ -132,7 +132,9 @@ import builtins, io, pathlib
 plain = io.open
 def opened(path, mode="r", *more, **named):
     within = not isinstance(path, int) and str(path).startswith((os.getcwd(), "params.yaml"))
-    return refused(path) if set(mode) & set("wax+") and within else plain(path, mode, *more, **named)
+    if set(mode) & set("wax+") and within:
+        refused(path)
+    return plain(path, mode, *more, **named)
 builtins.open = io.open = opened
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -159,6 +161,14 @@ def test_a_full_disk():
     env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
     done = run(["graftwork", "profile", "lenet5", "--html", "/dev/full"], PROJECT, env)
     check_refusal(done, ["No space left on device"])
+
+
+@pytest.mark.parametrize("command", ["ui", "pareto"])
+def test_a_damaged_store(command, fatal_torch, tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database" * 500)
+    done = run(["graftwork", command], tmp_path, fatal_torch)
+    check_refusal(done, ["mlflow.db", "file is not a database", "move it away"])
+    assert "tracking.uri=null" not in done.stderr
 
 
 # What is typed after `graftwork inspect`, and what the message must say.
