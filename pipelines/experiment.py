@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -27,9 +26,10 @@ from omegaconf import DictConfig, OmegaConf
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.stopping import stop_orderly
 from pipelines import sweep
 from pipelines.overrides import CONF, Request, quoted, requested
-from pipelines.stage import PREEMPTED, Run, measured, reported
+from pipelines.stage import Run, measured, reported
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def main() -> None:
     with reported(), fast:
         request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what is left are no user's mistakes
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(PREEMPTED))
+        stop_orderly()
         if request and request.sweep_folder:
             raise SystemExit(run_sweep(request, built[0]))
         job()

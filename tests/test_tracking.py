@@ -158,6 +158,7 @@ def test_a_deleted_run_is_not_resumed(artifacts):
         (ValueError("x"), "FAILED"),
         (KeyboardInterrupt(), "KILLED"),
         (SystemExit(143), "KILLED"),
+        (SystemExit(129), "KILLED"),
         (SystemExit(), "KILLED"),
         (SystemExit(1), "FAILED"),
         (None, "FINISHED"),

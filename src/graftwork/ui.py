@@ -14,6 +14,7 @@ from pathlib import Path
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError, check_range
 from graftwork.recording.mlflow_store import check_readable, check_recorded
+from graftwork.stopping import stop_orderly
 
 HOST = "127.0.0.1"
 
@@ -31,7 +32,7 @@ def serve(root: Path, port: int) -> None:
     print(f"MLflow on http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
     # A group of its own: the server has processes of its own, and all shall end together.
     server = subprocess.Popen(command(artifacts, port), env=environment(), start_new_session=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    stop_orderly()
     try:
         code = server.wait()
     finally:
