@@ -90,12 +90,20 @@ def ui(
 
 
 @app.command()
-def results(root: Root = Path(".")) -> None:
+def results(
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the experiment.", show_default="the newest, here or in runs/"),
+    ] = None,
+) -> None:
     """Print the result of the last experiment: scores with intervals, cost, where to look."""
     from graftwork.artifacts import Artifacts
-    from graftwork.reporting.summary import show_results
+    from graftwork.reporting.summary import newest, show_results
 
-    show_results(Artifacts.at(root))
+    shown = newest(Path(".")) if root is None else root
+    if root is None:
+        print(f"The newest result, of {shown.absolute()} (--root names another):")
+    show_results(Artifacts.at(shown))
 
 
 @app.command()
