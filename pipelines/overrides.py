@@ -116,13 +116,13 @@ def _checked(
         _check_single(swept)
     with open_dict(whole):
         del whole["hydra"]
-    _check_composition(whole, first, check, several=bool(swept))
+    _check_composition(whole, first, name, check, several=bool(swept))
     for at, line, lines in _other_choices(parsed, first, swept):
         if _stands_alone(parsed[at], parsed, groups):
             config = _changed(whole, _parsed(line, groups))
         else:
             config = _composed(name, [*search, *lines], whole=False)
-        _check_composition(config, lines, check, several=True)
+        _check_composition(config, lines, name, check, several=True)
     return Request(list(overrides), place, swept)
 
 
@@ -195,16 +195,34 @@ def _composed(name: str, overrides: list[str], *, whole: bool = True) -> DictCon
     try:
         return compose(name, overrides, return_hydra_config=whole)
     except _MISTAKES as error:
-        raise _mistake(error, overrides) from error
+        raise _mistake(error, _culprits(name, overrides)) from error
+
+
+def _culprits(name: str, overrides: list[str]) -> list[str]:
+    """The override that is wrong: without it all is right, or else it is wrong alone."""
+    for place, line in enumerate(overrides):
+        if _composes(name, [*overrides[:place], *overrides[place + 1 :]]):
+            return [line]
+    if not _composes(name, []):  # none is: the files themselves are
+        return []
+    return next(([line] for line in overrides if not _composes(name, [line])), overrides)
+
+
+def _composes(name: str, overrides: list[str]) -> bool:
+    try:
+        OmegaConf.to_container(compose(name, overrides), resolve=True)
+    except _MISTAKES:
+        return False
+    return True
 
 
 def _check_composition(
-    config: DictConfig, overrides: list[str], check: Check, *, several: bool
+    config: DictConfig, overrides: list[str], name: str, check: Check, *, several: bool
 ) -> None:
     try:
         params: Any = OmegaConf.to_container(config, resolve=True)
     except _MISTAKES as error:
-        raise _mistake(error, overrides) from error
+        raise _mistake(error, _culprits(name, overrides)) from error
     try:
         check(params)
     except UserError as error:

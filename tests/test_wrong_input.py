@@ -40,6 +40,9 @@ COMMAND_LINE = [
     (["~trainer.batch_size"], ["trainer.batch_size", "no value"]),
     (["model.head._target_=os.system"], ["model.head._target_", "os.system"]),
     (["trainer.batch_size=3=4=("], ["trainer.batch_size"]),
+    (["model=googlenet", "model.options.batch_nrm=false"], ["Did you mean 'batch_norm'"]),
+    (["model=googlenet", "model.options={lnr: true}"], ["options.lnr", "Did you mean 'lrn'"]),
+    (["model=alexnet", "model.options.lrn=true"], ["write +model.options.lrn=true"]),
     # types
     (["trainer.batch_size=many"], ["trainer.batch_size", "'many'", "a whole number"]),
     (["trainer.gradient_clip=yes"], ["trainer.gradient_clip", "a number"]),
