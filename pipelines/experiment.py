@@ -107,11 +107,23 @@ def main() -> None:
     fast = patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     with reported(), fast:
         request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
+        if request:
+            _say_where(Path.cwd())
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what is left are no user's mistakes
         stop_orderly()
         if request and request.sweep_folder:
             raise SystemExit(run_sweep(request, built[0]))
         job()
+
+
+def _say_where(folder: Path) -> None:
+    """Of the wrong folder, people learn otherwise when all has been downloaded a second time."""
+    if not (folder / "dvc.yaml").is_file() and not (folder / "conf").is_dir():
+        print(
+            f"Note: {folder} is no project (no dvc.yaml, no conf/); data/, store/, runs/ and "
+            "mlflow.db are written there all the same.",
+            file=sys.stderr,
+        )
 
 
 def _build(params: object) -> Experiment:
