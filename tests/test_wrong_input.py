@@ -42,7 +42,7 @@ COMMAND_LINE = [
     (["trainer.batch_size=3=4=("], ["trainer.batch_size"]),
     (["model=googlenet", "model.options.batch_nrm=false"], ["Did you mean 'batch_norm'"]),
     (["model=googlenet", "model.options={lnr: true}"], ["options.lnr", "Did you mean 'lrn'"]),
-    (["model=alexnet", "model.options.lrn=true"], ["write +model.options.lrn=true"]),
+    (["model=vgg16", "model.options.drop_rate=0"], ["write +model.options.drop_rate=0"]),
     # types
     (["trainer.batch_size=many"], ["trainer.batch_size", "'many'", "a whole number"]),
     (["trainer.gradient_clip=yes"], ["trainer.gradient_clip", "a number"]),
