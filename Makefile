@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 
 repro: $(READY) ## run the default experiment on real photos and print its result
 	@GRAFTWORK_RESULTS=later python -m dvc repro
-	@python -m graftwork results
+	@python -m graftwork results --root .
 
 test: check tests ## set up, lint, check types, test
 
@@ -50,4 +50,4 @@ bench: $(READY) ## measure the ratios that the README reports
 	python -m benchmarks
 
 clean: ## remove what runs made (data, store, results), not the environment
-	rm -rf data store model reports costs runs run.json mlflow.db* mlartifacts dvc.lock .dvc/cache .dvc/tmp
+	rm -rf data store model reports costs runs run.json mlflow.db* mlartifacts .mlflow.lock dvc_plots dvc.lock .dvc/cache .dvc/tmp

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -27,9 +26,10 @@ from omegaconf import DictConfig, OmegaConf
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.stopping import stop_orderly
 from pipelines import sweep
 from pipelines.overrides import CONF, Request, quoted, requested
-from pipelines.stage import PREEMPTED, Run, measured, reported
+from pipelines.stage import Run, measured, reported
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def conduct(artifacts: Artifacts) -> None:
 def _record_failure(experiment: Experiment, artifacts: Artifacts, error: BaseException) -> None:
     from graftwork.tracking import open_run
 
-    with suppress(UserError):  # a store that is away must not hide what went wrong
+    with suppress(UserError, OSError):  # a store that is away must not hide what went wrong
         open_run(experiment, artifacts).close(error)
 
 
@@ -107,11 +107,23 @@ def main() -> None:
     fast = patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     with reported(), fast:
         request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
+        if request:
+            _say_where(Path.cwd())
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what is left are no user's mistakes
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(PREEMPTED))
+        stop_orderly()
         if request and request.sweep_folder:
             raise SystemExit(run_sweep(request, built[0]))
         job()
+
+
+def _say_where(folder: Path) -> None:
+    """Of the wrong folder, people learn otherwise when all has been downloaded a second time."""
+    if not (folder / "dvc.yaml").is_file() and not (folder / "conf").is_dir():
+        print(
+            f"Note: {folder} is no project (no dvc.yaml, no conf/); data/, store/, runs/ and "
+            "mlflow.db are written there all the same.",
+            file=sys.stderr,
+        )
 
 
 def _build(params: object) -> Experiment:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from graftwork.errors import UserError, unknown
 from graftwork.recording.tracked_params import SECRET
@@ -91,20 +91,40 @@ def check_key(override: Override, base: DictConfig, groups: Groups) -> None:
 
     Whether an added key may be there (`+trainer.typo=1`), the component itself says.
     """
-    added = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
-    node: Any = base
     parts = override.key_or_group.split(".")
+    value = None if _adds(override) or override.is_sweep_override() else override.value()
+    for inner in _paths(value):
+        _check_path([*parts, *inner], override, base, groups)
+
+
+def _paths(value: Any) -> Iterator[list[str]]:
+    """Of every value within `{a: 1, b: {c: 2}}`; one empty path for anything but a mapping."""
+    if not isinstance(value, dict) or not value:
+        yield []
+        return
+    for key, inner in value.items():
+        yield from ([str(key), *path] for path in _paths(inner))
+
+
+def _check_path(parts: list[str], override: Override, base: DictConfig, groups: Groups) -> None:
+    node: Any = base
     for depth, part in enumerate(parts):
-        if not isinstance(node, DictConfig):
+        if not isinstance(node, DictConfig) or node._is_missing() or node._is_interpolation():
             return
         if part not in list(node):  # `in` alone overlooks keys whose value is missing
-            if added and depth:
+            if depth and _adds(override):
                 return
             own = [] if depth else groups.names()
-            raise _unknown_key(parts, depth, [*map(str, node), *own])
-        node = None if OmegaConf.is_missing(node, part) else node[part]
+            empty = not node and not override.is_delete()  # `options: {}` says not what fits
+            remedy = f"To add it, write +{override.input_line}" if empty else ""
+            raise _unknown_key(parts, depth, [*map(str, node), *own], remedy)
+        node = node._get_node(part)  # unresolved: `${hydra:...}` has no value before Hydra runs
 
 
-def _unknown_key(parts: list[str], depth: int, legal: Iterable[str]) -> UserError:
+def _adds(override: Override) -> bool:
+    return override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
+
+
+def _unknown_key(parts: list[str], depth: int, legal: Iterable[str], remedy: str) -> UserError:
     names = [name for name in legal if depth or name != "hydra" or parts[0].startswith("hyd")]
-    return unknown(".".join(parts[: depth + 1]), parts[depth], dict.fromkeys(names))
+    return unknown(".".join(parts[: depth + 1]), parts[depth], dict.fromkeys(names), remedy)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
@@ -21,15 +20,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from graftwork.errors import UserError, unknown
+from pipelines.composing import MISTAKES, composed, culprits, mistake
 from pipelines.override_names import Groups, check_key, check_options, check_secret, choices_of
 
 CONF = Path(__file__).parents[1] / "conf"
 Check = Callable[[Mapping[str, Any]], object]
 MANY = 12  # choices of one key that are all checked
-_MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -109,20 +107,20 @@ def _checked(
     first = [_at(o, swept[o.get_key_element()][0]) if o.is_sweep_override() else str(o.input_line)
              for o in parsed]  # fmt: skip
     _check_keys(parsed, first, name, groups)
-    whole = _composed(name, [*search, *first])
+    whole = composed(name, [*search, *first])
     sweep = sweep or str(OmegaConf.select(whole, "hydra.mode")).endswith("MULTIRUN")
     place = Path(str(OmegaConf.select(whole, "hydra.sweep.dir"))).absolute() if sweep else None
     if not sweep:
         _check_single(swept)
     with open_dict(whole):
         del whole["hydra"]
-    _check_composition(whole, first, check, several=bool(swept))
+    _check_composition(whole, first, name, check, several=bool(swept))
     for at, line, lines in _other_choices(parsed, first, swept):
         if _stands_alone(parsed[at], parsed, groups):
             config = _changed(whole, _parsed(line, groups))
         else:
-            config = _composed(name, [*search, *lines], whole=False)
-        _check_composition(config, lines, check, several=True)
+            config = composed(name, [*search, *lines], whole=False)
+        _check_composition(config, lines, name, check, several=True)
     return Request(list(overrides), place, swept)
 
 
@@ -140,7 +138,7 @@ def _parsed(text: str, groups: Groups) -> Override:
 def _check_keys(parsed: list[Override], lines: list[str], name: str, groups: Groups) -> None:
     pairs = list(zip(parsed, lines, strict=True))
     choices = [line for override, line in pairs if groups.chosen_by(override)]
-    base = _composed(name, [*groups.search, *choices])
+    base = composed(name, [*groups.search, *choices])
     for override in parsed:
         if not groups.chosen_by(override):
             check_key(override, base, groups)
@@ -182,8 +180,8 @@ def _changed(whole: DictConfig, override: Override) -> DictConfig:
     config = copy.deepcopy(whole)
     try:
         ConfigLoaderImpl._apply_overrides_to_config([override], config)
-    except _MISTAKES as error:
-        raise _mistake(error, [str(override.input_line)]) from error
+    except MISTAKES as error:
+        raise mistake(error, [str(override.input_line)]) from error
     return config
 
 
@@ -191,32 +189,15 @@ def _at(override: Override, choice: str) -> str:
     return f"{override.get_key_element()}={choice}"
 
 
-def _composed(name: str, overrides: list[str], *, whole: bool = True) -> DictConfig:
-    try:
-        return compose(name, overrides, return_hydra_config=whole)
-    except _MISTAKES as error:
-        raise _mistake(error, overrides) from error
-
-
 def _check_composition(
-    config: DictConfig, overrides: list[str], check: Check, *, several: bool
+    config: DictConfig, overrides: list[str], name: str, check: Check, *, several: bool
 ) -> None:
     try:
         params: Any = OmegaConf.to_container(config, resolve=True)
-    except _MISTAKES as error:
-        raise _mistake(error, overrides) from error
+    except MISTAKES as error:
+        raise mistake(error, culprits(name, overrides)) from error
     try:
         check(params)
     except UserError as error:
         # In a sweep it matters which of the choices is wrong.
         raise UserError(f"{error} (In: {' '.join(overrides)})" if several else str(error)) from None
-
-
-def _mistake(error: Exception, overrides: list[str]) -> UserError:
-    """Hydra's own words, on one line."""
-    text = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
-    if missing := re.search(r"[Mm]issing mandatory value: (\S+)", text):
-        return UserError(f"{missing[1]}: no value. Set it: {missing[1]}=... on the command line.")
-    if again := re.search(r"Multiple values for (\S+?)\.", text):
-        text = f"{again[1]} is there already. Write {again[1]}=... without the plus sign."
-    return UserError(f"{' '.join(overrides)}: {text}" if overrides else text)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from graftwork.artifacts import Artifacts
 from graftwork.costs import Cost
-from graftwork.errors import UserError
+from graftwork.errors import as_mistake
 from graftwork.experiment import Experiment
+from graftwork.stopping import CODES, stop_orderly
 from graftwork.terminal import visible_lines
 
 Run = Callable[[Experiment, Artifacts], None]
-PREEMPTED = 128 + signal.SIGTERM
 
 
 def measured(run: Run, experiment: Experiment, artifacts: Artifacts) -> None:
@@ -41,11 +41,14 @@ def main(run: Run) -> None:
     parser.add_argument("--root", default=".", help="folder of the experiment (params.yaml)")
     parser.add_argument("--shared", help="folder of raw data, weights and store (default: root)")
     options = parser.parse_args()
-    # A preempted stage must never count as finished: DVC records any exit code 0 as success.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(PREEMPTED))
+    stop_orderly()
     with reported():
         artifacts = Artifacts.at(options.root, options.shared)
         measured(run, Experiment.from_file(artifacts.params), artifacts)
+
+
+class Told(SystemExit):
+    """An end that has been explained."""
 
 
 class reported:
@@ -54,10 +57,15 @@ class reported:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UserError):
-            if os.environ.get("RANK", "0") == "0":  # one message, however many processes
-                print(f"graftwork: {visible_lines(error)}", file=sys.stderr)
-            raise SystemExit(2) from None
+        if mistake := as_mistake(error):
+            _tell(2, str(mistake))
         if isinstance(error, KeyboardInterrupt):
-            print("graftwork: interrupted.", file=sys.stderr)
-            raise SystemExit(130) from None
+            _tell(130, "interrupted.")
+        if type(error) is SystemExit and error.code in CODES:
+            _tell(error.code, f"stopped by {CODES[error.code]}.")
+
+
+def _tell(code: int, message: str) -> NoReturn:
+    if os.environ.get("RANK", "0") == "0":  # one message, however many processes
+        print(f"graftwork: {visible_lines(message)}", file=sys.stderr)
+    raise Told(code) from None

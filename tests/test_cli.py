@@ -52,6 +52,20 @@ def test_the_catalogue_is_shown(monkeypatch, capsys):
     assert "efficientnet_lite0" in capsys.readouterr().out
 
 
+def test_results_says_whose_they_are(monkeypatch, capsys, tmp_path):
+    metrics = tmp_path / "runs" / "x" / "reports" / "metrics.json"
+    metrics.parent.mkdir(parents=True)
+    metrics.touch()
+    shown = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("graftwork.reporting.summary.show_results", shown.append)
+    monkeypatch.setattr(sys, "argv", ["graftwork", "results"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0 and [artifacts.metrics for artifacts in shown] == [metrics]
+    assert str(tmp_path / "runs" / "x") in capsys.readouterr().out
+
+
 def test_no_catalogue_elsewhere(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         catalogue.entries(tmp_path)

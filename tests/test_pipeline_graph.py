@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,11 @@ def test_a_new_metric_trains_nothing_again():
 def test_every_watched_file_of_the_project_exists(stage):
     own = [dep for dep in GRAPH[stage]["deps"] if dep.startswith(("src/", "pipelines/"))]
     assert own and all((PROJECT / dep).exists() for dep in own)
+
+
+def test_what_runs_make_is_ignored_by_git_and_removed_by_make_clean():
+    made, tools = (PROJECT / ".gitignore").read_text().split("# what tools make")
+    names = {line.strip("/") for line in made.splitlines() if line.startswith("/")}
+    assert {"runs", "dvc_plots"} <= names and "dvc_plots" not in tools
+    (recipe,) = re.findall(r"^\trm -rf (.*)", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert names <= set(recipe.split())

@@ -158,6 +158,7 @@ def test_a_deleted_run_is_not_resumed(artifacts):
         (ValueError("x"), "FAILED"),
         (KeyboardInterrupt(), "KILLED"),
         (SystemExit(143), "KILLED"),
+        (SystemExit(129), "KILLED"),
         (SystemExit(), "KILLED"),
         (SystemExit(1), "FAILED"),
         (None, "FINISHED"),
@@ -222,7 +223,9 @@ def engine_timeout(monkeypatch) -> None:
 
 def test_a_server_that_is_away_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(UserError, match=r"tracking.uri: the store http://127.0.0.1:9 cannot"):
+    with pytest.raises(
+        UserError, match=r"store http://127.0.0.1:9 cannot.*Connection refused.*uri=null"
+    ):
         open_run(experiment(uri="http://127.0.0.1:9"), Artifacts.at(tmp_path))
 
 
@@ -237,8 +240,23 @@ def test_a_deleted_experiment_is_named(artifacts):
 def test_a_broken_database_is_named(tmp_path):
     artifacts = Artifacts.at(tmp_path)
     artifacts.mlflow_db.write_text("not a database, for sure" * 100)
-    with pytest.raises(UserError, match="cannot be used"):
+    with pytest.raises(UserError, match="cannot be used: file is not a database.*move it away"):
         open_run(experiment(), artifacts)
+
+
+def test_a_read_only_database_says_so(artifacts):
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def read_only(connection, _):  # rights would not stop root
+        connection.execute("PRAGMA query_only=ON")
+
+    event.listen(Engine, "connect", read_only)
+    try:
+        with pytest.raises(UserError, match="attempt to write a readonly database.*writable"):
+            open_run(experiment(), artifacts)
+    finally:
+        event.remove(Engine, "connect", read_only)
 
 
 @pytest.mark.parametrize(

@@ -123,10 +123,16 @@ def test_serving_ends_with_the_server(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("kind", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+    ("kind", "error"),
+    [
+        (signal.SIGINT, KeyboardInterrupt),
+        (signal.SIGTERM, SystemExit),
+        (signal.SIGHUP, SystemExit),
+    ],
 )
 def test_ending_it_ends_the_server_too(tmp_path, monkeypatch, kind, error):
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests, too, may run under nohup
     Artifacts.at(tmp_path).mlflow_db.touch()
     note = tmp_path / "pid"
     code = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
@@ -136,6 +142,7 @@ def test_ending_it_ends_the_server_too(tmp_path, monkeypatch, kind, error):
     with pytest.raises(error):
         ui.serve(tmp_path, ui._free())
     timer.join()
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)

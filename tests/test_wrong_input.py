@@ -40,6 +40,9 @@ COMMAND_LINE = [
     (["~trainer.batch_size"], ["trainer.batch_size", "no value"]),
     (["model.head._target_=os.system"], ["model.head._target_", "os.system"]),
     (["trainer.batch_size=3=4=("], ["trainer.batch_size"]),
+    (["model=googlenet", "model.options.batch_nrm=false"], ["Did you mean 'batch_norm'"]),
+    (["model=googlenet", "model.options={lnr: true}"], ["options.lnr", "Did you mean 'lrn'"]),
+    (["model=vgg16", "model.options.drop_rate=0"], ["write +model.options.drop_rate=0"]),
     # types
     (["trainer.batch_size=many"], ["trainer.batch_size", "'many'", "a whole number"]),
     (["trainer.gradient_clip=yes"], ["trainer.gradient_clip", "a number"]),
@@ -121,6 +124,54 @@ def test_file(key, value, said, fatal_torch, tmp_path):
 def test_without_params(fatal_torch, tmp_path):
     done = run(["pipelines.prepare"], tmp_path, fatal_torch)
     check_refusal(done, ["params.yaml", "make params"])
+
+
+READ_ONLY = """
+import errno, os, runpy, sys
+def refused(path, *_, **__):
+    raise OSError(errno.EROFS, "", str(path))
+os.mkdir = refused
+import builtins, io, pathlib
+plain = io.open
+def opened(path, mode="r", *more, **named):
+    within = not isinstance(path, int) and str(path).startswith((os.getcwd(), "params.yaml"))
+    if set(mode) & set("wax+") and within:
+        refused(path)
+    return plain(path, mode, *more, **named)
+builtins.open = io.open = opened
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+SMALL = ["model=tiny_cnn", "transfer=from_scratch"]
+COMMANDS = [
+    ["pipelines.experiment", *SMALL],
+    ["pipelines.experiment", "-m", *SMALL, "seed=0,1"],
+    ["pipelines.params", *SMALL],
+    ["pipelines.prepare"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: " ".join(c)[:30])
+def test_a_read_only_project(command, fatal_torch, tmp_path):
+    """The rights of a folder would not stop root, as whom tests may run."""
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(composed()))
+    (tmp_path / "read_only.py").write_text(READ_ONLY)
+    done = run(["read_only", *command], tmp_path, fatal_torch)
+    check_refusal(done, ["Read-only file system", "Name another place"])
+
+
+def test_a_full_disk():
+    env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+    done = run(["graftwork", "profile", "lenet5", "--html", "/dev/full"], PROJECT, env)
+    check_refusal(done, ["No space left on device"])
+
+
+@pytest.mark.parametrize("command", ["ui", "pareto"])
+def test_a_damaged_store(command, fatal_torch, tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database" * 500)
+    done = run(["graftwork", command], tmp_path, fatal_torch)
+    check_refusal(done, ["mlflow.db", "file is not a database", "move it away"])
+    assert "tracking.uri=null" not in done.stderr
 
 
 # What is typed after `graftwork inspect`, and what the message must say.

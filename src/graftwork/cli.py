@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from graftwork.errors import UserError
+from graftwork.errors import UserError, as_mistake
 from graftwork.terminal import visible_lines
 
 app = typer.Typer(
@@ -91,12 +91,20 @@ def ui(
 
 
 @app.command()
-def results(root: Root = Path(".")) -> None:
+def results(
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the experiment.", show_default="the newest, here or in runs/"),
+    ] = None,
+) -> None:
     """Print the result of the last experiment: scores with intervals, cost, where to look."""
     from graftwork.artifacts import Artifacts
-    from graftwork.reporting.summary import show_results
+    from graftwork.reporting.summary import newest, show_results
 
-    show_results(Artifacts.at(root))
+    shown = newest(Path(".")) if root is None else root
+    if root is None:
+        print(f"The newest result, of {shown.absolute()} (--root names another):")
+    show_results(Artifacts.at(shown))
 
 
 @app.command()
@@ -158,6 +166,8 @@ def main() -> None:
     """Entry point. A user's mistake ends in one message and exit code 2."""
     try:
         app()
-    except UserError as error:
-        print(f"graftwork: {visible_lines(error)}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        if (mistake := as_mistake(error)) is None:
+            raise
+        print(f"graftwork: {visible_lines(mistake)}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+
+_REMEDIES = {
+    errno.EACCES: "Give this user the right to it, or name another place.",
+    errno.EPERM: "Give this user the right to it, or name another place.",
+    errno.EROFS: "Name another place.",
+    errno.ENOSPC: "Free some space on the disk, or name another place.",
+    errno.EDQUOT: "Free some space on the disk, or name another place.",
+}
 
 
 class UserError(ValueError):
     """A mistake that the user can mend. Shown as one message without a traceback; exit code 2."""
+
+
+def as_mistake(error: BaseException | None) -> UserError | None:
+    """The user's mistake that an exception is: a place without rights or space; None for others."""
+    if isinstance(error, UserError):
+        return error
+    if not isinstance(error, OSError) or error.errno not in _REMEDIES:
+        return None
+    reason = f"{os.strerror(error.errno)}. {_REMEDIES[error.errno]}"
+    place = error.filename2 or error.filename  # of a rename, where to
+    return UserError(
+        f"{os.fsdecode(place)}: {reason}" if isinstance(place, str | bytes) else reason
+    )
 
 
 def nearest_first(value: str, legal: Iterable[str]) -> list[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError, check_range
-from graftwork.recording.mlflow_store import check_recorded
+from graftwork.recording.mlflow_store import check_readable, check_recorded
+from graftwork.stopping import stop_orderly
 
 HOST = "127.0.0.1"
 
@@ -22,15 +23,16 @@ def serve(root: Path, port: int) -> None:
     """Shows the runs of the project in `root` until Ctrl-C.
 
     Raises:
-        UserError: there are no runs yet, or another program has the port.
+        UserError: there are no runs yet, their store is damaged, or another program has the port.
     """
     artifacts = Artifacts.at(root)
     check_recorded(artifacts)
+    check_readable(artifacts)
     _check_free(port)
     print(f"MLflow on http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
     # A group of its own: the server has processes of its own, and all shall end together.
     server = subprocess.Popen(command(artifacts, port), env=environment(), start_new_session=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    stop_orderly()
     try:
         code = server.wait()
     finally:

@@ -223,7 +223,20 @@ def test_a_killed_sweep_says_so(run):
     assert parent_status(sweep) == "KILLED"
 
 
+@pytest.mark.parametrize("project", ["dvc.yaml", "conf", None])
+def test_a_folder_that_is_no_project_is_named(run, capsys, project):
+    if project:
+        Path(project).touch() if "." in project else Path(project).mkdir()
+    assert run(*SMALL, "--cfg", "job") == 0
+    assert not capsys.readouterr().err
+    assert run(*SMALL) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("" if project else f"Note: {Path.cwd()} is no project")
+    assert said.count("is no project") == (project is None)
+
+
 def test_a_mistake_found_on_the_way_is_one_message(run, capsys):
+    Path("dvc.yaml").touch()
     assert run(*SMALL, "seed=13") == 2
     assert capsys.readouterr().err == "graftwork: dataset.path: this photo is bad\n"
 

@@ -21,7 +21,7 @@ hydra: {sweep: {dir: "runs/${now:%f}"}, run: {dir: runs/one}}
     "model/large.yaml": "defaults: [_base]",
     "model/huge.yaml": "name: ${nowhere.at.all}",
     "model/head/linear.yaml": "kind: linear",
-    "trainer/default.yaml": "{batch_size: 8, path: '???'}",
+    "trainer/default.yaml": "{batch_size: 8, path: '???', options: {}}",
     "experiment/best.yaml": "# @package _global_\nseed: 3",
     "experiment/2024/old.yaml": "# @package _global_\nseed: 4",
     "experiment/broken.yaml": "# @package _global_\nseed: [",
@@ -57,6 +57,9 @@ WRONG = [
     (["trainer.batchsize=3"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
     (["-m", "trainer.batchsize=3,4"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
     (["model.head.bais=false"], ["model.head.bais", "Did you mean 'bias'"]),
+    (["model={head: {bais: false}}"], ["model.head.bais", "Did you mean 'bias'"]),
+    (["trainer.options.depth=2"], ["'depth' is unknown", "write +trainer.options.depth=2"]),
+    (["trainer.options={a: 1}"], ["options.a", "write +trainer.options={a: 1}"]),
     (["~trainer.batchsize"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
     (["+trainr.batch_size=3"], ["Did you mean 'trainer'"]),
     (["hydra.run.dirr=x"], ["hydra.run.dirr", "Did you mean 'dir'"]),
@@ -85,7 +88,26 @@ def test_wrong_input_is_named_with_the_nearest_legal_name_first(conf, arguments,
     assert "\n" not in str(caught.value)
 
 
+ALONE = [
+    (["seed=1", "model=huge", "trainer.path=x"], "model=huge: "),
+    (["seed=1", "+experiment=broken", "trainer.path=x"], "+experiment=broken: "),
+    (["trainer.batch_size=1", "+seed=2", "trainer.path=x"], "+seed=2: "),
+    (["model=huge", "seed=1", "trainer.path=${no.where}"], "model=huge: "),
+    (["-m", "model=small,huge", "seed=1,2", "trainer.path=x"], "model=huge: "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "begins"), ALONE, ids=lambda item: "".join(item)[:40])
+def test_the_override_that_is_wrong_is_named_alone(conf, arguments, begins):
+    with pytest.raises(UserError) as caught:
+        requested(arguments, seeds_are_positive, conf)
+    assert str(caught.value).startswith(begins)
+    assert "seed=1" not in str(caught.value) and "trainer.path=x" not in str(caught.value)
+
+
 RIGHT = [
+    ["+trainer.options.depth=2"],
+    ["+trainer.options={a: 1}"],
     [],
     ["model=large"],
     ["~model.head"],
@@ -170,6 +192,16 @@ def test_quoting_survives_hydras_grammar(conf):
     for text in ("a b", "it's", "x,y={1}", "back\\slash\\"):
         requested([f"trainer.path={quoted(text)}"], seen.append, conf)
         assert seen[-1]["trainer"]["path"] == text
+
+
+FOLDERS = [["hydra.run.dir=runs/x"], ["-m", "hydra.sweep.subdir=z"], ["hydra.job.name=a"]]
+
+
+@pytest.mark.parametrize("arguments", FOLDERS, ids=" ".join)
+def test_the_real_configurations_folders_can_be_named(arguments):
+    seen = []
+    assert requested(arguments, seen.append) is not None and len(seen) == 1
+    assert requested([*arguments, "--cfg", "job"], seen.append) is None
 
 
 def test_the_real_configuration_gives_jobs_folders_of_their_own():

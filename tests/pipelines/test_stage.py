@@ -50,6 +50,9 @@ def test_a_stage_that_fails_leaves_none(tmp_path, tiny_params):
     [
         (UserError("x: wrong."), 2, "graftwork: x: wrong."),
         (KeyboardInterrupt(), 130, "graftwork: interrupted."),
+        (PermissionError(13, "no", "/a/b"), 2, "graftwork: /a/b: Permission denied. Give this"),
+        (OSError(30, "no", "/a", None, "/b"), 2, "graftwork: /b: Read-only file system. Name"),
+        (OSError(28, "no"), 2, "graftwork: No space left on device. Free some space"),
     ],
 )
 def test_reported(error, code, said, capsys):
@@ -59,12 +62,15 @@ def test_reported(error, code, said, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_other_errors_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError), stage.reported():
-        raise ZeroDivisionError
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(5, "disk"), OSError("bad file")])
+def test_other_errors_keep_their_traceback(error):
+    with pytest.raises(type(error)), stage.reported():
+        raise error
 
 
-def test_a_terminated_stage_does_not_count_as_finished(tmp_path, tiny_params):
+@pytest.fixture
+def sleepy(tmp_path, tiny_params):
+    """A stage that sleeps, as a command."""
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny_params()))
     (tmp_path / "sleepy.py").write_text(
         """
@@ -76,12 +82,43 @@ def run(experiment, artifacts):
 stage.main(run)
 """
     )
+    return [sys.executable, str(tmp_path / "sleepy.py"), "--root", str(tmp_path)]
+
+
+def started(command: list[str], **options: object) -> subprocess.Popen:
     env = {**os.environ, "PYTHONPATH": f"{PROJECT / 'src'}{os.pathsep}{PROJECT}"}
-    command = [sys.executable, str(tmp_path / "sleepy.py"), "--root", str(tmp_path)]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stdout.readline() == "running\n"
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests, too, may run under nohup
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, **options)
+    signal.signal(signal.SIGHUP, before)
+    assert process.stdout and process.stdout.readline() == "running\n"
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_terminated_stage_does_not_count_as_finished(sleepy, tmp_path, number, code):
+    with started(sleepy, stderr=subprocess.PIPE) as process:
         start = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == stage.PREEMPTED == 143
+        process.send_signal(number)
+        assert process.communicate(timeout=10)[1] == f"graftwork: stopped by {number.name}.\n"
+        assert process.returncode == code
         assert time.monotonic() - start < 5
     assert not (tmp_path / "costs" / "sleepy.json").exists()
+
+
+def test_nohup_outlives_its_terminal(sleepy):
+    with started(["nohup", *sleepy], stderr=subprocess.DEVNULL) as process:
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.terminate()
+        assert process.wait(10) == 143
+
+
+def test_a_closed_terminal_is_an_orderly_end(sleepy):
+    """Writing to a terminal that is gone fails; nothing that is left to do may stumble over it."""
+    keyboard, screen = os.openpty()
+    with started(sleepy, stderr=screen, stdin=screen, start_new_session=True) as process:
+        os.close(screen)
+        os.close(keyboard)
+        process.send_signal(signal.SIGHUP)  # as a shell does; the terminal itself tells its owner
+        assert process.wait(10) == 129

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,15 @@ def test_a_result_on_disk(tmp_path: Path, tiny_params: Callable[..., Any]) -> No
     assert "what was run" in out.getvalue()
     assert "90 % interval" in out.getvalue()
     assert "25.0\u202f% to 75.0\u202f%" in out.getvalue()
+
+
+def test_the_newest_result_is_found_wherever_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no result here, nor in runs/.*--root"):
+        summary.newest(tmp_path)
+    folders = [".", "runs/x", "runs/2026-01-01/12-00_a_b", "runs/2026-01-01/13-00_sweep/1"]
+    for age, folder in enumerate(folders):
+        metrics = Artifacts.at(tmp_path / folder).metrics
+        metrics.parent.mkdir(parents=True)
+        metrics.touch()
+        os.utime(metrics, (age, age))
+        assert summary.newest(tmp_path) == tmp_path / folder

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import uuid
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +81,33 @@ def experiment_id(client: MlflowClient, name: str, artifacts: Artifacts, uri: st
     return found.experiment_id
 
 
-def unavailable(address: str, error: Exception) -> UserError:
+def check_readable(artifacts: Artifacts) -> None:
+    """Raises UserError where the project's store is damaged. Needs no MLflow, so it is quick."""
+    try:
+        with closing(sqlite3.connect(artifacts.mlflow_db)) as connection:
+            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if state != "ok":
+            raise sqlite3.DatabaseError(state)
+    except sqlite3.Error as error:
+        raise unavailable(store_uri(None, artifacts), error) from error
+
+
+def unavailable(address: str, error: BaseException) -> UserError:
+    """The error for a store that does not answer, with the deepest reason that is known."""
     from graftwork.recording.tracked_params import public
 
+    # MLflow and SQLAlchemy wrap what SQLite said.
+    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = inner
     reason = public(str(error).strip().splitlines()[0] if str(error).strip() else repr(error))
+    remedy = (
+        "Start the server, or leave tracking.uri=null to record in the project's folder."
+        if not address.startswith("sqlite")
+        else "Make the file and its folder writable if they are not; if it is damaged, move it "
+        "away: the next experiment begins a new one."
+    )
     return UserError(
-        f"tracking.uri: the store {public(address)} cannot be used: {reason}. Start the server, "
-        "or leave tracking.uri=null to record in the project's folder."
+        f"tracking.uri: the store {public(address)} cannot be used: {reason.rstrip('.')}. {remedy}"
     )
 
 

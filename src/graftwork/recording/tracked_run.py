@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGHUP, SIGINT, SIGTERM
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -146,11 +146,12 @@ def _tag_rows(tags: Mapping[str, str]) -> list[list[str]]:
 
 
 def status_of(error: BaseException | None) -> str:
-    """MLflow's word for how a run ended: SIGTERM and Ctrl-C are no failures."""
+    """MLflow's word for how a run ended: signals, such as Ctrl-C, are no failures."""
     if error is None:
         return "FINISHED"
     if isinstance(error, SystemExit):  # Lightning's own for SIGTERM carries no code
-        return "KILLED" if error.code in (None, 128 + SIGTERM, 128 + SIGINT) else "FAILED"
+        signals = (None, 128 + SIGTERM, 128 + SIGHUP, 128 + SIGINT)
+        return "KILLED" if error.code in signals else "FAILED"
     return "FAILED" if isinstance(error, Exception) else "KILLED"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,6 +19,9 @@ from graftwork.terminal import literal
 
 if TYPE_CHECKING:
     from graftwork.experiment import Experiment
+
+
+DEPTHS = ("*", "*/*", "*/*/*")  # runs/name, runs/day/time, runs/day/time_sweep/job
 
 
 def show(
@@ -48,6 +52,22 @@ def show(
         console.print(literal(f"{label:<8}{text}"), soft_wrap=True)
 
 
+def newest(project: Path) -> Path:
+    """Where the last experiment was: the project itself, a folder under runs/, a sweep's job.
+
+    Raises:
+        UserError: there is no result yet.
+    """
+    folders = [project, *(found for depth in DEPTHS for found in project.glob(f"runs/{depth}"))]
+    found = [folder for folder in folders if Artifacts.at(folder).metrics.is_file()]
+    if not found:
+        raise UserError(
+            f"{project.absolute()}: no result here, nor in runs/. Run an experiment first, by "
+            "`dvc repro` or `python -m pipelines.experiment`, or name its folder with --root."
+        )
+    return max(found, key=lambda folder: Artifacts.at(folder).metrics.stat().st_mtime_ns)
+
+
 def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
     """Prints the result that an experiment left on disk.
 
@@ -61,7 +81,7 @@ def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
 
     for path in (artifacts.metrics, artifacts.params):
         if not path.is_file():
-            raise UserError(f"{path}: no such file. Run the experiment first: dvc repro.")
+            raise UserError(f"{path}: no such file. Run the experiment first.")
     # Built, not `from_file`: a result stays readable when the photos have moved.
     experiment = build(yaml.safe_load(artifacts.params.read_text("utf-8")), Experiment, "")
     result = json.loads(artifacts.metrics.read_text("utf-8"))

@@ -1,0 +1,33 @@
+"""Signals that ask a process to end: it ends as by an exception, so that nothing is left open."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+CODES = {128 + number: number.name for number in (signal.SIGTERM, signal.SIGHUP)}
+
+
+def stop_orderly() -> None:
+    """SIGTERM and SIGHUP (a closed terminal) end this process with exit codes 143 and 129.
+
+    DVC records any exit code 0 as success, and a run whose process just vanishes is never ended.
+    """
+    terminals = [stream for stream in (1, 2) if os.isatty(stream)]
+
+    def hung_up(number: int, _: FrameType | None) -> NoReturn:
+        for stream in terminals:
+            if not os.isatty(stream):  # gone: what is still to be printed must not fail
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        _end(number)
+
+    signal.signal(signal.SIGTERM, _end)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: to outlive the terminal
+        signal.signal(signal.SIGHUP, hung_up)
+
+
+def _end(number: int, _: FrameType | None = None) -> NoReturn:
+    sys.exit(128 + number)
