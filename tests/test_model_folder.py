@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -147,22 +148,122 @@ def test_one_flipped_bit_names_both_hashes(tmp_path: Path, trained: Trained, nam
         ({"input_spec": {"size": 32}}, "is damaged"),
         ({"weights_sha256": {"head.safetensors": "0"}}, "is damaged"),
         ({"weights_sha256": "0"}, "is damaged"),
+        ({"weights_sha256": {BACKBONE: 1, HEAD: ""}}, "is damaged .*weights_sha256"),
+        ({"classes": 5}, "is damaged .*classes: 5"),
+        ({"classes": "abc"}, "is damaged .*classes: 'abc'"),
+        ({"classes": ["a", 1]}, "is damaged .*classes: .'a', 1"),
+        ({"classes": []}, "is damaged .*classes"),
+        ({"training": "none"}, "is damaged .*training: 'none'"),
+        ({"pretrained": "x"}, "is damaged .*pretrained: 'x'"),
+        ({"architecture": []}, "is damaged .*architecture"),
+        ({"data_digest": 1}, "is damaged .*data_digest: 1"),
     ],
 )
 def test_another_contract_is_refused(
     tmp_path: Path, trained: Trained, change: dict[str, Any], said: str
 ) -> None:
     write(tmp_path, trained)
-    path = tmp_path / CONTRACT
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    changed(tmp_path, **change)
     with pytest.raises(UserError, match=said):
         read_contract(tmp_path)
 
 
-def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
-    (tmp_path / CONTRACT).write_text("{")
-    with pytest.raises(UserError, match="is damaged"):
+def changed(folder: Path, **change: Any) -> dict[str, Any]:
+    """Changes what model.json says; returns the whole of it as it was."""
+    path = folder / CONTRACT
+    before = json.loads(path.read_text())
+    path.write_text(json.dumps(before | change))
+    return before
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value"),
+    [
+        ("input_spec", "size", "32"),
+        ("input_spec", "size", True),
+        ("input_spec", "size", -32),
+        ("input_spec", "mean", 0.5),
+        ("input_spec", "mean", []),
+        ("input_spec", "mean", ["0.5"]),
+        ("input_spec", "mean", [0.5]),
+        ("input_spec", "std", [0.5, 0.0, 0.5]),
+        ("input_spec", "std", [0.5, float("nan"), 0.5]),
+        ("input_spec", "interpolation", 3),
+        ("input_spec", "crop_pct", "1"),
+        ("preprocessing", "decoded_side", None),
+        ("preprocessing", "max_pixels", float("inf")),
+    ],
+)
+def test_numbers_that_are_none_are_refused(
+    tmp_path: Path, trained: Trained, group: str, key: str, value: Any
+) -> None:
+    write(tmp_path, trained)
+    found = changed(tmp_path)[group]
+    changed(tmp_path, **{group: found | {key: value}})
+    with pytest.raises(UserError, match=f"model.json: is damaged .{group}"):
         read_contract(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": {"architecture": "${oc.env:SECRET}"}},
+        {"architecture": {"options": {"depth": ["x${oc.env:SECRET}"]}}},
+        {"architecture": {"options": {"${oc.env:SECRET}": 1}}},
+        {"classes": ["${oc.env:SECRET}", "green", "red"]},
+        {"training": {"selection": "${oc.env:SECRET}"}},
+    ],
+)
+def test_no_contract_reads_the_environment(
+    tmp_path: Path, trained: Trained, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    write(tmp_path, trained)
+    if "architecture" in change:
+        change = {"architecture": changed(tmp_path)["architecture"] | change["architecture"]}
+    changed(tmp_path, **change)
+    with pytest.raises(UserError, match="model.json: is damaged .*contracts hold plain") as refused:
+        load(tmp_path)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"options": {"checkpoint_path": "/tmp/x.pth"}}, "options.checkpoint_path: is no property"),
+        ({"options": {"nonsense": 1}}, "cannot be built with {'nonsense': 1}"),
+        ({"options": {"norm_layer": "batchnorm2d", "num_classes": "many"}}, "no network"),
+        ({"input_size": 10**30}, "no network"),
+        ({"pooling": "none"}, "architecture.pooling: 'none' is unknown"),
+        ({"architecture": "hf-hub:some/where"}, "'hf-hub:some/where' is unknown"),
+    ],
+)
+def test_a_contract_from_which_nothing_can_be_built_names_the_folder(
+    tmp_path: Path, trained: Trained, change: dict[str, Any], said: str
+) -> None:
+    write(tmp_path, trained)
+    changed(tmp_path, architecture=changed(tmp_path)["architecture"] | change)
+    with pytest.raises(UserError, match=said) as refused:
+        load(tmp_path)
+    assert str(refused.value).startswith(f"{tmp_path / CONTRACT}: no network can be built from it")
+
+
+def test_a_file_without_tensors_is_refused_though_its_sha256_is_right(
+    tmp_path: Path, trained: Trained
+) -> None:
+    write(tmp_path, trained)
+    (tmp_path / HEAD).write_bytes(b"none")
+    hashes = changed(tmp_path)["weights_sha256"]
+    changed(tmp_path, weights_sha256=hashes | {HEAD: hashlib.sha256(b"none").hexdigest()})
+    with pytest.raises(UserError, match=f"{HEAD}: holds no tensors that can be read"):
+        load(tmp_path)
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    for text in ("{", "[" * 100_000):
+        (tmp_path / CONTRACT).write_text(text)
+        with pytest.raises(UserError, match="is damaged"):
+            read_contract(tmp_path)
 
 
 def test_no_code_runs_from_a_folder(tmp_path: Path, trained: Trained) -> None:

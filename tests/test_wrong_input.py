@@ -54,6 +54,7 @@ COMMAND_LINE = [
     (["extraction.engine=openvno"], ["extraction.engine", "Did you mean 'openvino'"]),
     (["trainer.precision=fp16x"], ["trainer.precision", "auto", "bf16"]),
     (["model.pooling=average"], ["model.pooling", "Did you mean 'avg'"]),
+    (["+model.options={cache_dir: w}"], ["model.options.cache_dir", "Leave it out"]),
     (["-m", "seed=-1,2"], ["seed", "-1", ">= 0"]),
     # combinations
     (["transfer=linear_probe", "transfer/head_init=as_built"], ["epochs", "converged_probe"]),

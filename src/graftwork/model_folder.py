@@ -20,6 +20,7 @@ import numpy as np
 
 from graftwork.component_params import params_of
 from graftwork.components import build
+from graftwork.contract_checks import check_contract
 from graftwork.errors import UserError
 from graftwork.files import READ_ONLY, link_or_copy, write_durably
 from graftwork.models.base import InputSpec, Model
@@ -141,6 +142,7 @@ def read_contract(folder: Path) -> Contract:
         values = json.loads(path.read_text())
         found = values["format"]
         if found == FORMAT:
+            check_contract(values)
             values["preprocessing"] = Preprocessing(**values["preprocessing"])
             spec = values["input_spec"]
             pair = {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])}
@@ -148,7 +150,7 @@ def read_contract(folder: Path) -> Contract:
             hashes = values["weights_sha256"]
             values["weights_sha256"] = {name: hashes[name] for name in (BACKBONE, HEAD)}
             return Contract(**values)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(f"{path}: is damaged ({error}). Take it from the run again.") from error
     raise UserError(f"{path}: format {found}; this graftwork reads format {FORMAT}.")
 
@@ -163,20 +165,30 @@ def load(folder: Path) -> tuple[Classifier, Contract]:
 
     contract = read_contract(folder)
     tensors = read_tensors(folder, contract)
-    model = build(contract.architecture, Model, "architecture")  # type: ignore[type-abstract]
-    with torch.random.fork_rng(devices=[]):  # the random start is overwritten
-        classifier = model.build(len(contract.classes), None)
+    classifier = _network(folder, contract)
     if classifier.input_spec != contract.input_spec:
         raise UserError(
             f"{folder / CONTRACT}: the network wants {classifier.input_spec}, the model was "
             f"trained with {contract.input_spec}. Use the library versions of the training."
         )
-    state = {name: torch.from_numpy(array) for name, array in tensors.items()}
     try:
+        state = {name: torch.from_numpy(array) for name, array in tensors.items()}
         classifier.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise UserError(f"{folder}: the weights do not fit their contract: {error}") from error
     return classifier.eval(), contract
+
+
+def _network(folder: Path, contract: Contract) -> Classifier:
+    import torch
+
+    try:
+        model = build(contract.architecture, Model, "architecture")  # type: ignore[type-abstract]
+        with torch.random.fork_rng(devices=[]):  # the random start is overwritten
+            return model.build(len(contract.classes), None)
+    except Exception as error:  # whoever wrote the contract chose the arguments of timm's code
+        said = str(error) if isinstance(error, UserError) else repr(error)
+        raise UserError(f"{folder / CONTRACT}: no network can be built from it: {said}") from error
 
 
 def read_tensors(
@@ -190,6 +202,7 @@ def read_tensors(
 
 
 def _read(path: Path, expected: str) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
     from safetensors.numpy import load as parse
 
     if not path.is_file():
@@ -201,4 +214,7 @@ def _read(path: Path, expected: str) -> dict[str, np.ndarray]:
             f"{path}: sha256 is {actual}, the contract says {expected}. The file is damaged or "
             "belongs to another run; take all files from one run."
         )
-    return dict(parse(content))
+    try:
+        return dict(parse(content))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # or a type numpy lacks
+        raise UserError(f"{path}: holds no tensors that can be read: {error!r}") from error

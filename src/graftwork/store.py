@@ -1,15 +1,13 @@
 """A content-addressed store of arrays: decoded images, features, frozen-prefix activations.
 
-Append-only shards. A shard is a raw file of array bytes beside a Parquet index (key, offset,
-shape) that carries the dtype and the sha256 of the bytes. A shard becomes visible by one rename,
-so that it is whole or absent; two writers only ever add shards, so that they cannot harm each
-other. Memory holds the index (about 100 bytes an entry), never the arrays.
+Append-only shards (graftwork.shards). A shard becomes visible by one rename, so that it is whole
+or absent; two writers only ever add shards, so that they cannot harm each other. Memory holds the
+index (about 100 bytes an entry), never the arrays.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import time
@@ -19,23 +17,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock
 
-from graftwork.files import sha256_of
+from graftwork.shards import Entry, Shape, Shard, publish, read_shard
 
 SHARD_BYTES = 1 << 30  # a new shard begins after this many bytes: bounds the loss of a crash
 ABANDONED_SECONDS = 24 * 3600  # a partial file that nobody has written to for so long is rubbish
-
-Shape = tuple[int, ...]
 
 
 class ArrayStore:
     """Arrays of one dtype under text keys (sha256 of what they were made from).
 
-    A shard that is damaged (index unreadable, size wrong) or of another dtype is left out, and its
-    entries count as missing.
+    A shard that is damaged (index unreadable or not what was written, size wrong) or of another
+    dtype is left out, and its entries count as missing.
 
     Args:
         folder: where the shards lie; made on the first write.
@@ -65,39 +59,23 @@ class ArrayStore:
             return
         self._seen |= new
         for name in sorted(new):
-            if (table := self._open(self.folder / name)) is not None:
-                self._take_in(table)
+            shard = read_shard(self.folder / name, self.dtype, verify=self._verify)
+            if shard is not None:
+                self._take_in(shard)
         # Stable: of two entries under one key, which hold the same, the earlier stays first.
         order = np.argsort(self._keys, kind="stable")
         self._keys, self._shard = self._keys[order], self._shard[order]
         self._offset, self._shape = self._offset[order], self._shape[order]
 
-    def _open(self, index: Path) -> pa.Table | None:
-        try:
-            table = pq.read_table(index)
-            about = json.loads(table.schema.metadata[b"shard"])
-        except (OSError, pa.ArrowInvalid, KeyError, TypeError):
-            return None  # the disk was full, or the power went, while it was written
-        data = index.with_suffix(".bin")
-        whole = data.is_file() and data.stat().st_size == about["bytes"]
-        if not whole or about["dtype"] != self.dtype.str:
-            return None
-        if self._verify and sha256_of(data) != about["sha256"]:
-            return None
-        mapped = np.memmap(data, np.uint8, "r").view(np.ndarray) if about["bytes"] else _NOTHING
-        self._bytes.append(mapped)
-        return table
-
-    def _take_in(self, table: pa.Table) -> None:
-        shapes = table["shape"].combine_chunks().dictionary_encode()
+    def _take_in(self, new: Shard) -> None:
         known = len(self._shapes)
-        self._shapes += [_shape(text) for text in shapes.dictionary.to_pylist()]
-        shard = np.full(len(table), len(self._bytes) - 1, np.int32)
-        keys = np.array(table["key"].cast(pa.binary()).to_pylist(), "S")
-        self._keys = np.concatenate([self._keys, keys])
+        self._bytes.append(new.content)
+        self._shapes += new.shapes
+        shard = np.full(len(new.keys), len(self._bytes) - 1, np.int32)
+        self._keys = np.concatenate([self._keys, new.keys])
         self._shard = np.concatenate([self._shard, shard])
-        self._offset = np.concatenate([self._offset, table["offset"].to_numpy()])
-        self._shape = np.concatenate([self._shape, shapes.indices.to_numpy() + np.int32(known)])
+        self._offset = np.concatenate([self._offset, new.offsets])
+        self._shape = np.concatenate([self._shape, new.shape + np.int32(known)])
 
     def _find(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Where each key is, and whether it is there at all."""
@@ -187,7 +165,7 @@ class ArrayStore:
     def _write_shard(self, items: Iterator[tuple[str, np.ndarray]]) -> tuple[int, bool]:
         partial = self.folder / f"{uuid.uuid4().hex}.bin.partial"
         digest, offset, exhausted = hashlib.sha256(), 0, False
-        entries: list[tuple[str, int, str]] = []  # key, offset, shape
+        entries: list[Entry] = []
         try:
             with partial.open("wb") as file:
                 try:
@@ -206,27 +184,7 @@ class ArrayStore:
                     if entries:
                         file.truncate(offset)  # half an array, if interrupted while writing
                         os.fsync(file.fileno())
-                        self._publish(partial, digest.hexdigest(), offset, entries)
+                        publish(partial, self.dtype, digest.hexdigest(), offset, entries)
         finally:
             partial.unlink(missing_ok=True)
         return len(entries), exhausted
-
-    def _publish(
-        self, partial: Path, sha256: str, size: int, entries: list[tuple[str, int, str]]
-    ) -> None:
-        data = partial.with_suffix("")
-        about = {"dtype": self.dtype.str, "sha256": sha256, "bytes": size}
-        keys, offsets, shapes = zip(*sorted(entries), strict=True)
-        table = pa.table({"key": keys, "offset": offsets, "shape": shapes})
-        table = table.replace_schema_metadata({"shard": json.dumps(about)})
-        index = data.with_suffix(".parquet.partial")
-        pq.write_table(table, index)
-        os.replace(partial, data)
-        os.replace(index, index.with_suffix(""))
-
-
-_NOTHING = np.empty(0, np.uint8)
-
-
-def _shape(text: str) -> Shape:
-    return tuple(int(length) for length in text.split(",") if length)

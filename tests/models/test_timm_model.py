@@ -92,6 +92,21 @@ def test_an_unknown_tag_names_the_known_ones() -> None:
         chosen.build(3, None)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["checkpoint_path", "cache_dir", "pretrained", "pretrained_cfg_overlay", "features_only"],
+)
+def test_options_that_read_files_are_refused_by_name(name: str) -> None:
+    with pytest.raises(UserError, match=f"^model.options.{name}: is no property of a network"):
+        model("model=tiny_cnn", f"+model.options={{{name}: x}}")
+
+
+def test_options_that_the_network_does_not_have_are_named() -> None:
+    chosen = model("model=tiny_cnn", "+model.options={nonsense: 1}")
+    with pytest.raises(UserError, match="model.options: tiny_cnn cannot be built with .*nonsense"):
+        chosen.build(3, None)
+
+
 def test_pretrained_weights_are_loaded(tmp_path: Path) -> None:
     tiny = model("model=tiny_cnn")
     torch.manual_seed(1)

@@ -51,6 +51,7 @@ def followed(best: BestWeights, scores: list[tuple[float, float]]) -> tuple[Weig
         ([(0.9, 1.0), (0.9, 0.5), (0.9, 0.5)], 1),  # ties: the lower loss, then the earlier
         ([(0.1, 1.0), (0.2, 1.0), (0.3, 1.0)], 2),
         ([(0.5, 1.0), (0.5, float("nan"))], 0),
+        ([(0.5, float("nan")), (0.5, 0.3), (0.5, 0.2)], 2),
     ],
 )
 def test_the_best_weights_come_back(scores: list[tuple[float, float]], kept: int) -> None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from graftwork.classifier import Classifier
     from graftwork.layer_groups import Backbone
 
+# Options with which timm reads files or the network, or returns something else than a classifier;
+# and whatever else begins with "pretrained": weights come from model.weights alone.
+REFUSED_OPTIONS = ("checkpoint_path", "cache_dir", "features_only", "feature_cfg", "pruned")
+
 _REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 
 
@@ -33,6 +37,7 @@ class TimmModel(Model):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_options(self.options)
         architecture = self.architecture.split(".")[0]
         if not is_registered(architecture):
             raise unknown_architecture(self.architecture)
@@ -68,6 +73,12 @@ class TimmModel(Model):
                 raise
             tags = timm.list_models(f"{self.architecture.split('.')[0]}.*", pretrained=True)
             raise unknown("model.architecture", self.architecture, tags) from error
+        except TypeError as error:
+            if not self.options:
+                raise
+            raise UserError(
+                f"model.options: {self.architecture} cannot be built with {self.options}: {error}."
+            ) from error
         if weights is not None:
             assert self.weights is not None, "weights given for a model that declares none"
             load_weights(backbone, weights, self.weights.key_map)
@@ -120,6 +131,15 @@ class TimmModel(Model):
             f"Nearest that it takes: {' and '.join(map(str, sizes))}. "
             "Leave it null for the size it was trained at."
         )
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    for name in map(str, options):
+        if name in REFUSED_OPTIONS or name.startswith("pretrained"):
+            raise UserError(
+                f"options.{name}: is no property of a network. Leave it out; pretrained weights "
+                "are chosen by model.weights."
+            )
 
 
 # Names, without importing torch or timm: a misspelt one must be refused in a blink.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -33,7 +34,9 @@ class BestWeights(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         seen = trainer.callback_metrics
-        score = (float(seen["val/top1"]), -float(seen["val/loss"]))
+        loss = float(seen["val/loss"])
+        # Nothing compares with NaN: it would stay the best of its accuracy for ever.
+        score = (float(seen["val/top1"]), float("-inf") if math.isnan(loss) else -loss)
         if score > self._score:
             self._score, self.epoch = score, trainer.current_epoch
             state = pl_module.state_dict()
