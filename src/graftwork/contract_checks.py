@@ -2,7 +2,7 @@
 
 A model folder may come from anybody. Its architecture goes through the machinery that reads
 configurations, where `${...}` means a variable of the environment, among others; so text like that
-is refused wherever it stands.
+is refused there. The rest is never resolved: a class may be called what it likes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 def check_contract(values: Mapping[str, Any]) -> None:
     """Raises ValueError or KeyError for what no contract can say."""
-    _check_no_interpolation(values)
+    _check_no_interpolation(values["architecture"])
     for name, types in _TYPES.items():
         _check(isinstance(values[name], types), name, values[name])
     classes = values["classes"]
@@ -39,7 +39,7 @@ def check_contract(values: Mapping[str, Any]) -> None:
 
 def _check_no_interpolation(value: Any) -> None:
     if isinstance(value, str) and "${" in value:
-        raise ValueError(f"{value!r}: contracts hold plain values, no ${{...}}")
+        raise ValueError(f"{value!r}: architectures hold plain values, no ${{...}}")
     if isinstance(value, Mapping):
         value = [*value.keys(), *value.values()]
     if isinstance(value, list):

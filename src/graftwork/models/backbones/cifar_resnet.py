@@ -44,7 +44,6 @@ class CifarNet(Pooled):
         num_classes: int = 10,
         in_chans: int = 3,
         global_pool: str = "avg",
-        **_: Any,
     ) -> None:
         super().__init__()
         self.num_features = self.head_hidden_size = 4 * width

@@ -77,7 +77,6 @@ class GoogLeNet(nn.Module):
         lrn: bool = False,
         kernel_5x5: int | None = None,
         drop_rate: float = 0.2,
-        **_: Any,
     ) -> None:
         super().__init__()
         self.batch_norm, self.drop_rate, self.pool_type = batch_norm, drop_rate, global_pool

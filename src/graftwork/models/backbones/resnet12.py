@@ -39,7 +39,6 @@ class ResNet12(Pooled):
         num_classes: int = 64,
         in_chans: int = 3,
         global_pool: str = "avg",
-        **_: Any,
     ) -> None:
         super().__init__()
         check_range("options.dropout", dropout, 0, 0.99)

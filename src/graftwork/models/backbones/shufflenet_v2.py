@@ -42,7 +42,6 @@ class ShuffleNetV2(Pooled):
         num_classes: int = 1000,
         in_chans: int = 3,
         global_pool: str = "avg",
-        **_: Any,
     ) -> None:
         super().__init__()
         self.num_features = self.head_hidden_size = widths[-1]
