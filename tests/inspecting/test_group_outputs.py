@@ -88,8 +88,7 @@ def test_first_filters():
 
 
 def test_first_filters_of_a_grey_network():
-    grey = {"mean": (0.5,), "std": (0.5,)}
-    classifier = network("tiny_cnn", channels=1, pretrained_cfg_overlay=grey)
+    classifier = network("tiny_cnn", channels=1)
     assert first_filters(classifier).shape == (16, 1, 3, 3)
 
 

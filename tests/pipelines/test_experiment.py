@@ -174,7 +174,7 @@ def parent_status(sweep: Path) -> str:
 
 
 def test_a_ranking_that_cannot_be_printed_is_on_disk_all_the_same(run, monkeypatch, capsys):
-    def fail(rows):
+    def fail(rows, width):
         (sweep,) = Path.cwd().glob("runs/*/*_sweep")
         assert parent_status(sweep) == "FINISHED" and len(table(sweep)) == 2
         raise RuntimeError("no such \x1b[2J character")
