@@ -123,7 +123,7 @@ def _built(name: str) -> tuple[tuple[str, int, int, int], Callable[[], object]]:
     network = timm.create_model(name, pretrained=False).eval()
     shape = resolve_model_data_config(network)["input_size"]
     macs = sum(layer.macs for layer in layers(network, shape))
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     image = torch.rand(1, *shape).contiguous(memory_format=torch.channels_last)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return (name, shape[-1], parameters, macs), lambda: network(image)

@@ -63,7 +63,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     from torch.nn import functional as F
 
     from graftwork.training import finetuning, fitting
-    from graftwork.training.fast_forward import fast_forward
+    from graftwork.training.fast_forward import fast_forward, foldable
     from graftwork.training.graft_module import GraftModule, parameter_groups
     from graftwork.training.precision import chosen
 
@@ -89,7 +89,8 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
         GraftModule(classifier, experiment.transfer, classes)  # freezes as the strategy says
         optimiser = torch.optim.AdamW(list(parameter_groups(classifier, experiment.transfer)))
         bf16 = chosen(experiment.trainer.precision, on_gpu=False) == "bf16"
-        with fast_forward(classifier, fold=folded, depthwise_fp32=bf16):
+        pairs = foldable(classifier) if folded else []
+        with fast_forward(classifier, fold=pairs, depthwise_fp32=bf16):
             start = time.perf_counter()
             for x, y in zip(images, labels, strict=True):
                 with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
