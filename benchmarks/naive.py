@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from typing import Any
 
 from graftwork.vision import timm  # isort: skip
 
