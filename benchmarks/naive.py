@@ -42,7 +42,7 @@ class Photos(Dataset):
 
 
 def network(weights: str, num_classes: int) -> Any:
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     pairs = zip(model.state_dict(), torch.load(weights, weights_only=True).values(), strict=True)
     model.load_state_dict(dict(pairs))
     model.requires_grad_(False)

@@ -32,7 +32,7 @@ def backbone_groups(backbone: Backbone, unused: frozenset[str]) -> list[LayerGro
 def _coarse_groups(backbone: Backbone) -> list[list[str]]:
     """Names of parameters. A few of timm's networks cannot say: then each child is a group, and
     of a child that is a list each item."""
-    from timm.models import group_parameters
+    from graftwork.vision import timm
 
     try:
         matcher = backbone.group_matcher(coarse=True)
@@ -43,7 +43,7 @@ def _coarse_groups(backbone: Backbone) -> list[list[str]]:
             key = (first, *(part for part in second if part.isdecimal()))
             found.setdefault(key, []).append(name)
         return list(found.values())
-    return list(group_parameters(backbone, matcher).values())
+    return list(timm.models.group_parameters(backbone, matcher).values())
 
 
 def _with_their_norms(

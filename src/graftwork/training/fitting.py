@@ -16,6 +16,7 @@ from graftwork.trainer import Trainer, quiet, share_cores
 from graftwork.training.datamodule import PictureData
 from graftwork.training.fast_forward import fast_forward, foldable
 from graftwork.training.graft_module import GraftModule, check_finite
+from graftwork.training.kept_memory import kept_memory
 from graftwork.training.watching import BestWeights, Curves, EndedBySigterm, Progress
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def fit_module(
         bf16_on_cpu = not trainer.uses_gpu() and lightning.precision == "bf16-mixed"
         frozen = module.transfer.batch_norm == "frozen"
         pairs = foldable(module.classifier) if frozen else []
-        with fast_forward(module.classifier, fold=pairs, depthwise_fp32=bf16_on_cpu):
+        faster = fast_forward(module.classifier, fold=pairs, depthwise_fp32=bf16_on_cpu)
+        with kept_memory(), faster:
             lightning.fit(module, data)
 
 
