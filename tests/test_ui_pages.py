@@ -18,6 +18,7 @@ from browser import CHROMIUM, Browser
 
 from graftwork import ui
 from graftwork.artifacts import Artifacts
+from graftwork.recording.mlflow_store import open_store
 
 pytestmark = [
     pytest.mark.slow,
@@ -67,9 +68,7 @@ def address(sweep: Path):
 
 
 def test_the_pages_show_a_sweep_and_a_comparison(sweep, address, tmp_path):
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{sweep.parents[2] / 'mlflow.db'}")
+    client = open_store(None, Artifacts.at(sweep.parents[2]))
     jobs = [json.loads((sweep / name / "run.json").read_text())["run_id"] for name in "01"]
     group = client.get_run(jobs[0]).info.experiment_id
     with Browser(tmp_path / "profile", width=1500, height=1000) as browser:
