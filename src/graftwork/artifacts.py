@@ -97,6 +97,16 @@ class Artifacts:
         return self.root / "reports" / "history.csv"
 
     @property
+    def selection(self) -> Path:
+        """How what was kept was chosen, and on which pictures."""
+        return self.root / "reports" / "selection.json"
+
+    @property
+    def held_out(self) -> Path:
+        """Predictions of the pictures that chose, as of `predictions`."""
+        return self.root / "reports" / "held_out.parquet"
+
+    @property
     def run(self) -> Path:
         """Which MLflow run this experiment is."""
         return self.root / "run.json"

@@ -13,6 +13,7 @@ from graftwork.augmentations.base import Augmentation
 from graftwork.components import Component, build, placed
 from graftwork.datasets.base import Dataset
 from graftwork.errors import UserError, check_range
+from graftwork.evaluating.selection import Selection
 from graftwork.evaluation import Evaluation
 from graftwork.features import Extraction
 from graftwork.models.base import Model
@@ -31,6 +32,7 @@ class Experiment(Component):
     extraction: Extraction
     augmentation: Augmentation
     transfer: Transfer
+    selection: Selection
     trainer: Trainer
     evaluation: Evaluation
     tracking: Tracking
