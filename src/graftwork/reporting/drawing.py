@@ -154,3 +154,15 @@ def shortened(text: str, width: float, size: float) -> str:
         if text_width(short, size) <= width:
             return short
     return text[:1] + "…"
+
+
+def wrapped(text: str, width: float, size: float) -> list[str]:
+    """The text in lines of at most `width` px; a word that is longer is shortened."""
+    lines: list[str] = []
+    for word in text.split():
+        whole = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(whole, size) <= width:
+            lines[-1] = whole
+        else:
+            lines.append(shortened(word, width, size))
+    return lines
