@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
+from markupsafe import Markup
 
 from graftwork import model_folder
 from graftwork.artifacts import Artifacts
@@ -18,9 +19,12 @@ from graftwork.experiment import Experiment
 from graftwork.images import DecodedImages
 from graftwork.recording.lineage import lineage
 from graftwork.recording.tracked_params import nested_public
-from graftwork.reporting import plots, report
+from graftwork.reporting import plots, report, selection_plots
+from graftwork.reporting.choice import choice
 from graftwork.reporting.drawing import standalone
-from graftwork.reporting.per_class import class_scores
+from graftwork.reporting.drawn import drawn_of
+from graftwork.reporting.score_words import Scores
+from graftwork.reporting.selection_record import SelectionRecord
 from graftwork.reporting.summary import title
 from graftwork.reporting.training_curves import curves, read_history
 
@@ -96,10 +100,10 @@ def _count(weights: Path) -> int:
         )
 
 
-def flat(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+def flat(scores: Mapping[str, Mapping[str, float]], prefix: str = plots.TEST) -> dict[str, float]:
     """Scores under the names that MLflow shows: test/top1, test/top1_low, test/top1_high."""
     return {
-        f"test/{name}{suffix}": score[key]
+        f"{prefix}/{name}{suffix}": score[key]
         for name, score in scores.items()
         for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
@@ -108,45 +112,60 @@ def flat(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 def write(
     experiment: Experiment,
     artifacts: Artifacts,
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | None,
     classes: list[str],
-    probabilities: np.ndarray,
-    scores: Mapping[str, Mapping[str, float]],
+    probabilities: np.ndarray | None,
+    scores: Scores,
     spent: Mapping[str, Any],
     profile: Mapping[str, Any],
+    selection: SelectionRecord | None = None,
+    selection_scores: Scores | None = None,
+    start: Mapping[str, Any] | None = None,
+    held_out: tuple[pd.DataFrame, np.ndarray] | None = None,
 ) -> None:
-    """Writes reports/plots/ (SVG for people, CSV for `dvc plots`) and reports/report.html."""
+    """Writes reports/plots/ (SVG for people, CSV for `dvc plots`) and reports/report.html.
+
+    Args:
+        frame: of the test pictures; None, as are their probabilities, where nobody looked at them.
+        scores: on the test pictures; empty where nobody looked: the pictures that were held out
+            are drawn instead.
+        spent: what `cost` says.
+        profile: of the network (graftwork.profiling.stored).
+        selection: how what is kept was chosen.
+        selection_scores: on the pictures that chose.
+        start: scores of what training began from, by `selection` and `test`; `difference`, where
+            given, holds the result's minus these, likewise.
+        held_out: the pictures that chose (sha256, path, label), and the probabilities `[n,
+            num_classes]` that networks gave which had not seen them.
+    """
+    chosen_by = selection_scores or {}
     evaluation = experiment.evaluation
     metrics = evaluation.metrics_for(len(classes))
-    labels, predicted = frame["label"].to_numpy(), probabilities.argmax(axis=1)
-    by_class = class_scores(classes, labels, predicted, evaluation.confidence)
-    pictures = {
-        "intervals": plots.metric_intervals(scores, metrics, evaluation.confidence),
-        "confusion": plots.confusion(classes, labels, predicted),
-        "classes": plots.class_bars(by_class),
-        "calibration": plots.reliability(probabilities, labels),
-        "training": curves(read_history(artifacts.history)),
-    }
-    artifacts.plots.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        if picture:
-            (artifacts.plots / f"{name}.svg").write_text(standalone(picture), encoding="utf-8")
-    plots.write_tables(artifacts.plots, classes, labels, predicted, by_class)
+    tested = None if frame is None or probabilities is None else (frame, probabilities)
+    drawn = drawn_of(classes, (scores, tested), (chosen_by, held_out))
+    pictures = drawn.pictures(metrics, evaluation.confidence) if drawn else {}
+    pictures["training"] = curves(read_history(artifacts.history))
+    _write_plots(artifacts.plots, pictures)
+    if drawn:
+        drawn.write_tables(artifacts.plots, evaluation.confidence)
+    if selection:
+        selection_plots.write(artifacts.plots, selection)
     images = DecodedImages(artifacts, experiment.dataset)
-    count = evaluation.mistakes
     contract = model_folder.read_contract(artifacts.model)
     shown = report.Report(
         title=title(experiment),
-        scores=scores,
+        split=drawn.split if drawn else plots.TEST,
+        scores=drawn.scores if drawn else {},
         metrics=metrics,
         confidence=evaluation.confidence,
         cost=spent,
         profile=profile,
-        selection=_sentence(contract.training["selection"]),
+        selection=selection_plots.sentence(contract.training["selection"]),
+        choice=choice(selection, chosen_by, scores, start, metrics) if selection else None,
         pictures=pictures,
-        classes=by_class,
-        mistakes=report.worst_mistakes(frame, classes, probabilities, images, count),
-        wrong=int((labels != predicted).sum()),
+        classes=drawn.by_class(evaluation.confidence) if drawn else [],
+        mistakes=drawn.mistakes(images, evaluation.mistakes) if drawn else [],
+        wrong=drawn.wrong if drawn else 0,
         data=_read(artifacts.data_report),
         configuration=_configuration(artifacts.params),
         lineage=lineage(artifacts, experiment.model.name),
@@ -154,8 +173,11 @@ def write(
     report.write(artifacts.report, shown)
 
 
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:].rstrip(".") + "."
+def _write_plots(folder: Path, pictures: Mapping[str, Markup | None]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        if picture:
+            (folder / f"{name}.svg").write_text(standalone(picture), encoding="utf-8")
 
 
 def _configuration(path: Path) -> str:

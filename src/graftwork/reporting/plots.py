@@ -25,6 +25,7 @@ LABEL = 12.0  # px, font size of class names and ticks
 LABEL_WIDTH = 170.0  # px that a class name may take
 SHOWN = 40  # classes that a picture can show legibly
 BINS = 15  # of the reliability diagram, as in the calibration error
+TEST, HELD_OUT = "test", "held-out"  # pictures that are drawn, in words
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class Cell:
         return self.actual == self.predicted
 
 
-def confusion(names: list[str], labels: np.ndarray, predicted: np.ndarray) -> Markup:
+def confusion(
+    names: list[str], labels: np.ndarray, predicted: np.ndarray, split: str = TEST
+) -> Markup:
     """Counts, coloured by the share of the actual class.
 
     With more than SHOWN classes, the ones that are confused most; what they were taken for
@@ -77,6 +80,7 @@ def confusion(names: list[str], labels: np.ndarray, predicted: np.ndarray) -> Ma
         top=62 + widest * math.sin(math.pi / 4),
         overhang=max(56.0, widest * math.cos(math.pi / 4) - side / 2),
         all_classes=len(names),
+        split=split,
     )
 
 
@@ -90,7 +94,7 @@ def _most_confused(counts: np.ndarray) -> np.ndarray:
     return np.sort(present[np.argsort(-wrong[present], kind="stable")][:SHOWN])
 
 
-def class_bars(scores: Sequence[ClassScore]) -> Markup:
+def class_bars(scores: Sequence[ClassScore], split: str = TEST) -> Markup:
     """Recall with its interval and F1 of each class, the weakest first."""
     known = [score for score in scores if score.recall is not None]
     known.sort(key=lambda score: (score.recall, score.f1))
@@ -103,6 +107,7 @@ def class_bars(scores: Sequence[ClassScore]) -> Markup:
         row=24,
         top=64,
         hidden=len(known) - len(shown),
+        split=split,
     )
 
 
@@ -131,7 +136,10 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Markup:
 
 
 def metric_intervals(
-    scores: Mapping[str, Mapping[str, float]], metrics: Mapping[str, Metric], confidence: float
+    scores: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, Metric],
+    confidence: float,
+    split: str = TEST,
 ) -> Markup:
     """Every metric with its interval: shares on one axis, others on an axis of their own."""
     rows = []
@@ -141,7 +149,7 @@ def metric_intervals(
         row = {"label": metric.label, "share": metric.is_share, "ticks": ticks(0, high, 6)}
         rows.append({**row, "x": Scale(0, high, 170, 620), **score})
     rows.sort(key=lambda row: not row["share"])
-    return render("intervals.svg.jinja", rows=rows, confidence=confidence)
+    return render("intervals.svg.jinja", rows=rows, confidence=confidence, split=split)
 
 
 def write_tables(

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from graftwork.metrics.base import Metric
 from graftwork.metrics.log_loss import log_losses
 from graftwork.reporting.certainty import no_width_note
+from graftwork.reporting.choice import Choice
 from graftwork.reporting.drawing import render
 from graftwork.reporting.per_class import ClassScore
 
@@ -43,12 +44,14 @@ class Report:
     """What the report shows."""
 
     title: str  # data, model and strategy
-    scores: Mapping[str, Mapping[str, float]]  # as in metrics.json; the first is the headline
+    split: str  # which pictures are drawn and headline: those of plots.TEST or plots.HELD_OUT
+    scores: Mapping[str, Mapping[str, float]]  # theirs; the first is the headline; may be empty
     metrics: Mapping[str, Metric]  # of the same names
     confidence: float  # of the intervals
     cost: Mapping[str, Any]  # as in metrics.json
     profile: Mapping[str, Any]  # of the network (graftwork.profiling.stored)
-    selection: str  # in words, how the checkpoint was chosen
+    selection: str  # in words, how the checkpoint was chosen; shown where there is no `choice`
+    choice: Choice | None  # the same at length
     pictures: Mapping[str, Markup | None]  # intervals, confusion, classes, calibration, training
     classes: Sequence[ClassScore]
     mistakes: Sequence[Mistake]  # the worst first
@@ -71,7 +74,12 @@ def write(path: Path, report: Report) -> None:
     details = {name: found for name, found in report.data.items() if name not in known}
     shown = vars(report) | {"data": known | dict(report.data)}
     certainty = no_width_note(report.scores, report.metrics)
-    shown |= {"rows": rows, "head": rows[0], "details": details, "certainty": certainty}
+    shown |= {
+        "rows": rows,
+        "head": rows[0] if rows else None,
+        "details": details,
+        "certainty": certainty,
+    }
     html = render("report.html.jinja", **shown)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8")

@@ -43,9 +43,7 @@ def lines(metrics: Mapping[str, Metric], beside: Sequence[Scores | None]) -> lis
     return found
 
 
-def told(
-    metric: Metric, score: Mapping[str, float] | None, *, signed: bool = False
-) -> Told | None:
+def told(metric: Metric, score: Mapping[str, float] | None, *, signed: bool = False) -> Told | None:
     """A score as people read it; with signs for a difference, of which shares are in points."""
     if not score:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -14,7 +15,11 @@ from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.metrics.base import Metric
 from graftwork.reporting.certainty import no_width_note
+from graftwork.reporting.choice import KEPT_START, warnings
 from graftwork.reporting.drawing import duration, number, percent
+from graftwork.reporting.plots import HELD_OUT, TEST
+from graftwork.reporting.score_words import Scores, Told, lines
+from graftwork.reporting.selection_record import SelectionRecord
 from graftwork.terminal import literal
 
 if TYPE_CHECKING:
@@ -44,10 +49,16 @@ def show(
     """
     console = console or Console()
     console.print()
-    console.print(_scores(result["test"], metrics, confidence, heading))
-    if note := no_width_note(result["test"], metrics):
+    columns = _columns(result)
+    if columns:
+        console.print(_scores(columns, metrics, confidence, heading))
+    else:
+        console.print(literal(f"{heading}: nothing was measured."))
+    if note := no_width_note(columns.get(TEST) or columns.get(HELD_OUT, {}), metrics):
         console.print(note, markup=False, highlight=False)
-    for label, text in _facts(result, artifacts):
+    for warning in _warnings(artifacts):
+        console.print(literal(warning, "bold red"))
+    for label, text in [*_choosing(result), *_facts(result, artifacts)]:
         # Paths are for copying: neither cut nor wrapped, whatever the width.
         console.print(literal(f"{label:<8}{text}"), soft_wrap=True)
 
@@ -102,27 +113,67 @@ def title(experiment: Experiment) -> str:
 
 
 def _scores(
-    scores: Mapping[str, Mapping[str, float]],
+    columns: Mapping[str, Scores],
     metrics: Mapping[str, Metric],
     confidence: float,
     heading: str,
 ) -> Table:
-    n = next(iter(scores.values()))["n"]
-    pictures = f"{number(n)} test pictures"
-    table = Table(title=literal(heading), caption=pictures, title_justify="left")
+    """Narrow enough for 80 characters with two columns of scores."""
+    counts = [f"{_pictures(scores)} {split}" for split, scores in columns.items()]
+    table = Table(
+        title=literal(heading),
+        caption="; ".join(f"{count} pictures" for count in counts),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
     table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_column(f"{100 * confidence:g} % interval", justify="right")
-    for name, score in scores.items():
-        metric = metrics.get(name)
-        if metric is None:  # params.yaml has been changed since
-            continue
-        value, low, high = (
-            percent(score[key]) if metric.is_share else f"{score[key]:.3f}"
-            for key in ("value", "low", "high")
-        )
-        table.add_row(literal(metric.label), value, f"{low} to {high}")
+    for split in columns:
+        table.add_column("selection" if split == HELD_OUT else split, justify="right")
+        table.add_column(f"{100 * confidence:g} % interval", justify="right", no_wrap=True)
+    # Of names that params.yaml no longer has there is no label.
+    for line in lines(metrics, list(columns.values())):
+        cells = [cell for told in line.told for cell in _cells(told)]
+        table.add_row(literal(line.label), *cells)
     return table
+
+
+def _cells(told: Told | None) -> tuple[str, str]:
+    return (told.value, told.interval) if told else ("", "")
+
+
+def _pictures(scores: Scores) -> str:
+    return number(next(iter(scores.values()))["n"])
+
+
+def _columns(result: Mapping[str, Any]) -> dict[str, Scores]:
+    """The scores that there are, by the pictures that they are of."""
+    selection = (result.get("selection") or {}).get("scores")
+    found = {HELD_OUT: selection or {}, TEST: result.get("test") or {}}
+    return {split: scores for split, scores in found.items() if scores}
+
+
+def _choosing(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How what is kept was chosen, and what training began from: a line each."""
+    found = []
+    if selection := result.get("selection"):
+        words = f"{selection['method']}: {number(selection['held_out'])} pictures held out, "
+        words += f"{number(selection['fitted'])} fitted"
+        nothing = f"none: nothing was held out, {number(selection['fitted'])} pictures fitted"
+        found.append(("chosen", nothing if selection["method"] == "none" else words))
+    start = result.get("start") or {}
+    scores = ((split, (start.get(split) or {}).get("top1")) for split in ("test", "selection"))
+    parts = [f"{percent(score['value'])} ({split})" for split, score in scores if score]
+    return [*found, ("start", f"began from a probe at {', '.join(parts)}")] if parts else found
+
+
+def _warnings(artifacts: Artifacts) -> list[str]:
+    """What went wrong in training, from the record beside the result."""
+    if not artifacts.selection.is_file():
+        return []
+    record = SelectionRecord.read(artifacts.selection)
+    attempts = warnings(record)
+    found = [f"Training destroyed the network. {attempt}" for attempt in attempts]
+    return [*found, KEPT_START] if record.ended_as_start else found
 
 
 def _facts(result: Mapping[str, Any], artifacts: Artifacts) -> list[tuple[str, str]]:
