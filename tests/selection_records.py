@@ -7,7 +7,6 @@ from typing import Any
 from graftwork.reporting.selection_record import (
     Clustering,
     Distances,
-    GoneBack,
     Optimism,
     SelectionRecord,
     WayPoint,

@@ -19,6 +19,7 @@ from graftwork.reporting.drawing import (
     standalone,
     text_width,
     ticks,
+    wrapped,
 )
 
 
@@ -79,6 +80,16 @@ def test_long_names_are_shortened_to_what_fits() -> None:
     assert shortened("Lime", 120, 12) == "Lime"
     assert shortened("日本語のクラス名", 40, 12) == "日本…"
     assert shortened("mmmm", 1, 12) == "m…"
+
+
+def test_lines_are_as_long_as_fits() -> None:
+    text = "some words and a_name_without_spaces_that_is_much_too_long_for_a_line of them"
+    found = wrapped(text, 120, 12)
+    assert all(text_width(line, 12) <= 120 for line in found)
+    assert found[0].startswith("some words")
+    assert " ".join(found).split()[-2:] == ["of", "them"]
+    assert any("…" in line for line in found)
+    assert wrapped(" ", 120, 12) == []
 
 
 def test_wide_letters_count_double_and_accents_nothing() -> None:

@@ -98,6 +98,18 @@ def test_metric_intervals_keep_shares_and_losses_apart() -> None:
     assert "100 %" not in only
 
 
+def test_pictures_say_whose_they_are() -> None:
+    labels = np.array([0, 1])
+    metrics = {"top1": TopK(higher_is_better=True, k=1)}
+    scores = {"top1": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 9}}
+    by_class = class_scores(["a", "b"], labels, labels, 0.95)
+    for split, begin in ((plots.TEST, "Test"), (plots.HELD_OUT, "Held-out")):
+        assert f"{begin} pictures by class" in plots.confusion(["a", "b"], labels, labels, split)
+        assert f"class’s {split} pictures" in plots.class_bars(by_class, split)
+        svg = plots.metric_intervals(scores, metrics, 0.95, split)
+        assert f"over the {split} pictures" in svg
+
+
 def test_tables_for_dvc(tmp_path: Path) -> None:
     names = ["a,b", "c"]
     labels, predicted = np.array([0, 1]), np.array([0, 0])

@@ -102,7 +102,7 @@ def test_the_mark_stays_in_the_picture(share: float) -> None:
     assert mark is not None
     side = {"": 0.0, "mid": 0.5, "end": 1.0}[mark[3]] * text_width("chosen", 11)
     left = float(mark[1]) - side
-    assert 0 <= left and left + text_width("chosen", 11) <= 548
+    assert left >= 0 and left + text_width("chosen", 11) <= 548
 
 
 def test_files(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import yaml
 from rich.console import Console
+from selection_records import record
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
-from graftwork.metrics.accuracy import TopK
+from graftwork.metrics.accuracy import BalancedAccuracy, TopK
 from graftwork.metrics.log_loss import LogLoss
 from graftwork.reporting import summary
+from graftwork.reporting.selection_record import GoneBack
 
 
 def test_the_result_survives_a_pipe(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_the_result_survives_a_pipe(tmp_path: Path) -> None:
     )
     text = out.getvalue()
     assert "84.3\u202f%" in text
-    assert "81.3\u202f% to 87.1\u202f%" in text
+    assert "81.3 to 87.1\u202f%" in text
     assert "0.400 to 0.620" in text
     assert "95 % interval" in text
     assert "661 test pictures" in text
@@ -71,6 +73,70 @@ def test_a_perfect_score_on_few_pictures_is_not_sold_as_certain(tmp_path: Path) 
     assert "With 2 pictures, an error rate of up to 77.6 % is compatible" in text
 
 
+SCORE = {"value": 1.0, "low": 0.985, "high": 1.0, "n": 661}
+COST = {"seconds": {}, "peak_mib": 1.0, "parameters": 3, "trainable_parameters": 3}
+METRICS = {"top1": TopK(True, 1), "balanced": BalancedAccuracy(True), "log_loss": LogLoss(False)}
+
+
+def chosen(**changes: Any) -> dict[str, Any]:
+    """A result with a selection score."""
+    scores = {name: SCORE | {"n": 146} for name in METRICS}
+    selection = {"method": "matched", "why": "w", "words": "w", "held_out": 146, "fitted": 10732}
+    start = {"selection": {"top1": SCORE | {"value": 0.84}}, "test": {"top1": SCORE}}
+    result = {"test": {name: SCORE for name in METRICS}, "cost": COST, "run_id": "0123"}
+    return result | {"selection": selection | {"scores": scores}, "start": start} | changes
+
+
+def printed(tmp_path: Path, result: dict[str, Any]) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    summary.show(result, METRICS, 0.95, "a", Artifacts.at(tmp_path), console)
+    return out.getvalue()
+
+
+def test_the_selection_score_stands_beside_the_test_score(tmp_path: Path) -> None:
+    lines = printed(tmp_path, chosen()).splitlines()
+    head = next(line for line in lines if "metric" in line)
+    assert head.index("selection") < head.index("test")
+    assert head.count("95 % interval") == 2
+    row = next(line for line in lines if "Balanced accuracy" in line)
+    assert row.count("98.5 to 100.0\u202f%") == 2  # on one line of 80 characters
+    text = "\n".join(lines)
+    assert "146 held-out pictures; 661 test pictures" in text
+    assert "chosen  matched: 146 pictures held out, 10\u202f732 fitted" in lines
+    assert "start   began from a probe at 100.0\u202f% (test), 84.0\u202f% (selection)" in lines
+    above = [line for line in lines if "report" not in line]  # paths may be longer
+    assert max(map(len, above)) <= 80
+
+
+def test_a_sweep_job_whose_test_nobody_looked_at(tmp_path: Path) -> None:
+    text = printed(tmp_path, chosen(test={}, start={"selection": {"top1": SCORE}, "test": {}}))
+    assert "146 held-out pictures" in text and "test" not in text.partition("cost")[0]
+    assert "began from a probe at 100.0\u202f% (selection)" in text
+
+
+def test_nothing_held_out_and_nothing_measured(tmp_path: Path) -> None:
+    nothing = {"method": "none", "held_out": 0, "fitted": 732, "scores": {}}
+    text = printed(tmp_path, chosen(selection=nothing, start=None))
+    assert "selection" not in text and "start  " not in text
+    assert "chosen  none: nothing was held out, 732 pictures fitted" in text
+    text = printed(tmp_path, chosen(selection=nothing, start=None, test={}))
+    assert "a: nothing was measured." in text
+
+
+def test_a_destroyed_network_is_not_passed_over(tmp_path: Path) -> None:
+    assert "Training destroyed" not in printed(tmp_path, chosen())
+    attempt = GoneBack(1, 23, 1.25, 0.09, 1.0)
+    path = Artifacts.at(tmp_path).selection
+    record(gone_back=[attempt]).write(path)
+    text = " ".join(printed(tmp_path, chosen()).split())
+    assert "Training destroyed the network. Attempt 1: at step 23 the loss was 1.25 nats" in text
+    assert "was kept" not in text
+    record(gone_back=[attempt], ended_as_start=True).write(path)
+    text = " ".join(printed(tmp_path, chosen()).split())
+    assert "What training began from was kept" in text
+
+
 def test_a_result_on_disk(tmp_path: Path, tiny_params: Callable[..., Any]) -> None:
     artifacts = Artifacts.at(tmp_path)
     with pytest.raises(UserError, match="metrics.json: no such file"):
@@ -90,7 +156,7 @@ def test_a_result_on_disk(tmp_path: Path, tiny_params: Callable[..., Any]) -> No
     # As it was run: params.yaml may have been changed since.
     assert "what was run" in out.getvalue()
     assert "90 % interval" in out.getvalue()
-    assert "25.0\u202f% to 75.0\u202f%" in out.getvalue()
+    assert "25.0 to 75.0\u202f%" in out.getvalue()
 
 
 def test_the_newest_result_is_found_wherever_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +23,10 @@ HEADINGS = {
     "none": "Nothing was held out",
 }
 NOTHING = (
-    "Nothing was held out, so that nothing can be chosen by this run: it has no selection score, "
-    "and a sweep cannot rank it."
+    "So nothing can be chosen by this run: it has no selection score, and a sweep cannot rank it."
 )
 KEPT_START = (
-    "Training destroyed the network in every attempt. What training began from was kept: the "
+    "Every attempt destroyed the network. What training began from was kept: the "
     "scores are those of the probe, not of a trained network."
 )
 
@@ -48,7 +48,7 @@ class Choice:
     heading: str  # the method
     nothing: str  # what follows from it where nothing is held out, else empty
     words: str  # why this method, and what was held out
-    scores: Sequence[Line]  # told: selection, test
+    scores: Sequence[Line]  # told: selection, test; empty unless there are both
     start: Sequence[Beginning]
     warnings: Sequence[str]
     alarm: str  # the worst of them; empty where all is well
@@ -82,7 +82,7 @@ def choice(
         HEADINGS[record.method],
         NOTHING if record.method == "none" else "",
         " ".join(text for text in texts if text),
-        lines(metrics, [selection, test]),
+        lines(metrics, [selection, test]) if selection and test else [],
         _beginnings(start or {}, {"selection": selection, "test": test}, metrics),
         warnings(record),
         KEPT_START if record.ended_as_start else "",
@@ -95,9 +95,10 @@ def choice(
 def _beginnings(
     start: Mapping[str, Any], result: Mapping[str, Scores], metrics: Mapping[str, Metric]
 ) -> list[Beginning]:
+    """Of the splits that have a result: nobody looks at the rest, here neither."""
     found = []
     differences = start.get("difference") or {}
-    for split in result:
+    for split in (split for split, scores in result.items() if scores):
         before, change = start.get(split) or {}, differences.get(split) or {}
         known = {key: metric for key, metric in metrics.items() if key in before}
         rows = [
@@ -122,7 +123,9 @@ def warnings(record: SelectionRecord) -> list[str]:
 
 
 def _attempt(gone: GoneBack) -> str:
-    loss = "no finite number" if gone.loss is None else f"{gone.loss:.3g} nats"
+    loss = "no finite number"
+    if gone.loss is not None and math.isfinite(gone.loss):
+        loss = f"{gone.loss:.3g} nats"
     return (
         f"Attempt {gone.attempt}: at step {number(gone.step)} the loss was {loss}, against "
         f"{gone.start_loss:.3g} nats at the start; learning rates times {number(gone.factor)}."
