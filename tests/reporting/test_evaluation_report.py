@@ -118,7 +118,7 @@ def test_a_job_whose_test_nobody_looked_at_draws_the_pictures_held_out(tree: Tre
     )  # fmt: skip
     assert tree.plots() == OF_SCORES | OF_SELECTION
     assert "n = 9 held-out pictures" in text
-    assert "The test pictures were not looked at." in text
+    assert "The test was not looked at." in text
     assert "Held-out pictures by class" in text
     assert text.count("<figure>") == 1  # the mistake, with its photo
     assert len((tree.artifacts.plots / "confusion.csv").read_text().splitlines()) == 1 + 9
@@ -127,7 +127,7 @@ def test_a_job_whose_test_nobody_looked_at_draws_the_pictures_held_out(tree: Tre
 def test_nothing_held_out_and_no_test(tree: Tree) -> None:
     text = tree.write(tested=False, selection=without_parts(method="none"), selection_scores={})
     assert tree.plots() == set()
-    assert "nothing was measured" in text and "nothing can be chosen by this run" in text
+    assert "nothing to measure" in text and "nothing can be chosen by this run" in text
 
 
 def test_names_of_scores_in_mlflow() -> None:

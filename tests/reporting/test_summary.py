@@ -111,17 +111,20 @@ def test_the_selection_score_stands_beside_the_test_score(tmp_path: Path) -> Non
 
 def test_a_sweep_job_whose_test_nobody_looked_at(tmp_path: Path) -> None:
     text = printed(tmp_path, chosen(test={}, start={"selection": {"top1": SCORE}, "test": {}}))
-    assert "146 held-out pictures" in text and "test" not in text.partition("cost")[0]
+    table, _, rest = text.partition("146 held-out pictures")
+    assert "selection" in table and "test" not in table
+    assert "the test was not looked at (of a sweep's jobs only the winner's is" in rest
     assert "began from a probe at 100.0\u202f% (selection)" in text
 
 
 def test_nothing_held_out_and_nothing_measured(tmp_path: Path) -> None:
     nothing = {"method": "none", "held_out": 0, "fitted": 732, "scores": {}}
     text = printed(tmp_path, chosen(selection=nothing, start=None))
+    assert "not looked at" not in text
     assert "selection" not in text and "start  " not in text
     assert "chosen  none: nothing was held out, 732 pictures fitted" in text
     text = printed(tmp_path, chosen(selection=nothing, start=None, test={}))
-    assert "a: nothing was measured." in text
+    assert "the test was not looked at" in text and "interval" not in text
 
 
 def test_a_destroyed_network_is_not_passed_over(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
 
 
+NOT_LOOKED_AT = "of a sweep's jobs only the winner's is: evaluation.test_in_sweeps=winner"
 DEPTHS = ("*", "*/*", "*/*/*")  # runs/name, runs/day/time, runs/day/time_sweep/job
 
 
@@ -53,7 +54,9 @@ def show(
     if columns:
         console.print(_scores(columns, metrics, confidence, heading))
     else:
-        console.print(literal(f"{heading}: nothing was measured."))
+        console.print(literal(heading))
+    if TEST not in columns:
+        console.print(literal(f"the test was not looked at ({NOT_LOOKED_AT})"))
     if note := no_width_note(columns.get(TEST) or columns.get(HELD_OUT, {}), metrics):
         console.print(note, markup=False, highlight=False)
     for warning in _warnings(artifacts):
