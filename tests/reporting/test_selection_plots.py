@@ -98,11 +98,12 @@ def test_the_way_without_a_choice_or_a_difference() -> None:
 def test_the_mark_stays_in_the_picture(share: float) -> None:
     points = [WayPoint(x, 0.9, 0.3, x == share) for x in (0.0, 0.5, 1.0)]
     svg = selection_plots.way(record(shares=points))
-    mark = re.search(r'<text x="([\d.]+)" y="([\d.]+)" class="small halo two ?(\w*)"', str(svg))
-    assert mark is not None
-    side = {"": 0.0, "mid": 0.5, "end": 1.0}[mark[3]] * text_width("chosen", 11)
-    left = float(mark[1]) - side
-    assert left >= 0 and left + text_width("chosen", 11) <= 548
+    marks = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="small halo two ?(\w*)"', str(svg))
+    assert len(marks) == 2
+    for x, y, anchor in marks:
+        left = float(x) - {"": 0.0, "mid": 0.5, "end": 1.0}[anchor] * text_width("chosen", 11)
+        assert left >= 0 and left + text_width("chosen", 11) <= 548
+        assert float(y) - 11 >= selection_plots.TOP and float(y) <= selection_plots.FLOOR
 
 
 def test_files(tmp_path: Path) -> None:

@@ -109,6 +109,16 @@ def test_the_selection_score_stands_beside_the_test_score(tmp_path: Path) -> Non
     assert max(map(len, above)) <= 80
 
 
+def test_the_widest_scores_fit_in_80_characters(tmp_path: Path) -> None:
+    perfect = {name: SCORE | {"low": 1.0} for name in METRICS}
+    result = chosen(test=perfect)
+    result["selection"]["scores"] = perfect
+    row = next(
+        line for line in printed(tmp_path, result).splitlines() if "Balanced accuracy" in line
+    )
+    assert row.count("100.0 to 100.0\u202f%") == 2 and len(row) <= 80
+
+
 def test_a_sweep_job_whose_test_nobody_looked_at(tmp_path: Path) -> None:
     text = printed(tmp_path, chosen(test={}, start={"selection": {"top1": SCORE}, "test": {}}))
     table, _, rest = text.partition("146 held-out pictures")
