@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 
-from graftwork import features
+from graftwork import features, manifest
 from graftwork.artifacts import Artifacts
+from graftwork.evaluating.held_out import needs_features
 from graftwork.experiment import Experiment
 from pipelines.stage import main
 
 
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Runs the frozen backbone over the manifest's usable pictures."""
-    if features.needed(experiment):
+    frame = manifest.read(artifacts.manifest)
+    classes = len(json.loads(artifacts.classes.read_text()))
+    if features.needed(experiment) or needs_features(experiment, frame, classes):
         receipt = features.extract(experiment, artifacts)
     else:  # a strategy that never looks at them should not pay for them
         receipt = {"count": 0, "extracted": 0, "why": f"{experiment.transfer.name} needs none"}

@@ -3,74 +3,77 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
 from contextlib import ExitStack
 from typing import Any
 
-import pandas as pd
-
 from graftwork import distributed, manifest, model_folder
 from graftwork.artifacts import Artifacts
+from graftwork.evaluating.held_out import HeldOut, held_out
 from graftwork.experiment import Experiment
+from graftwork.features import features_of
 from graftwork.training import finetuning
 from pipelines.stage import main
 
 
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
-    """Writes the model folder, the training curves and run.json; records both in MLflow."""
+    """Writes the model folder, the training curves, what chose and run.json; records in MLflow."""
     wanted = experiment.trainer.processes if experiment.transfer.epochs else 1
     if distributed.relaunched(wanted, artifacts, "pipelines.finetune"):
         return
     frame = manifest.read(artifacts.manifest)
     classes = json.loads(artifacts.classes.read_text())
-    val = manifest.of_split(frame, "val")
-    selection = finetuning.select(experiment, val["label"].to_numpy(), len(classes))
-    fit = pd.concat([manifest.of_split(frame, split) for split in selection.fit])
-    watched = {"val": val} if selection.rule == "best" else {}
-    if experiment.trainer.watch_test:
-        watched["test"] = manifest.of_split(frame, "test")
+    chooses = held_out(
+        experiment, frame, len(classes), lambda rows: features_of(experiment, artifacts, rows)
+    )
+    test = manifest.of_split(frame, "test") if experiment.trainer.watch_test else None
     with ExitStack() as stack:
-        tell: Callable[[finetuning.Row, int], None] = lambda row, epoch: None  # noqa: E731
+        tell: finetuning.Told = lambda row, epoch: None  # noqa: E731
         if distributed.rank() == 0:
             from graftwork.tracking import open_run
 
             tell = stack.enter_context(open_run(experiment, artifacts)).log_metrics
-        model, rows, facts = finetuning.finetune(
-            experiment, artifacts, fit, watched, len(classes), tell
-        )
+        found = finetuning.finetune(experiment, artifacts, chooses, test, len(classes), tell)
         if distributed.rank() == 0:
-            _save(experiment, artifacts, classes, selection, facts, model)
-            finetuning.write_history(rows, artifacts.history)
+            _save(experiment, artifacts, classes, chooses, found)
+            tell({"guard/gone_back": len(found.record.gone_back)}, 0)
 
 
 def _save(
     experiment: Experiment,
     artifacts: Artifacts,
     classes: list[str],
-    selection: finetuning.Selection,
-    facts: dict[str, Any],
-    model: finetuning.Model,
+    chooses: HeldOut,
+    found: finetuning.Finetuned,
 ) -> None:
+    from graftwork import predictions
     from graftwork.engines.backbone import receipt
     from graftwork.recording.lineage import data_digests
 
     training = {
         "strategy": experiment.transfer.name,
         "seed": experiment.seed,
-        "fit_splits": list(selection.fit),
-        "selection": selection.words,
-        **facts,
+        "fitted": found.record.fitted,
+        "selection": found.record.words,
+        **found.facts,
     }
-    model_folder.save(
-        artifacts.model,
-        model.weights,
-        experiment=experiment,
-        input_spec=model.input_spec,
-        classes=classes,
-        training=training,
-        pretrained=receipt(experiment, artifacts),
-        data_digest=data_digests(artifacts.manifest)["data.digest"],
-    )
+    common: dict[str, Any] = {
+        "experiment": experiment,
+        "input_spec": found.model.input_spec,
+        "classes": classes,
+        "pretrained": receipt(experiment, artifacts),
+        "data_digest": data_digests(artifacts.manifest)["data.digest"],
+    }
+    model_folder.save(artifacts.model, found.model.weights, training=training, **common)
+    shutil.rmtree(artifacts.start, ignore_errors=True)
+    if found.start is not None:
+        began = {**training, "epochs": 0, "trained_share": 0.0, "selection": "", "fitted": len(chooses.rows)}
+        model_folder.save(artifacts.start, found.start.weights, training=began, **common)
+    found.record.write(artifacts.selection)
+    artifacts.held_out.unlink(missing_ok=True)
+    if found.held_out is not None:
+        predictions.write(artifacts.held_out, found.held_out[0], classes, found.held_out[1])
+    finetuning.write_history(found.rows, artifacts.history)
 
 
 if __name__ == "__main__":

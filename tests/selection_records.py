@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graftwork.reporting.selection_record import (
+from graftwork.evaluating.record import (
     Clustering,
     Distances,
     Optimism,

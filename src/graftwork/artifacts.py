@@ -92,6 +92,11 @@ class Artifacts:
         return self.root / "model"
 
     @property
+    def start(self) -> Path:
+        """The probe that training began from, as a model folder; only where it is another model."""
+        return self.root / "model" / "start"
+
+    @property
     def history(self) -> Path:
         """Training curves: one row an epoch."""
         return self.root / "reports" / "history.csv"

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from graftwork.images import DecodedImages
 
 
-def needs_network(experiment: Experiment) -> bool:
+def needs_network(artifacts: Artifacts) -> bool:
     """Whether training has changed the backbone, so that stored features are of no use."""
-    return experiment.transfer.epochs > 0
+    from graftwork import model_folder
+
+    return bool(model_folder.read_contract(artifacts.model).training["trained_share"])
 
 
 def probabilities(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
@@ -43,7 +45,7 @@ def probabilities(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFr
     Returns:
         float32 `[len(frame), num_classes]`.
     """
-    if needs_network(experiment):
+    if needs_network(artifacts):
         return softmax(_by_network(experiment, artifacts, frame))
     return softmax(_by_features(experiment, artifacts, frame))
 
@@ -68,9 +70,19 @@ def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFra
 
 def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
     from graftwork import model_folder
-    from graftwork.images import DecodedImages
 
     classifier, _ = model_folder.load(artifacts.model)
+    return network_logits(experiment, artifacts, classifier, frame)
+
+
+def network_logits(
+    experiment: Experiment, artifacts: Artifacts, classifier: Classifier, frame: pd.DataFrame
+) -> np.ndarray:
+    """Logits `[len(frame), num_classes]` of a network; under torchrun every process calls it."""
+    from graftwork.images import DecodedImages
+
+    if frame.empty:
+        return np.zeros((0, 0), np.float32)
     images = DecodedImages(artifacts, experiment.dataset)
     size = experiment.extraction.batch_size
     starts = range(0, len(frame), size)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
 PRECISIONS = ("auto", "fp32", "bf16")
-SELECTIONS = ("auto", "best", "last")
+KEPT = ("auto", "best", "last")
+REFITS = ("auto", "always", "never")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Trainer(Component):
     processes: int  # one a device; more than one starts torchrun
     accelerator: str  # auto, cpu, gpu
     workers: int  # loader processes; 0: load in the training process
-    selection: str  # best: by validation; last: fit train and val together; auto: see README
-    min_val: int  # pictures that validation must have for `auto` to trust it
+    keep: str  # epoch; best: by held-out top-1; auto: best if selection.min_val are held out
+    refit: str  # again on everything, held-out pictures included; auto: below refit_below
+    refit_below: int  # pictures
     watch_test: bool  # test/loss and test/top1 after each epoch: for curves, chooses nothing
     patience: int  # epochs without improvement before stopping early; 0: never
     limit_epochs: int | None  # at most this many epochs
@@ -45,8 +47,9 @@ class Trainer(Component):
         check_range("processes", self.processes, 1)
         check_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         check_range("workers", self.workers, 0)
-        check_choice("selection", self.selection, SELECTIONS)
-        check_range("min_val", self.min_val, 1)
+        check_choice("keep", self.keep, KEPT)
+        check_choice("refit", self.refit, REFITS)
+        check_range("refit_below", self.refit_below, 0)
         check_range("patience", self.patience, 0)
         for name in ("limit_epochs", "limit_batches"):
             if (value := getattr(self, name)) is not None:
@@ -80,11 +83,18 @@ class Trainer(Component):
             )
         return True
 
-    def lightning(self, epochs: int, callbacks: Sequence[Any], root: Path) -> pl.Trainer:
+    def refits(self, pictures: int) -> bool:
+        """Whether networks are trained again on all of so many pictures."""
+        return self.refit == "always" or (self.refit == "auto" and pictures < self.refit_below)
+
+    def lightning(
+        self, epochs: int, callbacks: Sequence[Any], root: Path, steps: int | None = None
+    ) -> pl.Trainer:
         """The one Trainer: no logger, no checkpoints and no folders of its own.
 
         Args:
             epochs: of the strategy; `limit_epochs` may shorten them.
+            steps: at most so many; None: as many as the epochs have.
             callbacks: pytorch_lightning callbacks.
             root: folder of the experiment.
         """
@@ -99,6 +109,7 @@ class Trainer(Component):
             strategy=_several_processes(on_gpu) if self.processes > 1 else "auto",
             precision="bf16-mixed" if bf16 else "32-true",
             max_epochs=min(epochs, self.limit_epochs or epochs),
+            max_steps=-1 if steps is None else steps,
             limit_train_batches=self.limit_batches,
             gradient_clip_val=self.gradient_clip or None,
             # A GPU has operators without a deterministic form; elsewhere they are an error.

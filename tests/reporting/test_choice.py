@@ -10,7 +10,7 @@ from selection_records import record, without_parts
 
 from graftwork.reporting import plots
 from graftwork.reporting.choice import Choice, choice
-from graftwork.reporting.selection_record import GoneBack, SelectionRecord
+from graftwork.evaluating.record import GoneBack, SelectionRecord
 
 TEST = {
     "top1": {"value": 0.865, "low": 0.838, "high": 0.891, "n": 661},

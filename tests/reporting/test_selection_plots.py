@@ -12,7 +12,7 @@ from svg_titles import titles
 
 from graftwork.reporting import selection_plots
 from graftwork.reporting.drawing import text_width
-from graftwork.reporting.selection_record import Distances, Optimism, WayPoint
+from graftwork.evaluating.record import Distances, Optimism, WayPoint
 
 EVIL = "<script>alert(1)</script>"
 

@@ -17,7 +17,7 @@ from graftwork.errors import UserError
 from graftwork.metrics.accuracy import BalancedAccuracy, TopK
 from graftwork.metrics.log_loss import LogLoss
 from graftwork.reporting import summary
-from graftwork.reporting.selection_record import GoneBack
+from graftwork.evaluating.record import GoneBack
 
 
 def test_the_result_survives_a_pipe(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from graftwork.reporting.choice import choice
 from graftwork.reporting.drawing import standalone
 from graftwork.reporting.drawn import drawn_of
 from graftwork.reporting.score_words import Scores
-from graftwork.reporting.selection_record import SelectionRecord
+from graftwork.evaluating.record import SelectionRecord
 from graftwork.reporting.summary import title
 from graftwork.reporting.training_curves import curves, read_history
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from graftwork.reporting.drawing import Scale, number, percent, render, standalone, ticks, wrapped
-from graftwork.reporting.selection_record import Distances, SelectionRecord, WayPoint
+from graftwork.evaluating.record import Distances, SelectionRecord, WayPoint
 from graftwork.reporting.training_curves import Line, Panel
 
 CAPTION = 12.0  # px, font size of the words below a picture

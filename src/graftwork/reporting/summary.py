@@ -19,7 +19,7 @@ from graftwork.reporting.choice import KEPT_START, warnings
 from graftwork.reporting.drawing import duration, number, percent
 from graftwork.reporting.plots import HELD_OUT, TEST
 from graftwork.reporting.score_words import Scores, Told, lines
-from graftwork.reporting.selection_record import SelectionRecord
+from graftwork.evaluating.record import SelectionRecord
 from graftwork.terminal import literal
 
 if TYPE_CHECKING:

@@ -1,16 +1,22 @@
-"""From the manifest to a trained classifier: which pictures, which head, which epoch."""
+"""From the manifest to a trained classifier: which head, which network, and what chose it."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graftwork.errors import UserError
+from graftwork.evaluating.folds import NEVER, learnable, stratified
+from graftwork.evaluating.record import (
+    Clustering,
+    Distances,
+    Optimism,
+    SelectionRecord,
+)
 from graftwork.model_folder import StoredBackbone
 
 if TYPE_CHECKING:
@@ -18,72 +24,13 @@ if TYPE_CHECKING:
 
     from graftwork.artifacts import Artifacts
     from graftwork.classifier import Classifier
+    from graftwork.evaluating.held_out import HeldOut
     from graftwork.experiment import Experiment
     from graftwork.models.base import InputSpec
+    from graftwork.transfer.parts import FittedHead
 
 Row = dict[str, float]
-Head = tuple[np.ndarray, np.ndarray]  # [num_classes, num_features] and [num_classes]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which pictures are fitted, and how the weights that are kept were chosen."""
-
-    rule: str  # best or last
-    fit: tuple[str, ...]  # splits
-    words: str
-
-
-def select(experiment: Experiment, val_labels: np.ndarray, num_classes: int) -> Selection:
-    """Whether validation can be trusted to choose an epoch.
-
-    Args:
-        val_labels: integers, one a validation picture.
-
-    Raises:
-        UserError: `trainer.selection=best` without a validation picture.
-    """
-    wanted, least = experiment.trainer.selection, experiment.trainer.min_val
-    count, absent = len(val_labels), num_classes - len(np.unique(val_labels))
-    if wanted == "best" and not count:
-        raise UserError(
-            "trainer.selection: best, but there are no validation pictures. Legal: last, auto, "
-            "or dataset.splits.val_fraction=0.15."
-        )
-    trusted = count >= least and not absent
-    if experiment.transfer.epochs == 0:
-        fit = ("train",) if wanted == "best" else ("train", "val")
-        words = "nothing was trained after the head was computed; it was fitted on "
-        return Selection("last", fit, words + " and ".join(fit))
-    if wanted == "best" or (wanted == "auto" and trusted):
-        words = f"the epoch with the highest top-1 on {count} validation pictures"
-        return Selection("best", ("train",), words)
-    if wanted == "last":
-        why = "as trainer.selection says"
-    elif not count:
-        why = "there are no validation pictures"
-    elif count < least:
-        why = f"{count} validation pictures are too few to choose by (trainer.min_val={least})"
-    else:
-        why = f"{absent} classes have no validation picture"
-    return Selection("last", ("train", "val"), f"the last epoch, fitted on train and val: {why}")
-
-
-def fit_head(
-    experiment: Experiment, artifacts: Artifacts, fit: pd.DataFrame, num_classes: int
-) -> tuple[Head | None, Row]:
-    """The head that the strategy computes from stored features, and facts about it."""
-    head_init = experiment.transfer.head_init
-    if not head_init.needs_features:
-        return None, {}
-    from graftwork.features import features_of
-
-    labels = fit["label"].to_numpy(np.int64)
-    features = features_of(experiment, artifacts, fit)
-    found = head_init.weights(features, labels, num_classes, experiment.seed)
-    assert found is not None, "a head that needs features is computed"
-    weight, bias, facts = found
-    return (weight, bias), facts
+Told = Callable[[Row, int], None]  # numbers of an epoch and its number; 0 is before training
 
 
 @dataclass(frozen=True)
@@ -94,75 +41,162 @@ class Model:
     input_spec: InputSpec
 
 
+@dataclass(frozen=True)
+class Finetuned:
+    """A model, and how it came about."""
+
+    model: Model
+    rows: list[Row]  # the curves, one row an epoch
+    facts: dict[str, Any]  # the same for the same run: they go into the model's contract
+    record: SelectionRecord
+    # Rows of the manifest and probabilities `[n, num_classes]` by models that had not seen them;
+    # None where nothing was held out.
+    held_out: tuple[pd.DataFrame, np.ndarray] | None
+    start: Model | None  # the probe that training began from, where the model is another
+
+
 def finetune(
     experiment: Experiment,
     artifacts: Artifacts,
-    fit: pd.DataFrame,
-    watched: Mapping[str, pd.DataFrame],
+    held_out: HeldOut,
+    test: pd.DataFrame | None,
     num_classes: int,
-    told: Callable[[Row, int], None],
-) -> tuple[Model, list[Row], dict[str, Any]]:
+    told: Told,
+) -> Finetuned:
     """Runs the strategy.
 
     Args:
-        fit: rows of the manifest to train on.
-        watched: rows to evaluate after each epoch, by split. The best epoch is chosen by `val`;
-            without rows of it the last one is kept. `test` chooses nothing.
-        told: called with the numbers of each epoch and its number; 0 is before training.
-
-    Returns:
-        the model, the curves (one row an epoch) and facts that are the same for the same run.
+        held_out: the pictures that may be fitted, and which of them choose.
+        test: rows to evaluate after each epoch for a curve that chooses nothing; None: no curve.
+        told: called with the numbers of each epoch.
     """
-    head, found = fit_head(experiment, artifacts, fit, num_classes)
-    rows = [{"epoch": 0, **found}] if found else []
-    facts: dict[str, Any] = {name.partition("/")[2]: value for name, value in found.items()}
-    if found:
-        told(found, 0)
+    features, head, rows = None, None, list[Row]()
+    if experiment.transfer.head_init.needs_features:
+        from graftwork.features import features_of
+
+        features = features_of(experiment, artifacts, held_out.rows)
+        head = experiment.transfer.head_init.fit(
+            features, held_out.labels, num_classes, held_out.head_fold
+        )
+        rows.append({"epoch": 0, **head.facts})
+        told(head.facts, 0)
+    source = Source(experiment, artifacts, held_out, features, head, num_classes)
     if head is not None and not experiment.transfer.epochs:
-        return _probed(experiment, artifacts, head), rows, {"epochs": 0, **facts}
-    classifier = build_classifier(experiment, artifacts, head, num_classes)
-    facts["epochs"] = 0
-    if experiment.transfer.epochs:
-        from graftwork.training.auxiliary import auxiliary_heads
-        from graftwork.training.fitting import train
+        return _probe_alone(source, head, rows)
+    from graftwork.training.networks import choose_network
 
-        with auxiliary_heads(
-            classifier, experiment.model.auxiliary_weight, num_classes, experiment.seed
-        ):
-            trained = train(experiment, artifacts, classifier, fit, watched, num_classes, told)
-        rows += trained.rows
-        facts["epochs"], facts["kept_epoch"] = len(trained.rows), trained.epoch
-        facts["trainable_parameters"] = trained.trainable
-        facts |= {"auxiliary_parameters": trained.auxiliary} if trained.auxiliary else {}
-        facts["trained_share"] = experiment.transfer.trained_share
-    return Model(classifier, classifier.input_spec), rows, facts
+    return choose_network(source, test, told, rows)
 
 
-def _probed(experiment: Experiment, artifacts: Artifacts, head: Head) -> Model:
+@dataclass(frozen=True)
+class Source:
+    """What a strategy starts from."""
+
+    experiment: Experiment
+    artifacts: Artifacts
+    held_out: HeldOut
+    features: np.ndarray | None  # float32 [n, num_features] of held_out.rows, where heads need them
+    head: FittedHead | None  # fitted on all of them; None: the strategy computes none
+    num_classes: int
+
+    def head_without(self, out: np.ndarray) -> FittedHead | None:
+        """The head that had not seen the pictures of `out` (booleans `[n]`), constants included."""
+        if self.features is None:
+            return None
+        labels = self.held_out.labels[~out]
+        fold = learnable(self.held_out.head_fold[~out], labels)
+        head_init = self.experiment.transfer.head_init
+        return head_init.fit(self.features[~out], labels, self.num_classes, fold)
+
+
+def _probe_alone(source: Source, head: FittedHead, rows: list[Row]) -> Finetuned:
+    held_out = source.held_out
+    facts = {"epochs": 0, "trained_share": 0.0, **probe_facts(head)}
+    words = "the head's penalty: the strongest within a standard error of the lowest log loss"
+    record = record_of(source, held_out.head_fold, words)
+    chosen = out_of_fold(held_out, head)
+    return Finetuned(probed(source, head), rows, facts, record, chosen, None)
+
+
+def out_of_fold(
+    held_out: HeldOut, head: FittedHead
+) -> tuple[pd.DataFrame, np.ndarray] | None:
+    """The held-out pictures of heads, and what the head's like said that had not seen them."""
+    out = held_out.head_fold != NEVER
+    if not out.any():
+        return None
+    return held_out.rows[out].reset_index(drop=True), head.held_out[out]
+
+
+def probe_facts(head: FittedHead) -> dict[str, float]:
+    """Facts of the head without the prefix that curves give them."""
+    return {name.partition("/")[2]: value for name, value in head.facts.items()}
+
+
+def probed(source: Source, head: FittedHead) -> Model:
     """The stored backbone with a new head: no network is built, torch is not imported."""
     from graftwork.features import frozen_network
 
-    network = frozen_network(experiment, artifacts)
-    tensors = {"head.weight": head[0], "head.bias": head[1]}
+    network = frozen_network(source.experiment, source.artifacts)
+    tensors = {"head.weight": head.weight, "head.bias": head.bias}
     stored = StoredBackbone(network.tensors, network.tensors_sha256, tensors)
     return Model(stored, network.input_spec)
 
 
-def build_classifier(
-    experiment: Experiment, artifacts: Artifacts, head: Head | None, num_classes: int
-) -> Classifier:
-    """The network as it stands before its first step; the same for the same seed."""
-    import torch
+def record_of(source: Source, fold: np.ndarray, chose: str, **parts: Any) -> SelectionRecord:
+    """The record of how what is kept was chosen.
 
-    from graftwork.engines import backbone
+    Args:
+        fold: of the pictures that chose.
+        chose: what they chose, and by which rule.
+        parts: further fields of the record.
+    """
+    held_out = source.held_out
+    count, matched = int((fold != NEVER).sum()), held_out.matched
+    folds = len(set(fold.tolist()) - {NEVER})
+    distances = clusters = None
+    if matched is not None:
+        from graftwork.evaluating.matched import PERCENTILES, at_percentiles
 
-    classifier = backbone.build(experiment, artifacts)
-    torch.manual_seed(experiment.seed)
-    classifier.head = experiment.model.head.build(classifier.num_features, num_classes)
-    if head is not None:
-        weight, bias = map(torch.from_numpy, head)
-        classifier.head.load_state_dict({"weight": weight, "bias": bias})
-    return classifier
+        curves = map(at_percentiles, (matched.new, matched.held_out, matched.random))
+        distances = Distances(PERCENTILES.astype(float).tolist(), *curves)
+        clusters = [
+            Clustering(number, round(apart, 6), number == matched.clusters)
+            for number, apart in matched.tried
+        ]
+    what = f"{count} photos were held out ({held_out.what}) and chose {chose}"
+    missing = "nothing was held out, and nothing chosen: no score of this run may choose anything"
+    values: dict[str, Any] = {
+        "method": held_out.method if count else "none",
+        "why": held_out.why,
+        "words": what if count else missing,
+        "held_out": count,
+        "fitted": len(held_out.rows),
+        "folds": folds,
+        "distances": distances,
+        "clusters": clusters,
+        "optimism": _optimism(source),
+        "shares": None,
+        "gone_back": [],
+        "ended_as_start": False,
+    }
+    return SelectionRecord(**values | parts)
+
+
+def _optimism(source: Source) -> Optimism | None:
+    """What random folds would have said of the same probe."""
+    head, held_out = source.head, source.held_out
+    if head is None or source.features is None or held_out.method not in ("matched", "grouped"):
+        return None
+    labels, seed = held_out.labels, source.experiment.dataset.splits.seed
+    random = learnable(stratified(labels, source.experiment.selection.head_folds, seed), labels)
+    found = head.fixed.fit(source.features, labels, source.num_classes, random)
+    return Optimism(_top1(found, labels), _top1(head, labels))
+
+
+def _top1(head: FittedHead, labels: np.ndarray) -> float:
+    seen = ~np.isnan(head.held_out[:, 0])
+    return float((head.held_out.argmax(1) == labels)[seen].mean()) if seen.any() else 0.0
 
 
 CURVES = {f"{split}/{name}" for split in ("train", "val") for name in ("loss", "top1")}

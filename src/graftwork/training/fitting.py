@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ import torch
 from torch import nn
 
 from graftwork import distributed
+from graftwork.evaluating.record import GoneBack
 from graftwork.images import DecodedImages, eval_view
 from graftwork.trainer import Trainer, quiet, share_cores
 from graftwork.training.datamodule import PictureData
 from graftwork.training.fast_forward import fast_forward, foldable
-from graftwork.training.graft_module import GraftModule, check_finite
+from graftwork.training.graft_module import Diverged, GraftModule, check_finite
+from graftwork.training.guard import ATTEMPTS, SLOWER, Destroyed, Guard
 from graftwork.training.kept_memory import kept_memory
 from graftwork.training.watching import BestWeights, Curves, EndedBySigterm, Progress
 
@@ -26,17 +29,24 @@ if TYPE_CHECKING:
     from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
     from graftwork.training.finetuning import Row
-    from graftwork.transfer.strategy import Transfer
 
 
 @dataclass(frozen=True)
 class Trained:
     """What training gave."""
 
-    rows: list[Row]  # the curves, one row an epoch
     epoch: int  # whose weights were kept, from 1
+    steps: int  # of the attempt that was kept
     trainable: int  # parameters, of what is kept
     auxiliary: int  # further ones, of auxiliary classifiers
+    start: dict[str, torch.Tensor]  # the state dict before the first step
+    gone_back: list[GoneBack]  # attempts that destroyed the network
+    factor: float  # of the rates of the attempt that was kept
+    came_back: bool  # False: none did, and the classifier is as it was before
+
+    @property
+    def destroyed(self) -> bool:
+        return not self.came_back
 
 
 def train(
@@ -47,30 +57,136 @@ def train(
     watched: Mapping[str, pd.DataFrame],
     num_classes: int,
     told: Callable[[Row, int], None],
+    rows: list[Row],
+    *,
+    keep_best: bool = False,
+    steps: int | None = None,
+    factor: float = 1.0,
 ) -> Trained:
     """Trains the classifier in place and leaves it on the CPU in eval mode.
 
+    Where the guard sees it destroyed, it goes back to its first weights and begins again with a
+    third of the rates.
+
     Args:
-        watched: as of `finetune`.
-        told: called with each epoch's numbers and its number, from 1.
+        watched: rows to evaluate after each epoch, by split (val: those that are held out, test).
+        told: called with each epoch's numbers and its number, from 1; epochs of a new attempt
+            count on.
+        rows: curves so far; grows by a row an epoch.
+        keep_best: whether the epoch with the highest `val/top1` is kept, not the last.
+        steps: at most so many, where the strategy's epochs would be more.
+        factor: of the rates of the first attempt.
 
     Raises:
-        UserError: the loss is no number any more; a name of a layer group is wrong.
+        UserError: a name of a layer group is wrong; no attempt came back, and nothing stands
+            behind the first weights (a head that was computed) that could be kept.
     """
     share_cores(distributed.world_size())
-    start = first_weights(classifier, experiment.transfer)
+    start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     pictures = _pictures(experiment, artifacts, classifier, fit, watched)
-    module = GraftModule(classifier, experiment.transfer, num_classes, pictures.watched)
-    chooses = "val" in pictures.watched
-    curves, best = Curves(told), BestWeights(experiment.trainer.patience)
-    watchers = [EndedBySigterm(), Progress(), curves, *([best] if chooses else [])]
-    counts = trained_parameters(classifier)
-    fit_module(module, experiment.trainer, watchers, artifacts.root, pictures)
-    check_finite(classifier)  # the very last step has no loss after it that could tell
+    gone_back: list[GoneBack] = []
+    counts = 0, 0
+    for attempt in range(1, ATTEMPTS + 1):
+        classifier.load_state_dict(start)
+        torch.manual_seed(experiment.seed)
+        module = GraftModule(
+            classifier, experiment.transfer, num_classes, pictures.watched, factor
+        )
+        counts = trained_parameters(classifier)
+        watchers = _Watchers.of(experiment, pictures, told, rows, keep_best and "val" in watched)
+        try:
+            fit_module(
+                module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps
+            )
+            check_finite(classifier, watchers.progress.steps)  # the very last step has no loss after it that could tell
+        except (Destroyed, Diverged) as error:
+            gone_back.append(_gone_back(attempt, error, watchers.guard.start_loss, factor))
+            _say(gone_back[-1])
+            if attempt == ATTEMPTS:
+                return _as_it_was(experiment, classifier, start, gone_back, error)
+            factor *= SLOWER
+            continue
+        classifier.cpu().eval()
+        done = watchers.progress.steps
+        epoch = watchers.kept_epoch()
+        return Trained(epoch, done, *counts, start, gone_back, factor, came_back=True)
+    raise AssertionError("an attempt returns")
+
+
+@dataclass(frozen=True)
+class _Watchers:
+    """What looks on in one attempt."""
+
+    curves: Curves
+    progress: Progress
+    guard: Guard
+    best: BestWeights | None
+
+    @classmethod
+    def of(
+        cls,
+        experiment: Experiment,
+        pictures: PictureData,
+        told: Callable[[Row, int], None],
+        rows: list[Row],
+        keep_best: bool,
+    ) -> _Watchers:
+        best = BestWeights(experiment.trainer.patience) if keep_best else None
+        guard = Guard(lambda: pictures.train_dataloader())
+        return cls(Curves(told, rows), Progress(), guard, best)
+
+    def all(self) -> list[Any]:
+        found = [EndedBySigterm(), self.progress, self.curves, self.guard, self.best]
+        return [watcher for watcher in found if watcher is not None]
+
+    def kept_epoch(self) -> int:
+        if self.best is None:
+            return len(self.curves.rows)
+        return self.curves.before + self.best.epoch + 1
+
+
+def _gone_back(
+    attempt: int, error: Destroyed | Diverged, start_loss: float, factor: float
+) -> GoneBack:
+    if isinstance(error, Destroyed):
+        return GoneBack(attempt, error.step, error.loss, error.start_loss, factor)
+    return GoneBack(attempt, error.step, None, start_loss, factor)
+
+
+def _say(gone: GoneBack) -> None:
+    """The guard's warning; the report and MLflow say the same."""
+    if distributed.rank() == 0:
+        loss = "no number" if gone.loss is None else f"{gone.loss:.3f}"
+        print(
+            f"graftwork: training destroys the network: after {gone.step} steps the loss is {loss}, "
+            f"{gone.start_loss:.3f} before the first. It goes back to where it began"
+            + (", with a third of the rates." if gone.attempt < ATTEMPTS else "."),
+            file=sys.stderr,
+        )
+
+
+def _as_it_was(
+    experiment: Experiment,
+    classifier: Classifier,
+    start: dict[str, torch.Tensor],
+    gone_back: list[GoneBack],
+    error: Exception,
+) -> Trained:
+    """Every attempt destroyed the network: what it began from is kept, if that is worth anything.
+
+    Raises:
+        UserError: it is an untrained head.
+    """
+    if not experiment.transfer.head_init.needs_features:
+        raise Diverged(
+            f"all of {ATTEMPTS} attempts, the last with {SLOWER ** (ATTEMPTS - 1):.3f} of the "
+            f"rates ({error})",
+            gone_back[-1].step,
+        )
+    classifier.load_state_dict(start)
     classifier.cpu().eval()
-    interpolate(classifier, start, experiment.transfer.trained_share)
-    epoch = best.epoch + 1 if chooses else len(curves.rows)
-    return Trained(curves.rows, epoch, *counts)
+    counts = trained_parameters(classifier)
+    return Trained(0, 0, *counts, start, gone_back, 0.0, came_back=False)
 
 
 def trained_parameters(classifier: Classifier) -> tuple[int, int]:
@@ -83,15 +199,13 @@ def trained_parameters(classifier: Classifier) -> tuple[int, int]:
     return count(classifier) - auxiliary, auxiliary
 
 
-def first_weights(classifier: Classifier, transfer: Transfer) -> dict[str, torch.Tensor]:
-    """A copy of the state dict, where the strategy goes back towards it in the end."""
-    if transfer.trained_share == 1:
-        return {}
-    return {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-
-
 def fit_module(
-    module: GraftModule, trainer: Trainer, watchers: Sequence[Any], root: Path, data: Any
+    module: GraftModule,
+    trainer: Trainer,
+    watchers: Sequence[Any],
+    root: Path,
+    data: Any,
+    steps: int | None = None,
 ) -> None:
     """Runs Lightning as every training here does.
 
@@ -99,30 +213,16 @@ def fit_module(
         watchers: callbacks.
         root: folder of the experiment.
         data: a LightningDataModule, or an iterable of batches.
+        steps: at most so many; None: as many as the epochs have.
     """
     with quiet():
-        lightning = trainer.lightning(module.transfer.epochs, watchers, root)
+        lightning = trainer.lightning(module.transfer.epochs, watchers, root, steps)
         bf16_on_cpu = not trainer.uses_gpu() and lightning.precision == "bf16-mixed"
         frozen = module.transfer.batch_norm == "frozen"
         pairs = foldable(module.classifier) if frozen else []
         faster = fast_forward(module.classifier, fold=pairs, depthwise_fp32=bf16_on_cpu)
         with kept_memory(), faster:
             lightning.fit(module, data)
-
-
-def interpolate(classifier: Classifier, start: dict[str, torch.Tensor], share: float) -> None:
-    """Moves the weights back towards where training began.
-
-    What fine-tuning from a converged head changes lies on a path along which accuracy hardly
-    falls; before its end the source task is less forgotten (Wortsman et al. 2022, WiSE-FT).
-
-    Args:
-        start: the state dict before training; empty where it is not needed.
-        share: of the way from there; 1 leaves the trained weights as they are.
-    """
-    for name, tensor in classifier.state_dict().items():
-        if share < 1 and tensor.is_floating_point():
-            tensor.copy_(start[name].lerp(tensor, share))
 
 
 def _pictures(

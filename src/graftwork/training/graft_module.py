@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,18 +22,29 @@ if TYPE_CHECKING:
 class Diverged(UserError):
     """The loss, or a weight, is no number any more."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, step: int) -> None:
         super().__init__(
             f"training diverged: {what}. Nothing of it was kept. Lower the learning rate "
             "(transfer.rates), lengthen transfer.warmup_epochs, or set trainer.precision=fp32."
         )
+        self.step = step
 
 
-def check_finite(classifier: Classifier) -> None:
+def check_finite(classifier: Classifier, step: int) -> None:
     """Raises Diverged unless every weight and buffer is a number."""
     for name, tensor in classifier.state_dict().items():
         if not tensor.isfinite().all():
-            raise Diverged(f"{name} holds values that are no numbers")
+            raise Diverged(f"{name} holds values that are no numbers", step)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a batch gave."""
+
+    logits: torch.Tensor  # float32 [B, num_classes]
+    loss: torch.Tensor  # of the classifier
+    auxiliary: torch.Tensor | None  # sum of the auxiliary classifiers' losses
+    total: torch.Tensor  # what is minimised
 
 
 class GraftModule(pl.LightningModule):
@@ -52,8 +64,10 @@ class GraftModule(pl.LightningModule):
         transfer: Transfer,
         num_classes: int,
         watched: Sequence[str] = ("val",),
+        factor: float = 1.0,
     ) -> None:
         super().__init__()
+        self.factor = factor  # of all learning rates
         self.classifier = classifier
         self.transfer = transfer
         self.watched = tuple(watched)  # splits, in the order of the validation loaders
@@ -93,32 +107,33 @@ class GraftModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         images, labels = batch
+        found = self.objective(images, labels)
+        if not torch.isfinite(found.total):
+            where = f"in epoch {self.current_epoch + 1}, step {batch_idx + 1}"
+            raise Diverged(f"the loss is {found.total.item()} {where}", self.global_step + 1)
+        self.train_loss.update(found.loss.detach(), len(labels))
+        self.train_hits.update(found.logits.detach(), labels)
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
+        self.log_dict(self.train_hits, on_step=False, on_epoch=True)
+        if found.auxiliary is not None:
+            self.auxiliary_loss.update(found.auxiliary.detach(), len(labels))
+            self.log("train/auxiliary_loss", self.auxiliary_loss, on_step=False, on_epoch=True)
+        return found.total
+
+    def objective(self, images: torch.Tensor, labels: torch.Tensor) -> Objective:
+        """What training minimises on a batch; changes nothing."""
         logits, further = self.classifier.training_logits(self.classifier.normalise(images))
         logits = logits.float()
         loss = self.smoothed(logits, labels)
-        total = loss + self.auxiliary(further, labels)
-        if not torch.isfinite(total):
-            where = f"in epoch {self.current_epoch + 1}, step {batch_idx + 1}"
-            raise Diverged(f"the loss is {total.item()} {where}")
-        self.train_loss.update(loss.detach(), len(labels))
-        self.train_hits.update(logits.detach(), labels)
-        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
-        self.log_dict(self.train_hits, on_step=False, on_epoch=True)
-        return total
+        heads = self.classifier.auxiliary
+        if heads is None or not further:
+            return Objective(logits, loss, None, loss)
+        auxiliary = torch.stack([self.smoothed(one.float(), labels) for one in further]).sum()
+        return Objective(logits, loss, auxiliary, loss + heads.weight * auxiliary)
 
     def smoothed(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss that training minimises."""
         return F.cross_entropy(logits, labels, label_smoothing=self.transfer.label_smoothing)
-
-    def auxiliary(self, further: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor | float:
-        """The weighted losses of auxiliary classifiers, from their logits."""
-        heads = self.classifier.auxiliary
-        if heads is None or not further:
-            return 0.0
-        loss = torch.stack([self.smoothed(logits.float(), labels) for logits in further]).sum()
-        self.auxiliary_loss.update(loss.detach(), len(labels))
-        self.log("train/auxiliary_loss", self.auxiliary_loss, on_step=False, on_epoch=True)
-        return heads.weight * loss
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         images, labels = batch
@@ -142,7 +157,7 @@ class GraftModule(pl.LightningModule):
         """AdamW over every layer group from the start, whatever is frozen when."""
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = self.transfer.warmup_epochs * steps / (self.trainer.max_epochs or 1)
-        optimiser = torch.optim.AdamW(list(parameter_groups(self.classifier, self.transfer)))
+        optimiser = torch.optim.AdamW(list(parameter_groups(self.classifier, self.transfer, self.factor)))
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: rate_factor(step, steps, warmup)
         )
@@ -162,17 +177,30 @@ def rate_factor(step: int, steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, steps - warmup))))
 
 
-def parameter_groups(classifier: Classifier, transfer: Transfer) -> Iterator[dict[str, Any]]:
-    """The optimiser's groups, head first: one rate a layer group; biases, normalisation and what
-    the backbone's authors exempt are not decayed."""
+def parameter_groups(
+    classifier: Classifier, transfer: Transfer, factor: float = 1.0
+) -> Iterator[dict[str, Any]]:
+    """The optimiser's groups, head first: one rate a layer group, or a tensor where rates follow
+    from the weights; biases, normalisation and what the backbone's authors exempt are not decayed.
+
+    Args:
+        factor: of all rates.
+    """
     exempt = classifier.no_weight_decay()
     for depth, group in enumerate(reversed(classifier.layer_groups())):
         named = list(zip(group.parameters, classifier.parameters_of(group), strict=True))
-        for decayed in (True, False):
-            members = [p for n, p in named if (p.ndim > 1 and n not in exempt) == decayed]
-            if members:
-                yield {
-                    "params": members,
-                    "lr": transfer.rates.of(depth),
-                    "weight_decay": transfer.regulariser.weight_decay if decayed else 0.0,
-                }
+        members: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+        for name, parameter in named:
+            decayed = parameter.ndim > 1 and name not in exempt
+            rate = factor * transfer.rates.of(depth, root_mean_square(parameter))
+            members.setdefault((rate, decayed), []).append(parameter)
+        for (rate, decayed), parameters in members.items():
+            decay = transfer.regulariser.weight_decay if decayed else 0.0
+            yield {"params": parameters, "lr": rate, "weight_decay": decay}
+
+
+def root_mean_square(parameter: torch.Tensor) -> float:
+    """The size of a tensor's values; 0 on the meta device, where there are none."""
+    if parameter.is_meta:
+        return 0.0
+    return float(parameter.detach().float().square().mean().sqrt())

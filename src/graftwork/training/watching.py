@@ -52,14 +52,15 @@ class BestWeights(pl.Callback):
 class Curves(pl.Callback):
     """One row an epoch: everything that was logged, and the head's learning rate at its end."""
 
-    def __init__(self, told: Callable[[Row, int], None]) -> None:
-        self.rows: list[Row] = []
+    def __init__(self, told: Callable[[Row, int], None], rows: list[Row]) -> None:
+        self.rows = rows  # grows; those of earlier attempts stay
+        self.before = len(rows)
         self._told = told  # called with each new row and its epoch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         logged["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
-        epoch = trainer.current_epoch + 1
+        epoch = self.before + trainer.current_epoch + 1
         self.rows.append({"epoch": epoch, **logged})
         self._told(logged, epoch)
 
@@ -71,6 +72,7 @@ class Progress(pl.Callback):
         self._open = ExitStack()
         self._seen: Callable[[int], None] = lambda step: None
         self._start = 0.0
+        self.steps = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start = time.monotonic()
@@ -79,7 +81,8 @@ class Progress(pl.Callback):
             self._seen = self._open.enter_context(count_bar("training", steps))
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        self._seen(trainer.global_step)
+        self.steps = trainer.global_step
+        self._seen(self.steps)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graftwork.errors import check_range
-from graftwork.transfer.parts import HeadInit
+from graftwork.transfer.parts import FittedHead, HeadInit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +20,10 @@ class AsBuilt(HeadInit):
     def needs_features(self) -> bool:
         return False
 
-    def weights(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, seed: int
-    ) -> None:
-        return None
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+    ) -> FittedHead:
+        raise AssertionError("this head is built, not fitted")
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,21 @@ class ConvergedProbe(HeadInit):
     """The linear probe, converged, its strength chosen by cross-validation (Kumar et al. 2022)."""
 
     strengths: list[float]  # L2 penalties to choose from, for features of mean squared length 1
-    folds: int  # of the stratified cross-validation
     standardise: float  # features are divided by deviation ** this: 0 not at all, 1 fully
 
     def __post_init__(self) -> None:
         check_range("strengths: how many", len(self.strengths), 1)
         for strength in self.strengths:
             check_range("strengths", strength, 0, low_open=True)
-        check_range("folds", self.folds, 2)
         check_range("standardise", self.standardise, 0, 1)
 
     @property
     def needs_features(self) -> bool:
         return True
 
-    def weights(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, seed: int
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+    ) -> FittedHead:
         from graftwork.transfer.probe import fit_probe
 
         probe = fit_probe(
@@ -55,13 +53,13 @@ class ConvergedProbe(HeadInit):
             labels,
             num_classes,
             strengths=self.strengths,
-            folds=self.folds,
             standardise=self.standardise,
-            seed=seed,
+            fold=fold,
         )
         facts = {"probe/strength": probe.strength}
         if probe.log_loss:
             best = probe.strengths.index(probe.strength)
             facts["probe/cv_log_loss"] = probe.log_loss[best]
             facts["probe/cv_top1"] = probe.accuracy[best]
-        return probe.weight, probe.bias, facts
+        fixed = replace(self, strengths=[probe.strength])
+        return FittedHead(probe.weight, probe.bias, facts, probe.held_out, fixed)

@@ -34,8 +34,13 @@ class Rates(Component):
     """The learning rate of each layer group."""
 
     @abstractmethod
-    def of(self, depth: int) -> float:
-        """Peak learning rate of the group `depth` steps below the head (the head is 0)."""
+    def of(self, depth: int, size: float) -> float:
+        """Peak learning rate of a tensor.
+
+        Args:
+            depth: of its layer group: how many steps below the head (the head is 0).
+            size: root mean square of its values before the first step.
+        """
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,19 @@ class Regulariser(Component):
     """What keeps weights small, or near where they began."""
 
     weight_decay: float  # decoupled (AdamW); not applied to biases and normalisation
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A head that was computed from stored features."""
+
+    weight: np.ndarray  # float32 [num_classes, num_features]
+    bias: np.ndarray  # float32 [num_classes]
+    facts: dict[str, float]  # worth reporting
+    # float32 [n, num_classes]: probabilities of every picture by a head of the same kind that had
+    # not seen it; NaN where every one had.
+    held_out: np.ndarray
+    fixed: HeadInit  # the part that gives this head, what it chose left it as the only choice
 
 
 @dataclass(frozen=True)
@@ -55,10 +73,13 @@ class HeadInit(Component):
         """Whether it is computed from stored features."""
 
     @abstractmethod
-    def weights(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, seed: int
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]] | None:
-        """`[num_classes, num_features]`, `[num_classes]` and facts worth reporting.
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+    ) -> FittedHead:
+        """The head for these pictures; its own constants are chosen on held-out ones.
 
-        None leaves the head as it was built.
+        Args:
+            features: float32 `[n, num_features]`.
+            labels: integers `[n]`.
+            fold: `[n]`, in which each is held out; see graftwork.evaluating.folds.
         """

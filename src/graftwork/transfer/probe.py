@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graftwork.evaluating.folds import NEVER
 from graftwork.transfer.probe_solver import solve
 from graftwork.transfer.probe_space import Space, logits_of, rotated
 
@@ -47,8 +48,11 @@ class Probe:
     bias: np.ndarray  # float32 [num_classes]
     strength: float
     strengths: list[float]  # tried, strongest first
-    log_loss: list[float]  # of each, over the held-out pictures whose class was trained on
+    log_loss: list[float]  # of each, over all held-out pictures
     accuracy: list[float]
+    # float32 [n, num_classes]: of every picture by the fold's probe that had not seen it, at the
+    # strength that was chosen; NaN where none had not.
+    held_out: np.ndarray
 
 
 def fit_probe(
@@ -57,9 +61,8 @@ def fit_probe(
     num_classes: int,
     *,
     strengths: Sequence[float],
-    folds: int,
     standardise: float,
-    seed: int,
+    fold: np.ndarray,
 ) -> Probe:
     """The probe of the strength that held-out folds speak for, fitted on everything.
 
@@ -68,31 +71,35 @@ def fit_probe(
     Args:
         features: float32 `[n, num_features]`.
         labels: integers `[n]` in `[0, num_classes)`.
-        strengths: L2 penalties to choose from; one alone is taken without cross-validation.
-        folds: of the stratified cross-validation, at least 2.
+        strengths: L2 penalties to choose from.
         standardise: each feature is divided by its standard deviation to this power before it is
             penalised: 0 leaves proportions as they are, 1 makes all features equal.
-        seed: of the folds.
+        fold: integers `[n]`, see graftwork.evaluating.folds; without a held-out picture the
+            weakest penalty is taken.
     """
     with _threads(features.size):
         found = rotated(features, standardise, keep=features.size < MANY)
         space = found.space
         tried = sorted(set(strengths), reverse=True)
+        best, start = len(tried) - 1, None
         losses: list[float] = []
         accuracies: list[float] = []
-        best, start = 0, None
-        if len(tried) > 1:
-            fold = stratified_folds(labels, folds, seed)
-            held_out, accuracies, paths = _cross_validate(space, labels, num_classes, tried, fold)
-            losses = [float(found.mean()) for found in held_out]
-            best = _one_standard_error(held_out)
+        held_out = np.full((len(labels), num_classes), np.nan, np.float32)
+        out = fold != NEVER
+        if out.any():
+            paths, logits = _cross_validate(space, labels, num_classes, tried, fold)
+            each = [_log_losses(one[out], labels[out]) for one in logits]
+            losses = [float(one.mean()) for one in each]
+            accuracies = [float((one.argmax(1) == labels)[out].mean()) for one in logits]
+            best = _one_standard_error(each)
             start = paths[best].mean(0, keepdims=True)  # close to the end already
+            held_out[out] = _softmax(logits[best][out])
         everything = np.ones((1, len(labels)), np.float32)
         weights = solve(space, labels, num_classes, everything, tried[best], start, TOLERANCE)[0]
         weight = found.lift(weights[:, :-1]) * found.scale
         bias = weights[:, -1] - weight @ found.mean
         head = weight.astype(np.float32), bias.astype(np.float32)
-        return Probe(*head, tried[best], tried, losses, accuracies)
+        return Probe(*head, tried[best], tried, losses, accuracies, held_out)
 
 
 def _one_standard_error(losses: Sequence[np.ndarray]) -> int:
@@ -123,50 +130,34 @@ def _threads(size: int) -> AbstractContextManager[object]:
     return threadpool_limits(1, user_api="blas")
 
 
-def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """`[n]`: the fold in which each picture is held out; each class is spread evenly."""
-    generator = np.random.default_rng(seed)
-    fold = np.empty(len(labels), np.int64)
-    start = 0
-    for label in np.unique(labels):
-        members = generator.permutation(np.flatnonzero(labels == label))
-        fold[members] = (start + np.arange(len(members))) % folds
-        start += len(members)  # small classes do not all land in the first fold
-    return fold
-
-
-def _trained_elsewhere(labels: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """`[n]`: whether a picture's class has pictures in other folds; all, where none has."""
-    count = np.zeros((fold.max() + 1, labels.max() + 1), np.int64)
-    np.add.at(count, (fold, labels), 1)
-    found = (count.sum(0) - count)[fold, labels] > 0
-    return found if found.any() else ~found
-
-
 def _cross_validate(
     space: Space, labels: np.ndarray, num_classes: int, strengths: list[float], fold: np.ndarray
-) -> tuple[list[np.ndarray], list[float], list[np.ndarray]]:
-    """Of each strength: log loss of each held-out picture, their accuracy, weights of all folds.
-
-    A picture whose class is not in the other folds is no picture of what they could have learnt:
-    its loss is huge at every strength, and would only blur the differences.
-    """
-    used = np.unique(fold)
-    known = _trained_elsewhere(labels, fold)
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Of each strength: weights of all folds, and logits `[n, num_classes]` of held-out rows (0
+    elsewhere)."""
+    used = np.unique(fold[fold != NEVER])
     training = (fold[None] != used[:, None]).astype(np.float32)
-    losses, accuracies, paths = [], [], []
+    held_out, paths = [], []
     weights = None
     for strength in strengths:
         weights = solve(space, labels, num_classes, training, strength, weights, HELD_OUT_TOLERANCE)
-        loss, hit = np.empty(len(labels)), np.empty(len(labels), bool)
+        logits = np.zeros((len(labels), num_classes), np.float32)
         for which, one in zip(used, weights, strict=True):
             out = fold == which
-            logits = logits_of(space, space.rows[out], one[None])[:, 0]
-            logits -= logits.max(1, keepdims=True)
-            right = logits[np.arange(len(logits)), labels[out]]
-            loss[out] = np.log(np.exp(logits).sum(1)) - right
-            hit[out] = logits.argmax(1) == labels[out]
-        losses.append(loss[known])
-        accuracies.append(float(hit[known].mean()))
+            logits[out] = logits_of(space, space.rows[out], one[None])[:, 0]
+        held_out.append(logits)
         paths.append(weights)
-    return losses, accuracies, paths
+    return paths, held_out
+
+
+def _log_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`[n]`, float64."""
+    logits = logits - logits.max(1, keepdims=True)
+    right = logits[np.arange(len(logits)), labels].astype(np.float64)
+    return np.log(np.exp(logits).sum(1)) - right
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
+    exponents = np.exp(shifted)
+    return np.asarray(exponents / exponents.sum(1, keepdims=True), np.float32)

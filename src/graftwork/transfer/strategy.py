@@ -23,9 +23,10 @@ class Transfer(Component):
     epochs: int  # 0: nothing is trained after the head's initialisation
     warmup_epochs: float  # linear from 0 to the peak rates; then cosine to 0
     label_smoothing: float  # [0, 1)
-    # Share of the way from the first weights to the trained ones at which the model is kept
-    # (WiSE-FT, Wortsman et al. 2022): 1 is plain fine-tuning, less forgets less of the source.
-    trained_share: float  # (0, 1]
+    # Points on the way from the first weights to the trained ones; held-out pictures choose at
+    # which of them the model is kept (WiSE-FT, Wortsman et al. 2022). 1 is plain fine-tuning, less
+    # forgets less of the source, 0 is the head that training began from.
+    trained_shares: list[float]  # [0, 1]; without held-out pictures the last one is taken
 
     def __post_init__(self) -> None:
         check_choice("initialisation", self.initialisation, ("pretrained", "random"))
@@ -33,14 +34,22 @@ class Transfer(Component):
         check_range("epochs", self.epochs, 0)
         check_range("warmup_epochs", self.warmup_epochs, 0, self.epochs or None)
         check_range("label_smoothing", self.label_smoothing, 0, 0.99)
-        check_range("trained_share", self.trained_share, 0, 1, low_open=True)
+        check_range("trained_shares: how many", len(self.trained_shares), 1)
+        for share in self.trained_shares:
+            check_range("trained_shares", share, 0, 1)
         if not self.epochs and not self.head_init.needs_features:
             raise UserError(
                 "epochs: 0 trains nothing, and this head_init computes nothing. Legal: 1 or more, "
                 "or transfer/head_init=converged_probe."
             )
-        if self.trained_share < 1 and self.batch_norm == "trained":
+        if 0 in self.trained_shares and not self.head_init.needs_features:
             raise UserError(
-                f"trained_share: {self.trained_share} with batch_norm=trained, but statistics of "
-                "two networks have no mean that fits either. Legal: 1, or batch_norm=frozen."
+                "trained_shares: 0 keeps what training began from, here an untrained head. Legal: "
+                "more than 0, or transfer/head_init=converged_probe."
+            )
+        between = [share for share in self.trained_shares if 0 < share < 1]
+        if between and self.batch_norm == "trained":
+            raise UserError(
+                f"trained_shares: {between[0]} with batch_norm=trained, but statistics of two "
+                "networks have no mean that fits either. Legal: 0 and 1, or batch_norm=frozen."
             )

@@ -8,7 +8,7 @@ import pytest
 from selection_records import record, without_parts
 
 from graftwork.errors import UserError
-from graftwork.reporting.selection_record import Distances, GoneBack, SelectionRecord
+from graftwork.evaluating.record import Distances, GoneBack, SelectionRecord
 
 
 @pytest.mark.parametrize("known", [record(), without_parts(method="none", held_out=0, folds=0)])

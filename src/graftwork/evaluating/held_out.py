@@ -1,0 +1,202 @@
+"""Which pictures of train and val are held out to choose by, and why those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graftwork import manifest
+from graftwork.errors import UserError
+from graftwork.evaluating.folds import NEVER, learnable, stratified
+from graftwork.evaluating.matched import Matched, match, nearest_distances
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graftwork.evaluating.selection import Selection
+    from graftwork.experiment import Experiment
+
+FeaturesOf = Callable[["pd.DataFrame"], np.ndarray]  # rows of the manifest: float32 [n, d]
+# Validation is not trusted where its pictures lie nearer to training than this share of what new
+# ones do: it then holds siblings of training pictures.
+AS_FAR = 0.8
+UNLABELLED = "unlabelled"  # split of pictures without a label
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The pictures that may be fitted, and in which fold each of them is held out.
+
+    Attributes:
+        method: validation, matched, grouped, random or none.
+        why: that one, in a sentence.
+        what: is held out, in words.
+        rows: of the manifest, train and val.
+        head_fold: `[n]`, of heads on stored features; see graftwork.evaluating.folds.
+        network_fold: `[n]`, of networks, of which one part is held out, or each in turn.
+        matched: how like new pictures the held-out ones are.
+    """
+
+    method: str
+    why: str
+    what: str
+    rows: pd.DataFrame
+    head_fold: np.ndarray
+    network_fold: np.ndarray
+    matched: Matched | None = None
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.rows["label"].to_numpy(np.int64)
+
+
+def method_of(experiment: Experiment, frame: pd.DataFrame, num_classes: int) -> tuple[str, str]:
+    """The method that the configuration and the numbers of pictures speak for, and why.
+
+    Args:
+        frame: the manifest.
+
+    Raises:
+        UserError: validation is wanted, and there is none.
+    """
+    selection = experiment.selection
+    val = manifest.of_split(frame, "val")["label"].to_numpy()
+    if selection.method == "validation" and not len(val):
+        raise UserError(
+            "selection: validation, but there are no validation pictures. Legal: auto, matched, "
+            "grouped, random, none, or dataset.splits.val_fraction=0.15."
+        )
+    if selection.method != "auto":
+        return selection.method, f"selection={selection.method} says so"
+    absent = num_classes - len(np.unique(val))
+    if len(val) >= selection.min_val and not absent:
+        return "validation", f"it has {len(val)} pictures, and some of every class"
+    if not len(val):
+        why = "there are no validation pictures"
+    elif len(val) < selection.min_val:
+        least = f"selection.min_val={selection.min_val}"
+        why = f"{len(val)} validation pictures are too few to choose by ({least})"
+    else:
+        why = f"{absent} classes have no validation picture"
+    if experiment.transfer.initialisation == "pretrained":
+        return "matched", why
+    grouped = _fitted(frame)["group"].ne("").any()
+    less = f"{why}, and random weights give no distances to match"
+    return ("grouped" if grouped else "random"), less
+
+
+def needs_features(experiment: Experiment, frame: pd.DataFrame, num_classes: int) -> bool:
+    """Whether choosing looks at features of a frozen backbone."""
+    method, _ = method_of(experiment, frame, num_classes)
+    by = experiment.selection.group_by
+    return method == "matched" or (method == "grouped" and by in ("auto", "duplicates"))
+
+
+def held_out(
+    experiment: Experiment, frame: pd.DataFrame, num_classes: int, features_of: FeaturesOf
+) -> HeldOut:
+    """Decides what is held out.
+
+    Args:
+        frame: the manifest.
+        features_of: of the frozen backbone; asked only where the method looks at them.
+
+    Raises:
+        UserError: the data lacks what the method needs.
+    """
+    method, why = method_of(experiment, frame, num_classes)
+    if method == "validation" and experiment.selection.method == "auto":
+        method, why = _checked_validation(experiment, frame, features_of, why)
+    rows = _fitted(frame)
+    labels = rows["label"].to_numpy(np.int64)
+    if method == "none":
+        nobody = np.full(len(rows), NEVER)
+        return HeldOut(method, why, "nothing", rows, nobody, nobody)
+    if method == "validation":
+        fold = learnable(np.where(rows["split"] == "val", 0, NEVER), labels)
+        return HeldOut(method, why, "the validation split", rows, fold, fold)
+    return _dealt(experiment, frame, rows, labels, method, why, features_of)
+
+
+def _dealt(
+    experiment: Experiment,
+    frame: pd.DataFrame,
+    rows: pd.DataFrame,
+    labels: np.ndarray,
+    method: str,
+    why: str,
+    features_of: FeaturesOf,
+) -> HeldOut:
+    selection, seed = experiment.selection, experiment.dataset.splits.seed
+    parts = {"head": selection.head_folds, "network": _network_parts(selection)}
+    found: dict[str, np.ndarray] = {}
+    matched, what = None, "single pictures, as many of each class"
+    if method == "matched":
+        new, source = _new(frame)
+        features, others = features_of(rows), features_of(new)
+        for name, folds in parts.items():
+            same = name == "network" and folds == parts["head"] and matched
+            one = matched if same else match(
+                features, labels, others, folds, seed, selection.max_pictures
+            )  # fmt: skip
+            matched, found[name] = matched or one, one.fold
+        what = f"whole clusters, as far from the rest as {source} are from all"
+    elif method == "grouped":
+        from graftwork.evaluating.folds import dealt
+        from graftwork.evaluating.groups import groups_of
+
+        groups, what = groups_of(rows, features_of, selection)
+        for name, folds in parts.items():
+            found[name] = learnable(dealt(groups, labels, folds, seed), labels)
+    else:
+        for name, folds in parts.items():
+            found[name] = learnable(stratified(labels, folds, seed), labels)
+    return HeldOut(method, why, what, rows, found["head"], found["network"], matched)
+
+
+def _network_parts(selection: Selection) -> int:
+    return selection.folds if selection.folds > 1 else max(2, round(1 / selection.held_out))
+
+
+def _fitted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Train and val, in the manifest's order."""
+    wanted = frame["split"].isin(("train", "val")) & (frame["verdict"] == manifest.OK)
+    return frame[wanted].reset_index(drop=True)
+
+
+def _new(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Pictures of where the model will be used. Nobody looks at their labels."""
+    for split, source in ((UNLABELLED, "unlabelled photos"), ("test", "the test photos")):
+        rows = frame[(frame["split"] == split) & (frame["verdict"] == manifest.OK)]
+        if len(rows):
+            return rows.drop(columns=["label", "class"]).reset_index(drop=True), source
+    raise UserError(
+        "selection: matched, but there is no new picture to match. Name a folder of photos: "
+        "dataset.unlabelled=FOLDER, or choose selection=random."
+    )
+
+
+def _checked_validation(
+    experiment: Experiment, frame: pd.DataFrame, features_of: FeaturesOf, why: str
+) -> tuple[str, str]:
+    """Validation, unless its pictures are siblings of training's and new pictures are not.
+
+    Only where features are there anyway: nobody should pay a pass over all pictures for it.
+    """
+    if not experiment.transfer.head_init.needs_features:
+        return "validation", why
+    most, seed = experiment.selection.max_pictures, experiment.dataset.splits.seed
+    train, val = (manifest.of_split(frame, split).drop(columns="label") for split in ("train", "val"))
+    new, source = _new(frame)
+    some = [rows.sample(min(len(rows), most), random_state=seed) for rows in (train, val, new)]
+    base, nearby, others = map(features_of, some)
+    ours, theirs = (float(nearest_distances(rows, base).mean()) for rows in (nearby, others))
+    if ours >= AS_FAR * theirs:
+        return "validation", why
+    return "matched", (
+        f"validation photos lie nearer to training ({ours:.3f}) than {source} do ({theirs:.3f}): "
+        "they would flatter"
+    )

@@ -1,0 +1,173 @@
+"""Distance-matched folds: held-out pictures as far from training as new pictures are.
+
+Photos come in series. One of a series, held out at random, has siblings in training; a new photo
+has not, so that random folds are far too easy. Here whole clusters of the training pictures are
+held out, and the number of clusters is the one at which the distances of held-out pictures to the
+rest are distributed like those of new pictures to all of training: nearest-neighbour distance
+matching (Mila et al. 2022; with clusters, Linnenbrink et al. 2024), in the space of the network's
+features. The new pictures are looked at without their labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graftwork.evaluating.folds import NEVER, dealt, learnable, stratified
+
+# Numbers of clusters that are tried, as shares of the pictures: from a few large ones to single
+# pictures, which are random folds.
+SHARES = (0.03, 0.04, 0.05, 0.07, 0.09, 0.12, 0.15, 0.18, 0.22, 0.3, 0.4, 0.6, 1.0)
+PERCENTILES = np.arange(0, 101, 5)
+DEALS = 3  # ways of dealing the same clusters to folds that are tried
+BLOCK = 2048  # pictures whose similarities are computed at once
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Folds of whole clusters, and how like new pictures their held-out ones are."""
+
+    fold: np.ndarray  # [n]
+    tried: list[tuple[int, float]]  # number of clusters, Wasserstein distance
+    clusters: int  # the number that was taken
+    new: np.ndarray  # distances of new pictures to all of training
+    held_out: np.ndarray  # of held-out ones to the rest of it
+    random: np.ndarray  # likewise, under random folds
+
+
+def match(
+    features: np.ndarray,
+    labels: np.ndarray,
+    new: np.ndarray,
+    folds: int,
+    seed: int,
+    max_pictures: int,
+) -> Matched:
+    """Folds whose held-out pictures are as far from the rest as the new ones are from all.
+
+    Args:
+        features: float32 `[n, d]`, of the pictures to be dealt.
+        labels: integers `[n]`, from 0.
+        new: float32 `[m, d]`, of new pictures; m at least 1.
+        folds: at least 2.
+        seed: of the sample, and of what is even otherwise.
+        max_pictures: clustering takes memory by the square of its pictures: of more, a stratified
+            sample is clustered, and every other picture joins the cluster of its nearest one.
+    """
+    points, others = unit_length(features), unit_length(new)
+    sample = _sample(labels, max_pictures, seed)
+    some = points[sample]
+    others = others[_sample(np.zeros(len(others), np.int64), max_pictures, seed)]
+    similar = some @ some.T
+    cuts = _clusterings(similar)
+    distances = 1 - _nearest(others, some)[1]
+    tried = [_best_deal(groups, labels[sample], similar, distances, folds, seed) for groups in cuts]
+    best = int(np.argmin([deal.wasserstein for deal in tried]))
+    nearest = _nearest(points, some)[0] if len(sample) < len(points) else np.arange(len(points))
+    random = stratified(labels[sample], folds, seed)
+    counts = [int(groups.max()) + 1 for groups in cuts]
+    return Matched(
+        fold=learnable(tried[best].fold[nearest], labels),
+        tried=[(count, deal.wasserstein) for count, deal in zip(counts, tried, strict=True)],
+        clusters=counts[best],
+        new=distances,
+        held_out=tried[best].distances,
+        random=held_out_distances(similar, random),
+    )
+
+
+@dataclass(frozen=True)
+class _Deal:
+    fold: np.ndarray
+    distances: np.ndarray  # of held-out pictures
+    wasserstein: float  # between them and those of new pictures
+
+
+def _best_deal(
+    groups: np.ndarray,
+    labels: np.ndarray,
+    similar: np.ndarray,
+    new: np.ndarray,
+    folds: int,
+    seed: int,
+) -> _Deal:
+    """The way of dealing these clusters to folds that comes nearest to the new pictures."""
+    deals = []
+    for number in range(DEALS):
+        fold = learnable(dealt(groups, labels, folds, seed + number), labels)
+        distances = held_out_distances(similar, fold)
+        deals.append(_Deal(fold, distances, _wasserstein(distances, new)))
+    return min(deals, key=lambda deal: deal.wasserstein)
+
+
+def unit_length(rows: np.ndarray) -> np.ndarray:
+    """float32 `[n, d]` of length 1, so that products are cosines."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, 1e-12), np.float32)
+
+
+def held_out_distances(similar: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Cosine distance of every held-out picture to the nearest one that trains with its fold.
+
+    Args:
+        similar: `[n, n]`, cosines.
+        fold: `[n]`.
+    """
+    result = []
+    for which in np.unique(fold[fold != NEVER]):
+        out = fold == which
+        if not out.all():
+            result.append(1 - similar[np.ix_(out, ~out)].max(1))
+    return np.concatenate(result) if result else np.zeros(0, np.float32)
+
+
+def at_percentiles(distances: np.ndarray) -> list[float]:
+    """The curve that reports draw; empty without pictures."""
+    if not len(distances):
+        return []
+    return [round(float(value), 6) for value in np.percentile(distances, PERCENTILES)]
+
+
+def _clusterings(similar: np.ndarray) -> list[np.ndarray]:
+    """The pictures in fewer and more clusters: agglomerative, complete linkage."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    count = len(similar)
+    distance = 1 - similar[np.triu_indices(count, 1)].astype(np.float64)
+    tree = linkage(np.maximum(distance, 0), "complete")
+    wanted = sorted({max(2, round(share * count)) for share in SHARES})
+    return [fcluster(tree, clusters, "maxclust") - 1 for clusters in wanted]
+
+
+def _sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Indices of at most so many pictures, rising, each class by its share."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    parts = -(-len(labels) // most)
+    return np.flatnonzero(stratified(labels, parts, seed) == 0)
+
+
+def _nearest(rows: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index and cosine of the nearest of `among` for every row, in blocks."""
+    starts: Sequence[int] = range(0, len(rows), BLOCK)
+    index, cosine = [], []
+    for start in starts:
+        similar = rows[start : start + BLOCK] @ among.T
+        index.append(similar.argmax(1))
+        cosine.append(similar.max(1))
+    return np.concatenate(index), np.concatenate(cosine)
+
+
+def _wasserstein(left: np.ndarray, right: np.ndarray) -> float:
+    """Earth mover's distance of two samples: the mean difference of their quantiles."""
+    if not len(left):
+        return float("inf")
+    at = (np.arange(200) + 0.5) / 200
+    return float(np.abs(np.quantile(left, at) - np.quantile(right, at)).mean())
+
+
+def nearest_distances(rows: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Cosine distance of every row to the nearest of `among`."""
+    return 1 - _nearest(unit_length(rows), unit_length(among))[1]

@@ -1,0 +1,50 @@
+"""How far to go from the first weights to the trained ones (WiSE-FT, Wortsman et al. 2022).
+
+What fine-tuning from a converged head changes lies on a way along which accuracy hardly falls, and
+before whose end the source task is less forgotten. At 0 stands what training began from: whoever
+may choose 0 never ends worse than there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graftwork.evaluating.record import WayPoint
+from graftwork.metrics.log_loss import log_losses
+
+
+def chosen_point(
+    shares: Sequence[float], probabilities: Sequence[np.ndarray], labels: np.ndarray
+) -> tuple[float, list[WayPoint]]:
+    """The share of the way that held-out pictures speak for.
+
+    The lowest log loss of the points whose top-1 is, within a standard error of the paired
+    difference, that of the best: accuracy is what is wanted, but on few pictures it is coarse.
+
+    Args:
+        shares: points on the way, at least one.
+        probabilities: `[n, num_classes]` of the held-out pictures at each.
+        labels: `[n]`; none: the last point is taken.
+    """
+    if not len(labels):
+        return shares[-1], []
+    hits = [(found.argmax(1) == labels).astype(float) for found in probabilities]
+    losses = [float(log_losses(found, labels).mean()) for found in probabilities]
+    best = max(range(len(shares)), key=lambda at: (hits[at].mean(), -losses[at]))
+    close = [at for at in range(len(shares)) if _behind(hits[best], hits[at])]
+    chosen = min(close, key=lambda at: losses[at])
+    points = [
+        WayPoint(share, float(hit.mean()), loss, at == chosen)
+        for at, (share, hit, loss) in enumerate(zip(shares, hits, losses, strict=True))
+    ]
+    return shares[chosen], points
+
+
+def _behind(best: np.ndarray, other: np.ndarray) -> bool:
+    """Whether the difference is within one standard error."""
+    difference = best - other
+    if len(difference) < 2:
+        return bool(difference.mean() <= 0)
+    return bool(difference.mean() <= difference.std(ddof=1) / np.sqrt(len(difference)))

@@ -1,0 +1,98 @@
+"""The guard: sees within tens of steps that a network is being destroyed.
+
+Steps that are too large for a network wipe out what it was pretrained on: the training loss rises
+beyond where it began and stays there, often to the end. Whoever only looks at the loss of the last
+epoch learns it too late, and nobody tells those who do not look.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from graftwork.training.lightning import pl
+
+if TYPE_CHECKING:
+    from graftwork.training.datamodule import Batch
+    from graftwork.training.graft_module import GraftModule
+
+SLOWER = 1 / 3  # rates of the next attempt, relative to the one that failed
+ATTEMPTS = 4  # in all; the last has rates of 1/27
+WINDOW = 16  # steps whose mean loss is looked at, in trainings of 10 times as many or more
+BATCHES = 8  # on which the loss before the first step is measured, likewise
+SURE = 3.0  # standard errors that the loss must have risen by
+
+
+class Destroyed(Exception):
+    """The loss has risen beyond where training began, and does not come back."""
+
+    def __init__(self, step: int, loss: float, start_loss: float) -> None:
+        super().__init__(f"loss {loss:.3f} at step {step}, {start_loss:.3f} before the first")
+        self.step, self.loss, self.start_loss = step, loss, start_loss
+
+
+class Guard(pl.Callback):
+    """Raises Destroyed when the mean loss of the last steps is above that of the first weights.
+
+    A rise that the batches' own differences could explain does not count. Every process sees the
+    mean over all of them, so that all of them stop at the same step.
+
+    Args:
+        batches: new batches in the order of training, for the loss before the first step.
+    """
+
+    def __init__(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        self._batches = batches
+        self._last: deque[float] = deque()
+        self._limit = math.inf
+        self.start_loss = math.nan
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        steps = int(trainer.estimated_stepping_batches)
+        window = max(2, min(WINDOW, steps // 10))
+        self._last = deque(maxlen=window)
+        losses = _losses(trainer, pl_module, self._batches(), max(2, min(BATCHES, steps // 10)))
+        self.start_loss = float(losses.mean())
+        spread = float(losses.std()) if len(losses) > 1 else 0.0
+        error = spread * math.sqrt(1 / window + 1 / len(losses))
+        self._limit = self.start_loss + SURE * error + 0.05 * self.start_loss
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        self._last.append(_mean_over_processes(trainer, loss))
+        if len(self._last) < (self._last.maxlen or 0):
+            return
+        mean = sum(self._last) / len(self._last)
+        if not mean <= self._limit:
+            raise Destroyed(trainer.global_step, mean, self.start_loss)
+
+
+def _mean_over_processes(trainer: pl.Trainer, loss: torch.Tensor) -> float:
+    if trainer.world_size == 1:
+        return float(loss.detach())
+    return float(trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean"))
+
+
+def _losses(
+    trainer: pl.Trainer, module: Any, batches: Iterable[Batch], count: int
+) -> torch.Tensor:
+    """`[count]`: what training would minimise, of the first weights; nothing moves."""
+    guarded: GraftModule = module
+    buffers = {name: buffer.clone() for name, buffer in guarded.classifier.named_buffers()}
+    found = []
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        guarded.classifier.train()  # as in training: BatchNorm by the batch where it is trained
+        for _, batch in zip(range(count), batches, strict=False):
+            images, labels = trainer.strategy.batch_to_device(batch)
+            with trainer.precision_plugin.forward_context():
+                loss = guarded.objective(images, labels).total
+            found.append(_mean_over_processes(trainer, loss))
+    for name, buffer in guarded.classifier.named_buffers():
+        buffer.copy_(buffers[name])
+    return torch.tensor(found)
