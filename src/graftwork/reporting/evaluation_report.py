@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
+from markupsafe import Markup
 
 from graftwork import model_folder
 from graftwork.artifacts import Artifacts
@@ -32,7 +33,7 @@ STAGES = ("download", "prepare", "extract_features", "finetune")
 
 def cost(
     artifacts: Artifacts,
-    speed: float,
+    speed: float | None,
     begun: float,
     profile: Mapping[str, Any],
     measured: Mapping[str, Any],
@@ -40,7 +41,7 @@ def cost(
     """What the experiment took, stage by stage.
 
     Args:
-        speed: test pictures/s, decoding included.
+        speed: test pictures/s, decoding included; None where the test is not looked at.
         begun: when evaluation started (perf_counter): its own seconds are those until now.
         profile: of the network, counted (graftwork.profiling.stored).
         measured: of the network on this machine (likewise).
@@ -62,7 +63,7 @@ def cost(
     return {
         "seconds": {stage: found["seconds"] for stage, found in spent.items()},
         "images_per_second": ({"feature_extraction": extraction} if extraction else {})
-        | {"test": speed},
+        | ({"test": speed} if speed else {}),
         "peak_mib": max(found["peak_mib"] for found in spent.values()),
         "parameters": everything,
         # Without epochs, the head is all that was fitted.
@@ -110,28 +111,35 @@ def write(
     artifacts: Artifacts,
     frame: pd.DataFrame,
     classes: list[str],
-    probabilities: np.ndarray,
+    probabilities: np.ndarray | None,
     scores: Mapping[str, Mapping[str, float]],
     spent: Mapping[str, Any],
     profile: Mapping[str, Any],
 ) -> None:
-    """Writes reports/plots/ (SVG for people, CSV for `dvc plots`) and reports/report.html."""
+    """Writes reports/plots/ (SVG for people, CSV for `dvc plots`) and reports/report.html.
+
+    Without probabilities the test was not looked at: then no picture or table is of it.
+    """
+    if probabilities is None:
+        frame, probabilities = frame.iloc[:0], np.zeros((0, len(classes)))
     evaluation = experiment.evaluation
     metrics = evaluation.metrics_for(len(classes))
     labels, predicted = frame["label"].to_numpy(), probabilities.argmax(axis=1)
     by_class = class_scores(classes, labels, predicted, evaluation.confidence)
-    pictures = {
-        "intervals": plots.metric_intervals(scores, metrics, evaluation.confidence),
-        "confusion": plots.confusion(classes, labels, predicted),
-        "classes": plots.class_bars(by_class),
-        "calibration": plots.reliability(probabilities, labels),
-        "training": curves(read_history(artifacts.history)),
+    pictures: dict[str, Markup | None] = {"training": curves(read_history(artifacts.history))}
+    tested = {
+        "intervals": lambda: plots.metric_intervals(scores, metrics, evaluation.confidence),
+        "confusion": lambda: plots.confusion(classes, labels, predicted),
+        "classes": lambda: plots.class_bars(by_class),
+        "calibration": lambda: plots.reliability(probabilities, labels),
     }
+    pictures |= {name: draw() for name, draw in tested.items() if scores}
     artifacts.plots.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         if picture:
             (artifacts.plots / f"{name}.svg").write_text(standalone(picture), encoding="utf-8")
-    plots.write_tables(artifacts.plots, classes, labels, predicted, by_class)
+    if scores:
+        plots.write_tables(artifacts.plots, classes, labels, predicted, by_class)
     images = DecodedImages(artifacts, experiment.dataset)
     count = evaluation.mistakes
     contract = model_folder.read_contract(artifacts.model)

@@ -43,7 +43,7 @@ class Report:
     """What the report shows."""
 
     title: str  # data, model and strategy
-    scores: Mapping[str, Mapping[str, float]]  # as in metrics.json; the first is the headline
+    scores: Mapping[str, Mapping[str, float]]  # as in metrics.json; first the headline, or none
     metrics: Mapping[str, Metric]  # of the same names
     confidence: float  # of the intervals
     cost: Mapping[str, Any]  # as in metrics.json
@@ -71,7 +71,8 @@ def write(path: Path, report: Report) -> None:
     details = {name: found for name, found in report.data.items() if name not in known}
     shown = vars(report) | {"data": known | dict(report.data)}
     certainty = no_width_note(report.scores, report.metrics)
-    shown |= {"rows": rows, "head": rows[0], "details": details, "certainty": certainty}
+    head = rows[0] if rows else None
+    shown |= {"rows": rows, "head": head, "details": details, "certainty": certainty}
     html = render("report.html.jinja", **shown)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
 
 
+NOT_LOOKED_AT = "of a sweep's jobs only the winner's is: evaluation.test_in_sweeps=winner"
 DEPTHS = ("*", "*/*", "*/*/*")  # runs/name, runs/day/time, runs/day/time_sweep/job
 
 
@@ -44,7 +45,10 @@ def show(
     """
     console = console or Console()
     console.print()
-    console.print(_scores(result["test"], metrics, confidence, heading))
+    if result["test"]:
+        console.print(_scores(result["test"], metrics, confidence, heading))
+    else:
+        console.print(literal(f"{heading}: the test was not looked at ({NOT_LOOKED_AT})."))
     if note := no_width_note(result["test"], metrics):
         console.print(note, markup=False, highlight=False)
     for label, text in _facts(result, artifacts):
