@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+TEST = "GRAFTWORK_TEST"  # environment: `later` where a sweep's end says whose test is looked at
+
 
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Measures the model folder on the test split and resumes the MLflow run with the results."""
@@ -30,6 +32,9 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             "dataset: the test split has no usable picture, so nothing can be measured. Give some, "
             "or let some be set aside: dataset.splits.test_fraction=0.2."
         )
+    if test_left_out(experiment):
+        record(experiment, artifacts, frame, None, {}, None, begun)
+        return
     parallel = split_predictions.needs_network(experiment)
     if parallel and distributed.relaunched(
         experiment.trainer.processes, artifacts, "pipelines.evaluate"
@@ -45,16 +50,30 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     record(experiment, artifacts, frame, probabilities, scores, speed, begun)
 
 
+def test_left_out(experiment: Experiment) -> bool:
+    """Whether the test is for the winner of a sweep alone, which its jobs' scores tell later."""
+    wanted = experiment.evaluation.test_in_sweeps == "winner"
+    return os.environ.get(TEST) == "later" and wanted and experiment.selection.method != "none"
+
+
 def record(
     experiment: Experiment,
     artifacts: Artifacts,
     frame: pd.DataFrame,
-    probabilities: np.ndarray,
+    probabilities: np.ndarray | None,
     scores: dict[str, dict[str, float]],
-    speed: float,
+    speed: float | None,
     begun: float,
 ) -> None:
-    """Everything that is written, printed and logged once the numbers are known."""
+    """Everything that is written, printed and logged once the numbers are known.
+
+    Args:
+        frame: the test split.
+        probabilities: of it, `[n, num_classes]`; None where the test is not looked at.
+        scores: of the test; empty likewise.
+        speed: test pictures/s; None likewise.
+        begun: when evaluation started (perf_counter).
+    """
     from pathlib import Path
 
     from graftwork import model_folder, predictions
@@ -64,7 +83,9 @@ def record(
 
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
     with open_run(experiment, artifacts) as tracked:
-        predictions.write(artifacts.predictions, frame, classes, probabilities)
+        artifacts.predictions.unlink(missing_ok=True)
+        if probabilities is not None:
+            predictions.write(artifacts.predictions, frame, classes, probabilities)
         profile = static_costs(experiment.model, len(classes), artifacts)
         measured = measured_costs(experiment.model, len(classes), artifacts)
         cost = evaluation_report.cost(artifacts, speed, begun, profile, measured)
@@ -83,7 +104,8 @@ def record(
         trained = model_folder.read_contract(artifacts.model).training["epochs"]
         tracked.log_metrics(evaluation_report.flat(scores), step=trained)
         tracked.log_cost(cost)
-        for path in (artifacts.metrics, artifacts.report, artifacts.predictions):
+        written = (artifacts.metrics, artifacts.report, artifacts.predictions)
+        for path in filter(Path.is_file, written):
             tracked.log_artifacts(path)
         tracked.log_artifacts(artifacts.plots, "plots")
         if experiment.tracking.log_model:

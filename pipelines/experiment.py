@@ -27,8 +27,9 @@ from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.stopping import stop_orderly
-from pipelines import sweep
+from pipelines import sweep, sweepers
 from pipelines.overrides import CONF, Request, quoted, requested
+from pipelines.ranking import selection_score
 from pipelines.stage import Run, measured, reported
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def stages() -> list[Run]:
 
 @hydra.main(version_base=None, config_path=str(CONF), config_name="config")
 def job(config: DictConfig) -> float | None:
-    """One experiment in its own folder. Returns test top-1, for sweepers that look for the best."""
+    """One experiment in its own folder. Returns its selection score as the sweeper wants it."""
     place = HydraConfig.get()
     artifacts = Artifacts.at(place.runtime.output_dir, shared=place.runtime.cwd)
     OmegaConf.resolve(config)
@@ -51,10 +52,12 @@ def job(config: DictConfig) -> float | None:
     _forget_peak()
     if place.mode == RunMode.MULTIRUN:
         overrides = list(place.overrides.task)
-        return sweep.member(artifacts, Path(place.sweep.dir), place.job.num, overrides, conduct)
+        folder, number = Path(place.sweep.dir), place.job.num
+        score = sweep.member(artifacts, folder, number, overrides, conduct)
+        return sweepers.handed(score, sweepers.facts(place.sweeper), config.selection.direction)
     with reported():
         conduct(artifacts)
-        return sweep.top1(artifacts)
+        return selection_score(artifacts)
 
 
 def conduct(artifacts: Artifacts) -> None:
@@ -68,6 +71,12 @@ def conduct(artifacts: Artifacts) -> None:
         if artifacts.run.is_file() or not isinstance(error, UserError):
             _record_failure(experiment, artifacts, error)
         raise
+
+
+def look_at_test(artifacts: Artifacts) -> None:
+    """The evaluate stage of a job that has left its test to the sweep's end."""
+    _forget_peak()
+    measured(stages()[-1], Experiment.from_file(artifacts.params), artifacts)
 
 
 def _record_failure(experiment: Experiment, artifacts: Artifacts, error: BaseException) -> None:
@@ -86,11 +95,12 @@ def _forget_peak() -> None:
 def run_sweep(request: Request, first: Experiment) -> int:
     """Runs a sweep's jobs under one parent run. Returns the exit code: 0 if all finished."""
     assert request.sweep_folder is not None
-    ended_as = sweep.recorded(request.sweep_folder, request.swept, first.tracking, Path.cwd())
+    folder, shared = request.sweep_folder, Path.cwd()
+    ended_as = sweep.recorded(folder, request.swept, first.tracking, shared, look_at_test)
     # Every choice has been checked; Hydra would compose each job twice to do so again.
     unchecked = patch.object(Sweeper, "validate_batch_is_legal", lambda *_: None)
     with ended_as as ended, unchecked:
-        sys.argv.append(f"hydra.sweep.dir={quoted(str(request.sweep_folder))}")
+        sys.argv.append(f"hydra.sweep.dir={quoted(str(folder))}")
         # params.yaml and job.json say what a job is: Hydra's own three files would cost more time.
         sys.argv.append("hydra.output_subdir=null")
         job()

@@ -22,6 +22,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from graftwork.errors import UserError, unknown
+from pipelines import sweepers
 from pipelines.composing import MISTAKES, composed, culprits, mistake
 from pipelines.override_names import Groups, check_key, check_options, check_secret, choices_of
 
@@ -112,6 +113,8 @@ def _checked(
     place = Path(str(OmegaConf.select(whole, "hydra.sweep.dir"))).absolute() if sweep else None
     if not sweep:
         _check_single(swept)
+    else:
+        check = _for_sweeper(check, OmegaConf.select(whole, "hydra.sweeper"), swept)
     with open_dict(whole):
         del whole["hydra"]
     _check_composition(whole, first, name, check, several=bool(swept))
@@ -150,6 +153,19 @@ def _check_single(swept: Mapping[str, Sequence[str]]) -> None:
             f"{key}={','.join(choices)} names several values. Add -m to run one experiment for "
             f"each, or write a list as {key}=[...]."
         )
+
+
+def _for_sweeper(check: Check, node: DictConfig, swept: Mapping[str, object]) -> Check:
+    """The same check, and whether jobs give the sweeper what it looks for."""
+    if (key := "selection.direction") in swept:
+        raise UserError(f"{key}: one sweep looks in one direction. Give one of the values alone.")
+    sweeper = sweepers.facts(node)
+
+    def both(params: Mapping[str, Any]) -> None:
+        check(params)
+        sweepers.check(sweeper, params)
+
+    return both
 
 
 def _other_choices(

@@ -1,4 +1,4 @@
-"""A sweep: a parent run, a child a job, and in the end a ranking with its cost.
+"""A sweep: a parent run, a child a job, and in the end a ranking by the selection score.
 
 Jobs and launcher share nothing but files in the sweep's folder, so that they may be other
 processes or other machines: `run.json` (the parent run), `sweep.json` (what differs), and a
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,42 +25,57 @@ from graftwork.recording.tracked_run import Run, status_of
 from graftwork.reporting import sweep_curves
 from graftwork.terminal import visible, visible_lines
 from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
-from pipelines.ranking import accuracy_against_cost, as_csv, as_html, ranking, read, score, table
+from pipelines.evaluate import TEST
+from pipelines.ranking import Ranking, jobs, rankings, selection_score
+from pipelines.ranking_tables import as_csv, as_html, table
+from pipelines.sweep_costs import accuracy_against_cost
+from pipelines.winners import Evaluate, look_at_tests
 
 log = logging.getLogger(__name__)
-
-Row = dict[str, Any]  # a job of ranking()
 
 
 @dataclass
 class Ended:
     """How a sweep ended; filled in when it has."""
 
-    failures: int = 0
+    failures: int = 0  # jobs that did not finish, or whose test could not be measured
 
 
 @contextmanager
 def recorded(
-    folder: Path, swept: Mapping[str, Sequence[str]], tracking: Tracking, shared: Path
+    folder: Path,
+    swept: Mapping[str, Sequence[str]],
+    tracking: Tracking,
+    shared: Path,
+    evaluate: Evaluate,
 ) -> Iterator[Ended]:
-    """Opens the parent run; afterwards ranks the jobs, records the ranking and prints it."""
+    """Opens the parent run; afterwards ranks the jobs, records the ranking and prints it.
+
+    Args:
+        folder: of the sweep.
+        swept: what the jobs differ in.
+        tracking: where it is recorded.
+        shared: folder of the project.
+        evaluate: the stage, for the jobs whose test was left to the sweep's end.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "sweep.json", {"swept": {key: list(found) for key, found in swept.items()}})
     title = " ".join(f"{key}={','.join(found)}" for key, found in swept.items())
     parent = open_sweep(tracking, Artifacts.at(folder, shared), title or folder.name, swept)
-    ended, rows = Ended(), list[Row]()
+    ended, found = Ended(), list[Ranking]()
     try:
         with _finished(parent, ended):
             try:
                 yield ended
+                look_at_tests(folder, shared, evaluate)
             finally:
-                rows = ranking(folder)
-                ended.failures = sum(row["status"] != "finished" for row in rows)
-                if rows:
-                    _record(rows, folder, parent, title, swept)
+                found = rankings(done := jobs(folder))
+                ended.failures = sum(not job.finished or bool(job.error) for job in done)
+                if found:
+                    _record(found, folder, parent, title, swept)
     finally:  # last: by now no failure to print can lose a file or leave the parent open
-        if rows:
-            _print(rows, folder)
+        if found:
+            _print(found, folder)
 
 
 @contextmanager
@@ -76,27 +90,27 @@ def _finished(parent: Run, ended: Ended) -> Iterator[None]:
 
 
 def _record(
-    rows: Sequence[Row],
+    found: Sequence[Ranking],
     folder: Path,
     parent: Run,
     title: str,
     swept: Mapping[str, Sequence[str]],
 ) -> None:
     """Writes ranking and curves, the numbers first: they do not hang on any drawing."""
-    (folder / "ranking.csv").write_text(as_csv(rows))
+    (folder / "ranking.csv").write_text(as_csv(found), encoding="utf-8")
     parent.log_artifacts(folder / "ranking.csv")
-    page = as_html(rows, title, accuracy_against_cost(rows, folder))
-    (folder / "ranking.html").write_text(page)
+    page = as_html(found, title, accuracy_against_cost(found))
+    (folder / "ranking.html").write_text(page, encoding="utf-8")
     parent.log_artifacts(folder / "ranking.html")
     if curves := sweep_curves.write(folder, swept):
         parent.log_artifacts(curves)
 
 
-def _print(rows: Sequence[Row], folder: Path) -> None:
-    """Shows the ranking. It is on disk: a terminal that cannot show it fails no sweep."""
+def _print(found: Sequence[Ranking], folder: Path) -> None:
+    """Shows the rankings. They are on disk: a terminal that cannot show them fails no sweep."""
     try:
         console = Console()
-        console.print(table(rows, console.width))
+        console.print(table(found, console.width))
     except Exception as error:
         reason = visible_lines(error)
         log.warning("%s could not be shown: %s", visible(folder / "ranking.csv"), reason)
@@ -108,18 +122,18 @@ def member(
     number: int,
     overrides: Sequence[str],
     work: Callable[[Artifacts], None],
-) -> float:
+) -> float | None:
     """Does one job of a sweep. Its failure is written down; the other jobs go on.
 
     Returns:
-        Test top-1; NaN if the job failed.
+        The selection score, top-1 of held-out pictures; None if it has none, or the job failed.
     """
     differs = _differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
     facts: dict[str, Any] = {"job": number, "differs": differs, "overrides": list(overrides)}
     path = artifacts.root / "job.json"
     write_json(path, {**facts, "status": "killed"})  # true until it says otherwise
     parent = json.loads((folder / "run.json").read_text())["run_id"]
-    with _environment({PARENT: parent, NAME: differs}):
+    with _environment({PARENT: parent, NAME: differs, TEST: "later"}):
         try:
             work(artifacts)
         except (Exception, SystemExit) as error:
@@ -131,15 +145,9 @@ def member(
             mistake = isinstance(error, UserError)
             said = number, visible(differs), visible_lines(error)
             log.error("job %d (%s): %s", *said, exc_info=not mistake)
-            return math.nan
+            return None
     write_json(path, {**facts, "status": "finished"})
-    found = top1(artifacts)
-    return math.nan if found is None else found
-
-
-def top1(artifacts: Artifacts) -> float | None:
-    """Top-1 of the test split, if the experiment has got there."""
-    return score(read(artifacts.metrics), "top1").get("value")
+    return selection_score(artifacts)
 
 
 def _differing(overrides: Sequence[str], swept: Mapping[str, object]) -> str:

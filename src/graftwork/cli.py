@@ -139,13 +139,16 @@ def inspect(
 @app.command()
 def pareto(
     root: Root = Path("."),
-    metric: Annotated[str, typer.Option(help="Test metric: top1, macro_f1, ...")] = "top1",
+    metric: Annotated[str, typer.Option(help="top1, macro_f1, log_loss, ...")] = "top1",
+    on: Annotated[
+        str, typer.Option(help="selection: held-out pictures, which may choose; or test.")
+    ] = "selection",
     cost: Annotated[
         list[str] | None,
         typer.Option(help="macs, parameters, latency, energy, seconds, ...; may be repeated."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Test set: a digest's beginning, or a data set's name.")
+        str | None, typer.Option(help="A digest's beginning, or a data set's name.")
     ] = None,
     experiment: Annotated[str | None, typer.Option(help="MLflow's experiment.")] = None,
     condition: Annotated[
@@ -158,7 +161,7 @@ def pareto(
     """Compare recorded runs, accuracy against cost: which ones nothing beats at their price."""
     from graftwork.pareto.command import compared_runs, show
 
-    shown = compared_runs(root, metric, cost or [], data, experiment, condition)
+    shown = compared_runs(root, metric, cost or [], data, experiment, condition, on)
     show(shown, {"html": html, "csv": csv, "json": json})
 
 

@@ -9,25 +9,28 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from graftwork.components import Component
-from graftwork.errors import UserError, check_range
+from graftwork.errors import UserError, check_choice, check_range
 from graftwork.metrics.base import Metric
 
+IN_SWEEPS = ("winner", "all")
 TOLERANCE = 1e-4  # between torchmetrics (float32) and the bootstrap's own arithmetic (float64)
 
 
 @dataclass(frozen=True)
 class Evaluation(Component):
-    """What is measured on the test split."""
+    """What is measured, and whose test is looked at."""
 
     metrics: dict[str, Metric]
     bootstrap_samples: int
     confidence: float  # of the interval, (0, 1)
     mistakes: int  # photos of the worst mistakes in the report
+    test_in_sweeps: str  # winner: only of the job that the selection score puts first; all
 
     def __post_init__(self) -> None:
         check_range("bootstrap_samples", self.bootstrap_samples, 100)
         check_range("confidence", self.confidence, 0.5, 0.999)
         check_range("mistakes", self.mistakes, 0)
+        check_choice("test_in_sweeps", self.test_in_sweeps, IN_SWEEPS)
         if not any(metric.applies(2) for metric in self.metrics.values()):
             raise UserError(
                 "metrics: none that says something with any number of classes. Name at least one, "

@@ -4,6 +4,7 @@ import pytest
 
 from graftwork.errors import UserError
 from graftwork.pareto.candidates import candidates, score_of
+from graftwork.pareto.frontier import Measured
 from graftwork.recording.finished_runs import FinishedRun
 
 PARAMS = {
@@ -26,12 +27,12 @@ def finished(run_id: str = "r", started: int = 1, tags=None, **metrics: float) -
 
 def test_a_metric_is_read_as_its_run_defines_it():
     runs = [finished(test__top1=0.8, test__log_loss=0.5, test__own=3.0)]
-    top1 = score_of("top1", runs)
+    top1 = score_of("top1", runs, "test")
     assert (top1.label, top1.is_share, top1.higher_is_better) == ("Top-1 accuracy", True, True)
-    assert top1.confidence == 0.9
-    loss = score_of("log_loss", runs)
+    assert top1.confidence == 0.9 and top1.title == "Top-1 accuracy, test, %"
+    loss = score_of("log_loss", runs, "test")
     assert not loss.is_share and not loss.higher_is_better and loss.shown(0.51234) == "0.512"
-    own = score_of("own", runs)  # its class was not recorded; its direction was
+    own = score_of("own", runs, "test")  # its class was not recorded; its direction was
     assert own.label == "own" and not own.higher_is_better
 
 
@@ -40,8 +41,18 @@ def test_an_unknown_metric_is_refused_with_the_nearest():
     with pytest.raises(
         UserError, match="--metric: 'top2' is unknown. Did you mean 'top1'"
     ) as error:
-        score_of("top2", runs)
+        score_of("top2", runs, "test")
     assert "top1_low" not in str(error.value) and "macs" not in str(error.value)
+
+
+def test_test_scores_take_no_selection_scores_place():
+    runs = [finished(test__top1=0.8, cost__macs=1)]
+    with pytest.raises(UserError, match="no finished run has a selection score.*--on test"):
+        score_of("top1", runs, "selection")
+    assert candidates(runs, "top1", "selection") == []
+    runs.append(finished(selection__macro_f1=0.5))
+    with pytest.raises(UserError, match="--metric: 'top1' is unknown. Did you mean 'macro_f1'"):
+        score_of("top1", runs, "selection")
 
 
 def test_scores_intervals_costs_and_data():
@@ -52,8 +63,19 @@ def test_scores_intervals_costs_and_data():
         finished("failed to score", 3, test__top1=float("nan")),
         finished("other", 4),
     ]  # fmt: skip
-    new, old = candidates(runs, "top1")
+    new, old = candidates(runs, "top1", "test")
     assert (new.run_id, new.value, new.low, new.high) == ("new", 0.8, 0.75, 0.85)
     assert new.costs == {"parameters": 5.0} and new.dataset == "fruit"
     assert old.low is None and old.costs == {}
     assert new.data == old.data == "test"  # the same data, recorded before the test set was
+
+
+def test_a_selection_score_is_of_all_data_and_test_stands_beside():
+    tags = {"data.digest": "all", "data.test_digest": "test", "selection.method": "matched"}
+    runs = [
+        finished("a", 1, tags, selection__top1=0.9, selection__top1_low=0.8, test__top1=0.7),
+        finished("b", 2, tags, selection__top1=0.6),
+    ]
+    b, a = candidates(runs, "top1", "selection")
+    assert (a.value, a.low, a.high, a.data, a.method) == (0.9, 0.8, None, "all", "matched")
+    assert a.test == Measured(0.7, None, None) and b.test is None

@@ -32,7 +32,11 @@ def root(tmp_path_factory) -> Path:
         for key, value in TOP1.items():
             client.log_param(run_id, f"evaluation.metrics.top1.{key}", value)
         client.set_tag(run_id, "data.test_digest", "0123456789")
-        values = {"test/top1": top1, "test/top1_low": top1 - 0.03, "test/top1_high": top1 + 0.03}
+        client.set_tag(run_id, "data.digest", "abcdefghij")
+        ends = {"": 0.0, "_low": -0.03, "_high": 0.03}
+        values = {f"selection/top1{end}": top1 + width for end, width in ends.items()}
+        if network != "resnet50":  # the test alone would put the others the other way round
+            values["test/top1"] = 1 - top1
         for name, value in {**values, "cost/macs": macs, "cost/seconds/finetune": 60.0}.items():
             client.log_metric(run_id, name, value)
         client.set_terminated(run_id)
@@ -40,13 +44,14 @@ def root(tmp_path_factory) -> Path:
 
 
 def test_table_and_files(root, tmp_path):
-    shown = compared_runs(root, "top1", ["macs,seconds"], None, None, None)
+    shown = compared_runs(root, "top1", ["macs,seconds"], None, None, None, "selection")
     files = {kind: tmp_path / "out" / f"p.{kind}" for kind in ("html", "csv", "json")}
     out = io.StringIO()
     show(shown, files, Console(file=out, width=110))
     text = out.getvalue()
     assert "resnet50" in text and "79.0-85.0" in text and "2 of 3" in text and "4.1" in text
     assert "vgg16" not in text  # dominated on every axis
+    assert "22.0" in text and "not looked at" in text and "chooses on the test" not in text
     assert f"written: {files['html']}" in text
     html = files["html"].read_text()
     assert html.startswith("<!doctype html>") and "fruit &lt;b&gt;" in html and "vgg16" in html
@@ -57,13 +62,26 @@ def test_table_and_files(root, tmp_path):
     assert len(json.loads(files["json"].read_text())["costs"]["macs"]["frontier"]) == 2
 
 
+def test_test_scores_are_had_for_the_asking_with_a_warning(root, tmp_path):
+    shown = compared_runs(root, "top1", ["macs"], None, None, None, "test")
+    assert [(run.name, run.value) for run in shown.runs] == [
+        ("vgg16", pytest.approx(0.3)), ("mobilenetv2", pytest.approx(0.22)),
+    ]  # fmt: skip
+    page = tmp_path / "p.html"
+    out = io.StringIO()
+    show(shown, {"html": page}, Console(file=out, width=110))
+    for text in (" ".join(out.getvalue().split()), page.read_text()):
+        assert "A frontier of test scores chooses on the test set" in text
+        assert "1 run without a test score: left out." in text
+
+
 def test_nothing_to_read_is_said(root):
     with pytest.raises(UserError, match="no finished run. Loosen --filter"):
-        compared_runs(root, "top1", [], None, None, "params.`model.name` = 'x'")
+        compared_runs(root, "top1", [], None, None, "params.`model.name` = 'x'", "selection")
 
 
 def test_a_file_that_cannot_be_written_is_named(root, tmp_path):
-    shown = compared_runs(root, "top1", [], None, None, None)
+    shown = compared_runs(root, "top1", [], None, None, None, "selection")
     with pytest.raises(UserError, match="--csv: .* cannot be written"):
         show(shown, {"csv": tmp_path}, Console(file=io.StringIO()))
 
@@ -72,6 +90,7 @@ def test_a_file_that_cannot_be_written_is_named(root, tmp_path):
     ("arguments", "message"),
     [
         (["--metric", "topp1"], "--metric: 'topp1' is unknown. Did you mean 'top1'"),
+        (["--on", "tests"], "--on: 'tests' is unknown. Did you mean 'test'"),
         (["--cost", "maks"], "--cost: 'maks' is unknown. Did you mean 'macs'"),
         (["--cost", "energy"], "none of 3 runs"),
         (["--experiment", "graft"], "Did you mean 'graftwork'"),

@@ -8,7 +8,9 @@ from graftwork.pareto.frontier import Candidate, apart, by_data, compare, fronti
 
 
 def candidate(name: str, value: float, *, data: str = "d", started: int = 0, **costs: float):
-    return Candidate(name, name, value, value - 0.1, value + 0.1, costs, "fruit", data, started)
+    return Candidate(
+        name, name, value, value - 0.1, value + 0.1, costs, "fruit", data, started, "", None
+    )
 
 
 def test_what_nothing_beats_at_its_price():
@@ -63,7 +65,7 @@ def test_runs_without_a_cost_are_left_out_and_rivals_named():
 def test_scores_are_apart_when_their_intervals_are():
     assert apart(candidate("a", 0.5), candidate("b", 0.71))
     assert not apart(candidate("a", 0.5), candidate("b", 0.69))
-    bare = Candidate("c", "c", 0.5, None, None, {}, "fruit", "d", 0)
+    bare = Candidate("c", "c", 0.5, None, None, {}, "fruit", "d", 0, "", None)
     assert not apart(bare, candidate("a", 0.5)) and apart(bare, candidate("a", 0.51))
 
 

@@ -216,6 +216,44 @@ def test_the_model_is_recorded_only_if_wanted(job: Callable[..., Any], recorded:
     assert recorded.ended
 
 
+def test_a_sweeps_job_leaves_the_test_to_the_winner(
+    job: Callable[..., Any],
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    experiment, artifacts = job()
+    artifacts.predictions.write_text("of an earlier job in this folder")
+    monkeypatch.setenv(evaluate.TEST, "later")
+    with monkeypatch.context() as patched:
+        patched.setattr(split_predictions, "probabilities", lambda *_: pytest.fail("looked"))
+        evaluate.run(experiment, artifacts)
+    metrics = json.loads(artifacts.metrics.read_text())
+    assert metrics["test"] == {} and "test" not in metrics["cost"]["images_per_second"]
+    assert metrics["cost"]["parameters"] == 27 and recorded.cost == metrics["cost"]
+    assert not artifacts.predictions.exists() and recorded.model is not None
+    assert not any(name.startswith("test/") for name in recorded.metrics)
+    assert {path.name for path in artifacts.plots.iterdir()} == {"training.svg"}
+    assert "The test was not looked at." in (html := artifacts.report.read_text())
+    assert "The last epoch." in html and "Where it errs" not in html and "<figure>" not in html
+    assert "the test was not looked at" in " ".join(capsys.readouterr().out.split())
+
+    monkeypatch.delenv(evaluate.TEST)  # as the sweep's end does for the winner
+    evaluate.run(experiment, artifacts)
+    assert json.loads(artifacts.metrics.read_text())["test"]["top1"]["n"] == 15
+    assert "test/top1" in recorded.metrics and artifacts.predictions.exists()
+    assert "Where it errs" in artifacts.report.read_text()
+
+
+@pytest.mark.parametrize("override", ["evaluation.test_in_sweeps=all", "selection=none"])
+def test_where_nothing_is_chosen_every_test_is_looked_at(
+    job: Callable[..., Any], recorded: Recorded, monkeypatch: pytest.MonkeyPatch, override: str
+) -> None:
+    monkeypatch.setenv(evaluate.TEST, "later")
+    evaluate.run(*job(override))
+    assert "test/top1" in recorded.metrics
+
+
 def test_no_test_pictures(job: Callable[..., Any], recorded: Recorded) -> None:
     experiment, artifacts = job()
     frame = pd.read_parquet(artifacts.manifest)

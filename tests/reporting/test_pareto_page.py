@@ -7,14 +7,16 @@ from rich.console import Console
 
 from graftwork.pareto.candidates import Score
 from graftwork.pareto.comparison import Comparison, comparison
-from graftwork.pareto.frontier import Candidate
+from graftwork.pareto.frontier import Candidate, Measured
 from graftwork.reporting.pareto_page import page, pictures, table
 
-TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95)
+TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95, "selection")
 
 
-def run(name: str, value: float, **costs: float) -> Candidate:
-    return Candidate(name, name, value, value - 0.02, value + 0.02, costs, "fruit", "0123", 0)
+def run(name: str, value: float, test: Measured | None = None, **costs: float) -> Candidate:
+    return Candidate(
+        name, name, value, value - 0.02, value + 0.02, costs, "fruit", "0123", 0, "matched", test
+    )
 
 
 SHOWN = comparison(
@@ -27,6 +29,7 @@ SHOWN = comparison(
     TOP1,
     ["macs", "latency"],
     None,
+    unscored=0,
 )
 
 
@@ -42,6 +45,25 @@ def test_the_page_marks_the_frontier_and_what_is_not_told_apart() -> None:
     assert "1 run of 4 without latency recorded: left out along it." in html
 
 
+def test_test_scores_stand_beside_and_sort_nothing() -> None:
+    runs = [
+        run("best", 0.8, Measured(0.6, 0.5, 0.7), macs=2.0),
+        run("second", 0.7, Measured(0.9, 0.85, 0.95), macs=1.0),
+        run("blind", 0.5, macs=3.0),
+    ]
+    shown = comparison(runs, TOP1, ["macs"], None, unscored=0)
+    html = page(shown)
+    assert (
+        html.index("<td>best</td>") < html.index("<td>second</td>") < html.index("<td>blind</td>")
+    )
+    assert "90.0 (85.0 to 95.0) %" in html and html.count("not looked at") == 1
+    assert "the best test score is expected" in html
+    for width in (60, 120):
+        text = printed(shown, width)
+        assert "90.0 (85.0-95.0)" in text and text.index("best") < text.index("second")
+    assert "not looked at" not in page(SHOWN)
+
+
 def printed(shown: Comparison, width: int) -> str:
     console = Console(file=io.StringIO(), width=width)
     console.print(table(shown, console))
@@ -53,7 +75,7 @@ def five_costs() -> Comparison:
     cheap = {word: cost / 2 for word, cost in costs.items()}
     name = "efficientnet_b0 linear_probe"
     runs = [run(name, 0.9, **costs, seconds=2697), run("other", 0.7, **cheap, seconds=99.9)]
-    return comparison(runs, TOP1, [], None)
+    return comparison(runs, TOP1, [], None, unscored=0)
 
 
 @pytest.mark.parametrize("width", range(84, 150, 3))

@@ -11,13 +11,13 @@ from graftwork.reporting.drawing import text_width
 from graftwork.reporting.pareto_plot import pareto_plot
 from graftwork.reporting.scatter import WIDTH
 
-TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95)
+TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95, "selection")
 MACS = axis_of("macs", [])
 
 
 def run(name: str, value: float, macs: float, width: float | None = 0.02) -> Candidate:
     low, high = (None, None) if width is None else (value - width, value + width)
-    return Candidate(name, name, value, low, high, {"macs": macs}, "fruit", "d", 0)
+    return Candidate(name, name, value, low, high, {"macs": macs}, "fruit", "d", 0, "", None)
 
 
 RUNS = [run("small", 0.6, 1e8), run("large", 0.8, 4e9), run("poor", 0.5, 2e9)]
@@ -39,7 +39,7 @@ def test_the_frontier_is_named_and_the_rest_grey() -> None:
 
 
 def test_the_longest_note_fits_the_picture() -> None:
-    loss = Score("log_loss", "Log loss", False, False, 0.95)
+    loss = Score("log_loss", "Log loss", False, False, 0.95, "selection")
     many = [run("r" * 40, 0.5 - i / 1000, 1e8 * (1 + i / 1000)) for i in range(100)]
     svg = str(pareto_plot(compare(many, "macs", higher_is_better=False), MACS, loss))
     (note,) = re.findall(r'y="39" class="muted">([^<]*)<', svg)
@@ -53,7 +53,7 @@ def test_the_line_steps_at_each_cost() -> None:
     (a, b, c, d) = corners(svg)
     assert a[1] == b[1] and b[0] == c[0] and c[1] == d[1]  # right, up, right
     assert b[0] > a[0] and c[1] < b[1] and d[0] > c[0]
-    loss = Score("log_loss", "Log loss", False, False, 0.95)
+    loss = Score("log_loss", "Log loss", False, False, 0.95, "selection")
     svg = str(pareto_plot(compare(RUNS, "macs", higher_is_better=False), MACS, loss))
     (a, b, c, _) = corners(svg)
     assert c[1] > b[1] and "lower is better" in svg

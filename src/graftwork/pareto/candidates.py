@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from graftwork.errors import UserError, unknown
 from graftwork.pareto.axes import costs
-from graftwork.pareto.frontier import Candidate
+from graftwork.pareto.frontier import Candidate, Measured
 from graftwork.pareto.naming import names
 from graftwork.recording.finished_runs import FinishedRun
 
-TEST, COST = "test/", "cost/"
+SELECTION, TEST = "selection", "test"  # what a score is of: held-out pictures, or the test set
+COST = "cost/"
 DEFINITION = "evaluation.metrics."
 
 
@@ -25,6 +26,7 @@ class Score:
     is_share: bool  # in [0, 1], shown in per cent
     higher_is_better: bool
     confidence: float  # of the intervals
+    on: str  # SELECTION or TEST
 
     def shown(self, value: float) -> str:
         """Without its unit, which the label's column or axis bears."""
@@ -32,29 +34,41 @@ class Score:
 
     @property
     def title(self) -> str:
-        return f"{self.label}, %" if self.is_share else self.label
+        """For a column or an axis."""
+        pictures = "held out" if self.on == SELECTION else "test"
+        return f"{self.label}, {pictures}, %" if self.is_share else f"{self.label}, {pictures}"
 
 
-def score_of(metric: str, runs: Sequence[FinishedRun]) -> Score:
+def score_of(metric: str, runs: Sequence[FinishedRun], on: str) -> Score:
     """A metric as the newest run that has it defines it.
+
+    Args:
+        on: SELECTION or TEST.
 
     Raises:
         UserError: no run has it.
     """
-    having = [run for run in runs if f"{TEST}{metric}" in run.metrics]
+    having = [run for run in runs if f"{on}/{metric}" in run.metrics]
     if not having:
-        recorded = {name.removeprefix(TEST) for run in runs for name in run.metrics}
+        recorded = {name.removeprefix(f"{on}/") for run in runs for name in run.metrics}
         legal = {name for name in recorded if not name.endswith(("_low", "_high"))}
-        raise unknown("--metric", metric, {name for name in legal if "/" not in name})
+        legal = {name for name in legal if "/" not in name}
+        if not legal and on == SELECTION:
+            raise UserError(
+                "--on: no finished run has a selection score (selection.method=none, or recorded "
+                "before there was one). Run an experiment that holds pictures out, or compare "
+                "test scores: --on test."
+            )
+        raise unknown("--metric", metric, legal)
     params = max(having, key=lambda run: run.started).params
     try:
         confidence = float(params.get("evaluation.confidence", "0.95"))
     except ValueError:
         confidence = 0.95
-    return _defined(metric, params, confidence)
+    return _defined(metric, params, confidence, on)
 
 
-def _defined(metric: str, params: dict[str, str], confidence: float) -> Score:
+def _defined(metric: str, params: dict[str, str], confidence: float, on: str) -> Score:
     from graftwork.components import TARGET, build
     from graftwork.metrics.base import Metric
 
@@ -66,18 +80,24 @@ def _defined(metric: str, params: dict[str, str], confidence: float) -> Score:
         made = build(definition, Metric, f"{DEFINITION}{metric}")  # type: ignore[type-abstract]
     except UserError:  # of another version, or a package that is not here
         higher = definition.get("higher_is_better", "true") != "false"
-        return Score(metric, metric, False, higher, confidence)
-    return Score(metric, made.label, made.is_share, made.higher_is_better, confidence)
+        return Score(metric, metric, False, higher, confidence, on)
+    return Score(metric, made.label, made.is_share, made.higher_is_better, confidence, on)
 
 
-def candidates(runs: Sequence[FinishedRun], metric: str) -> list[Candidate]:
-    """The runs that have this score, the newest first."""
-    having = [run for run in runs if math.isfinite(run.metrics.get(f"{TEST}{metric}", math.nan))]
+def candidates(runs: Sequence[FinishedRun], metric: str, on: str) -> list[Candidate]:
+    """The runs that have this score, the newest first.
+
+    Args:
+        metric: as metrics.json names it.
+        on: SELECTION or TEST.
+    """
+    having = [run for run in runs if _measured(run, metric, on)]
     having.sort(key=lambda run: -run.started)
     told_apart = names([run.params for run in having], [run.run_id for run in having])
     tests = _test_digests(runs)
     return [
-        _candidate(run, metric, name, tests) for run, name in zip(having, told_apart, strict=True)
+        _candidate(run, metric, on, name, tests)
+        for run, name in zip(having, told_apart, strict=True)
     ]
 
 
@@ -87,18 +107,33 @@ def _test_digests(runs: Sequence[FinishedRun]) -> dict[str, str]:
     return {run.tags[both[0]]: run.tags[both[1]] for run in runs if {*both} <= {*run.tags}}
 
 
-def _candidate(run: FinishedRun, metric: str, name: str, tests: dict[str, str]) -> Candidate:
+def _candidate(
+    run: FinishedRun, metric: str, on: str, name: str, tests: dict[str, str]
+) -> Candidate:
     everything = run.tags.get("data.digest", "")
+    test = run.tags.get("data.test_digest") or tests.get(everything, everything)
     spent = {k.removeprefix(COST): v for k, v in run.metrics.items() if k.startswith(COST)}
-    low, high = (run.metrics.get(f"{TEST}{metric}_{end}") for end in ("low", "high"))
+    found = _measured(run, metric, on)
+    assert found is not None
     return Candidate(
         run_id=run.run_id,
         name=name,
-        value=run.metrics[f"{TEST}{metric}"],
-        low=low,
-        high=high,
+        value=found.value,
+        low=found.low,
+        high=found.high,
         costs=costs(spent),
         dataset=run.params.get("dataset.name", "unknown data"),
-        data=run.tags.get("data.test_digest") or tests.get(everything, everything),
+        # Held-out pictures are some of train and val: other data there, and they are others.
+        data=everything if on == SELECTION else test,
         started=run.started,
+        method=run.tags.get("selection.method", ""),
+        test=_measured(run, metric, TEST),
     )
+
+
+def _measured(run: FinishedRun, metric: str, on: str) -> Measured | None:
+    value = run.metrics.get(f"{on}/{metric}", math.nan)
+    if not math.isfinite(value):
+        return None
+    low, high = (run.metrics.get(f"{on}/{metric}_{end}") for end in ("low", "high"))
+    return Measured(value, low, high)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from graftwork.errors import UserError
-from graftwork.pareto.candidates import candidates, score_of
-from graftwork.pareto.comparison import Comparison, as_csv, as_json, comparison
+from graftwork.errors import UserError, check_choice
+from graftwork.pareto.candidates import SELECTION, TEST, candidates, score_of
+from graftwork.pareto.comparison import Comparison, comparison
+from graftwork.pareto.files import as_csv, as_json
 from graftwork.recording.finished_runs import finished_runs
 from graftwork.reporting.pareto_page import page, table
 from graftwork.terminal import literal
@@ -22,28 +23,32 @@ def compared_runs(
     data: str | None,
     experiment: str | None,
     condition: str | None,
+    on: str,
 ) -> Comparison:
     """The project's finished runs, compared.
 
     Args:
         root: the project's folder.
-        metric: of the test split, as metrics.json names it.
+        metric: as metrics.json names it.
         costs: words of axes.py; a comma parts several. The usual ones if empty.
         data: see comparison().
         experiment: see finished_runs().
         condition: see finished_runs().
+        on: `selection`, the score that may choose, or `test`.
 
     Raises:
         UserError: for anything wrong.
     """
+    check_choice("--on", on, (SELECTION, TEST))
     runs = finished_runs(root, experiment, condition)
     if not runs:
         where = f"--experiment {experiment}: " if experiment else ""
         narrower = "Loosen --filter" if condition else "Run an experiment to its end"
         raise UserError(f"{where}no finished run. {narrower}, or name another --root.")
-    score = score_of(metric, runs)
+    score = score_of(metric, runs, on)
+    scored = candidates(runs, metric, on)
     words = [word.strip() for named in costs for word in named.split(",") if word.strip()]
-    return comparison(candidates(runs, metric), score, words, data)
+    return comparison(scored, score, words, data, unscored=len(runs) - len(scored))
 
 
 def show(shown: Comparison, files: dict[str, Path | None], console: Console | None = None) -> None:
@@ -56,7 +61,7 @@ def show(shown: Comparison, files: dict[str, Path | None], console: Console | No
     """
     console = console or Console()
     console.print(table(shown, console))
-    for sentence in shown.sentences():
+    for sentence in [*shown.sentences(), *shown.cautions()]:
         console.print(literal(sentence))
     for kind, write in (("html", page), ("csv", as_csv), ("json", as_json)):
         path = files.get(kind)

@@ -1,36 +1,36 @@
-"""One comparison: which runs, along which costs; told as sentences, rows and files."""
+"""One comparison: which runs, along which costs; told as sentences."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from graftwork.errors import UserError, unknown
 from graftwork.pareto.axes import SIDE_BY_SIDE, Axis, axis_of
-from graftwork.pareto.candidates import Score
-from graftwork.pareto.frontier import Candidate, Compared, by_data, compare
+from graftwork.pareto.candidates import SELECTION, TEST, Score
+from graftwork.pareto.frontier import Candidate, Compared, Measured, by_data, compare
+from graftwork.reporting.leads import unpaired_words
 
 SHORT = 8  # characters of a digest
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs on one test set, along several costs."""
+    """Runs on one data set, along several costs."""
 
     score: Score
     runs: list[Candidate]  # the best first
     along: list[tuple[Axis, Compared]]
-    others: list[list[Candidate]]  # on other test sets: not compared
+    others: list[list[Candidate]]  # on other data: not compared
+    unscored: int  # runs that lack the score
     absent: list[Axis]  # costs that would have been shown, had a run recorded them
     level: list[Axis]  # costs that would have been shown, did they differ
 
     @property
     def title(self) -> str:
-        return f"{self.score.label} on {described(self.runs)}"
+        held_out = "held-out pictures of " if self.score.on == SELECTION else ""
+        return f"{self.score.label} on {held_out}{described(self.runs, self.score)}"
 
     def on_frontier(self, run: Candidate) -> list[str]:
         """The costs along which nothing dominates this run."""
@@ -51,25 +51,62 @@ class Comparison:
         if self.level:
             words = ", ".join(axis.word for axis in self.level)
             found.append(f"The same for all runs: {words}.")
+        pictures = "other data" if self.score.on == SELECTION else "other test pictures"
         found += [
-            f"{_runs(len(group))} on {described(group)} not compared: other test pictures. "
+            f"{_runs(len(group))} on {described(group, self.score)} not compared: {pictures}. "
             f"Choose with --data {_choice(group)}."
             for group in self.others
         ]
+        return found + self._unequal()
+
+    def _unequal(self) -> list[str]:
+        found = []
+        if self.unscored:
+            what = "selection" if self.score.on == SELECTION else "test"
+            found.append(f"{_runs(self.unscored)} without a {what} score: left out.")
+        methods = Counter(run.method or "unknown" for run in self.runs)
+        if self.score.on == SELECTION and len(methods) > 1:
+            words = ", ".join(f"{name} ({count})" for name, count in sorted(methods.items()))
+            found.append(
+                f"Held-out pictures were chosen by different methods: {words}. Scores on different "
+                "pictures differ for that alone."
+            )
         return found
+
+    def cautions(self) -> list[str]:
+        """What must not be read out of the scores."""
+        found = []
+        if self.score.on == TEST:
+            found.append(
+                "A frontier of test scores chooses on the test set: what is on it owes its score "
+                "in part to these very pictures. --on selection chooses on held-out ones."
+            )
+        if self.score.on == SELECTION:
+            found.append(self._luck("selection score", self.runs))
+        found.append(self._luck("test score", [run.test for run in self.runs if run.test]))
+        return [sentence for sentence in found if sentence]
+
+    def _luck(self, what: str, scores: Sequence[Candidate | Measured]) -> str:
+        ends = [(score.low, score.high) for score in scores]
+        confidence, is_share = self.score.confidence, self.score.is_share
+        return unpaired_words(what, ends, confidence, is_share=is_share)
 
 
 def comparison(
-    candidates: Sequence[Candidate], score: Score, words: Sequence[str], data: str | None
+    candidates: Sequence[Candidate],
+    score: Score,
+    words: Sequence[str],
+    data: str | None,
+    unscored: int,
 ) -> Comparison:
-    """Compares the runs of one test set.
+    """Compares the runs of one data set.
 
     Args:
         candidates: with this score.
         score: what it is.
         words: costs; those of SIDE_BY_SIDE that are recorded if empty.
-        data: beginning of a test set's digest, or a data set's name; None for the test set with
-            most runs.
+        data: beginning of a digest, or a data set's name; None for the data with most runs.
+        unscored: runs that lack the score, of which there is a word.
 
     Raises:
         UserError: no run, an unknown cost, one that no run has, or unknown data.
@@ -84,7 +121,7 @@ def comparison(
     absent = [axis for axis in axes if axis.word not in recorded]
     if absent and (words or len(absent) == len(axes)):
         raise UserError(
-            f"--cost: none of {_runs(len(chosen))} on {described(chosen)} has recorded "
+            f"--cost: none of {_runs(len(chosen))} on {described(chosen, score)} has recorded "
             f"'{absent[0].word}'. Recorded: {', '.join(sorted(recorded)) or 'no cost'}."
         )
     known = [axis for axis in axes if axis not in absent]
@@ -100,6 +137,7 @@ def comparison(
             if axis not in level
         ],
         [group for group in groups if group is not chosen],
+        unscored,
         absent,
         level,
     )
@@ -118,11 +156,11 @@ def _group(groups: Sequence[list[Candidate]], data: str) -> list[Candidate]:
     raise unknown("--data", data, [_choice(group) for group in groups])
 
 
-def described(group: Sequence[Candidate]) -> str:
-    """A test set in words."""
+def described(group: Sequence[Candidate], score: Score) -> str:
+    """What the runs of a group were measured on, in words."""
     names = ", ".join(sorted({run.dataset for run in group}))
-    digest = group[0].data[:SHORT]
-    return f"{names} (test set {digest})" if digest else f"{names} (test set unknown)"
+    what = "data" if score.on == SELECTION else "test set"
+    return f"{names} ({what} {group[0].data[:SHORT] or 'unknown'})"
 
 
 def _choice(group: Sequence[Candidate]) -> str:
@@ -131,56 +169,3 @@ def _choice(group: Sequence[Candidate]) -> str:
 
 def _runs(count: int) -> str:
     return f"{count} run" if count == 1 else f"{count} runs"
-
-
-def as_csv(shown: Comparison) -> str:
-    """Every run for other programs: full precision, fractions instead of per cent."""
-    words = [axis.word for axis, _ in shown.along]
-    head = ["run_id", "name", "dataset", "data", "metric", "value", "low", "high"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*head, *words, "frontier"], lineterminator="\n")
-    writer.writeheader()
-    for run in shown.runs:
-        row = _row(run, shown)
-        costs = {word: run.costs.get(word) for word in words}
-        frontier = " ".join(row.pop("frontier"))
-        del row["costs"]
-        writer.writerow({**row, **costs, "metric": shown.score.name, "frontier": frontier})
-    return text.getvalue()
-
-
-def as_json(shown: Comparison) -> str:
-    """The same with the frontier of each cost, by rising cost."""
-    axes = {
-        axis.word: {
-            "label": axis.label,
-            "frontier": [run.run_id for run in compared.members],
-            "left_out": [run.run_id for run in compared.missing],
-        }
-        for axis, compared in shown.along
-    }
-    facts: Mapping[str, Any] = {
-        "metric": shown.score.name,
-        "higher_is_better": shown.score.higher_is_better,
-        "confidence": shown.score.confidence,
-        "costs": axes,
-        "runs": [_row(run, shown) for run in shown.runs],
-        "not_compared": [
-            {"data": group[0].data, "runs": [run.run_id for run in group]} for group in shown.others
-        ],
-    }
-    return json.dumps(facts, indent=1) + "\n"
-
-
-def _row(run: Candidate, shown: Comparison) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "name": run.name,
-        "dataset": run.dataset,
-        "data": run.data,
-        "value": run.value,
-        "low": run.low,
-        "high": run.high,
-        "costs": run.costs,
-        "frontier": shown.on_frontier(run),
-    }

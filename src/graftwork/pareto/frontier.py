@@ -8,6 +8,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A score with its interval, where that is known."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One run as it is compared: a score with its interval, and what it cost."""
 
@@ -18,8 +27,10 @@ class Candidate:
     high: float | None
     costs: dict[str, float]  # by word, see axes.py; what is not known is absent
     dataset: str
-    data: str  # digest of the test set; empty where it is not known
+    data: str  # digest of what the score depends on; empty where it is not known
     started: int  # ms since 1970
+    method: str  # of selection; empty where it is not known
+    test: Measured | None  # stands beside and sorts nothing; None: not looked at
 
 
 def frontier(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[int]:
@@ -87,7 +98,7 @@ def apart(one: Candidate, other: Candidate) -> bool:
 
 
 def by_data(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """The runs of each test set, that with most runs first; of equals, that of the newest run.
+    """The runs of each data set, that with most runs first; of equals, that of the newest run.
 
     Scores on different pictures cannot be compared, whatever their data set is called.
     """

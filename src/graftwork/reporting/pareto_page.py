@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from graftwork.pareto.axes import Axis
+from graftwork.pareto.candidates import SELECTION
 from graftwork.pareto.comparison import Comparison
-from graftwork.pareto.frontier import Candidate, Compared, apart
+from graftwork.pareto.frontier import Candidate, Compared, Measured, apart
 from graftwork.reporting.drawing import render
 from graftwork.reporting.pareto_plot import pareto_plot, told
 from graftwork.terminal import literal
@@ -30,14 +31,20 @@ def page(shown: Comparison) -> str:
     return render(
         "pareto.html.jinja",
         title=shown.title,
-        sentences=shown.sentences(),
+        sentences=[*shown.sentences(), *shown.cautions()],
         pictures=pictures(shown),
         score=shown.score,
         along=shown.along,
         runs=shown.runs,
+        tested=_tested(shown),
         apart=apart,
         told=lambda run: told(run, shown.score),
     )
+
+
+def _tested(shown: Comparison) -> bool:
+    """Whether test scores stand beside the scores that choose."""
+    return shown.score.on == SELECTION and any(run.test for run in shown.runs)
 
 
 def table(shown: Comparison, console: Console) -> Table:
@@ -70,6 +77,8 @@ def _table(shown: Comparison, *, stacked: bool) -> Table:
     if not stacked:
         found.add_column(score, justify="right", no_wrap=True)
         found.add_column(interval, justify="right", no_wrap=True)
+        if _tested(shown):
+            found.add_column(Text("test"), justify="right", no_wrap=True)
     for axis, compared in shown.along:
         found.add_column(_head(axis, compared), justify="right", no_wrap=True)
     if not stacked:
@@ -90,16 +99,28 @@ def _head(axis: Axis, compared: Compared) -> Text:
 
 def _line(run: Candidate, shown: Comparison, costs: list[Text]) -> list[Text | str]:
     value = shown.score.shown(run.value)
-    return [literal(run.name), value, _interval(run, shown), *costs, literal(run.run_id[:8])]
+    test = [_test(run, shown)] if _tested(shown) else []
+    run_id = literal(run.run_id[:8])
+    return [literal(run.name), value, _interval(run, shown), *test, *costs, run_id]
+
+
+def _test(run: Candidate, shown: Comparison) -> str:
+    if run.test is None:
+        return "not looked at"
+    ends = _interval(run.test, shown)
+    return f"{shown.score.shown(run.test.value)}{f' ({ends})' if ends else ''}"
 
 
 def _stacked(run: Candidate, shown: Comparison, costs: list[Text]) -> list[Text]:
     ends = _interval(run, shown)
     score = f"{shown.score.shown(run.value)} {f'({ends}) ' if ends else ''}{run.run_id[:8]}"
-    return [literal(run.name).append("\n  ").append_text(literal(score)), *costs]
+    lines = [run.name, f"  {score}"]
+    if _tested(shown):
+        lines.append(f"  test: {_test(run, shown)}")
+    return [Text("\n").join(map(literal, lines)), *costs]
 
 
-def _interval(run: Candidate, shown: Comparison) -> str:
+def _interval(run: Candidate | Measured, shown: Comparison) -> str:
     if run.low is None or run.high is None:
         return ""
     return f"{shown.score.shown(run.low)}-{shown.score.shown(run.high)}"

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from graftwork.pareto.axes import Axis
 from graftwork.pareto.candidates import Score
-from graftwork.pareto.frontier import Candidate, Compared
+from graftwork.pareto.frontier import Candidate, Compared, Measured
 from graftwork.reporting.scatter import Dot, Ruler, horizontal, scatter, vertical
 
 
@@ -50,7 +50,7 @@ def _dot(run: Candidate, axis: Axis, score: Score, member: bool) -> Dot:
     )
 
 
-def told(run: Candidate, score: Score) -> str:
+def told(run: Candidate | Measured, score: Score) -> str:
     """Value and interval in words."""
     unit = " %" if score.is_share else ""
     if run.low is None or run.high is None:

@@ -1,0 +1,63 @@
+"""Accuracy against cost of a sweep's jobs, by the selection score: the pictures of ranking.html."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graftwork.artifacts import Artifacts
+from pipelines.ranking import Job, Ranking, params_of, read
+
+if TYPE_CHECKING:  # drawing is imported where a sweep ends: a job should start at once
+    from markupsafe import Markup
+
+    from graftwork.recording.finished_runs import FinishedRun
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page, below the rankings."""
+
+    heading: str
+    sentences: list[str]
+    pictures: list[Markup]
+
+
+def accuracy_against_cost(rankings: Sequence[Ranking]) -> list[Section]:
+    """Top-1 of held-out pictures against each cost: a section for each ranking of several jobs."""
+    from graftwork.pareto.candidates import SELECTION, candidates, score_of
+    from graftwork.pareto.comparison import comparison
+    from graftwork.reporting.pareto_page import pictures
+
+    found = []
+    for ranking in rankings:
+        runs = [_run(job) for job in ranking.ranked]
+        scored = candidates(runs, "top1", SELECTION)
+        if len(scored) > 1 and any(run.costs for run in scored):
+            score = score_of("top1", runs, SELECTION)
+            one = comparison(scored, score, (), None, unscored=0)
+            found.append(Section(one.title, one.sentences(), pictures(one)))
+    return found
+
+
+def _run(job: Job) -> FinishedRun:
+    """A job's results under the names that MLflow has for them."""
+    from graftwork.recording.finished_runs import FinishedRun
+    from graftwork.recording.tracked_run import joined
+
+    artifacts = Artifacts.at(job.folder)
+    ends = {"": "value", "_low": "low", "_high": "high"}
+    metrics = {
+        f"{on}/top1{suffix}": scores["top1"][end]
+        for on, scores in (("selection", job.selection), ("test", job.test))
+        for suffix, end in ends.items()
+        if end in scores.get("top1", {})
+    }
+    return FinishedRun(
+        run_id=job.run_id or job.folder.name,
+        started=0,
+        params=params_of(artifacts),
+        metrics=metrics | dict(joined(read(artifacts.metrics).get("cost", {}), "cost")),
+        tags={"data.digest": job.data, "selection.method": job.method},
+    )
