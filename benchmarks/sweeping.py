@@ -116,23 +116,29 @@ def _loader() -> Any:
 
 
 def composed(jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """The parameters of every job.
+    """The parameters of every job; jobs that differ in their seed alone are composed once.
 
     Raises:
         UserError: one is no legal experiment.
     """
-    from pipelines.composing import composed as checked
-
-    found = []
     fast = patch.object(yaml, "SafeLoader", _loader())
     with fast, initialize_config_dir(str(CONF), version_base=None):
-        for job in jobs:
-            config = checked("config", list(job.overrides), whole=False)
-            params = OmegaConf.to_container(config, resolve=True)
-            assert isinstance(params, dict)
-            found.append({str(key): value for key, value in params.items()})
-            Experiment.from_params(found[-1])
-    return found
+        known: dict[tuple[str, ...], dict[str, Any]] = {}
+        return [_composed(job, known) for job in jobs]
+
+
+def _composed(job: Job, known: dict[tuple[str, ...], dict[str, Any]]) -> dict[str, Any]:
+    from pipelines.composing import composed as checked
+
+    seeds = [line for line in job.overrides if line.startswith("seed=")]
+    rest = tuple(line for line in job.overrides if line not in seeds)
+    if rest not in known:
+        params = OmegaConf.to_container(checked("config", list(rest), whole=False), resolve=True)
+        assert isinstance(params, dict)
+        known[rest] = {str(key): value for key, value in params.items()}
+        Experiment.from_params(known[rest])
+    seed = {"seed": int(seeds[-1].removeprefix("seed="))} if seeds else {}
+    return known[rest] | seed
 
 
 def sweeps(jobs: Sequence[Job]) -> Iterator[list[Job]]:

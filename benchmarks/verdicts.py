@@ -92,8 +92,8 @@ def _gains(held_back: Sequence[Pair]) -> Iterator[Verdict]:
         yield from (Verdict(words, "nothing was measured", False) for words in what)
         return
     least, mean = min(gains, key=lambda label: gains[label]), statistics.fmean(gains.values())
-    yield Verdict(what[0], f"{100 * gains[least]:+.1f} ({least})", gains[least] >= SMALLEST)
-    yield Verdict(what[1], f"{100 * mean:+.1f} over {len(gains)} pairs", mean >= MEAN)
+    yield Verdict(what[0], f"{100 * gains[least]:+.2f} ({least})", gains[least] >= SMALLEST)
+    yield Verdict(what[1], f"{100 * mean:+.2f} over {len(gains)} pairs", mean >= MEAN)
 
 
 def _ratio(results: Sequence[Result], strategy: str) -> Verdict:
@@ -106,7 +106,7 @@ def _ratio(results: Sequence[Result], strategy: str) -> Verdict:
     if not ratios:
         return Verdict(what, "nothing was measured", False)
     least = min(ratios, key=lambda label: ratios[label])
-    return Verdict(what, f"{ratios[least]:.2f} ({least})", ratios[least] >= RATIO)
+    return Verdict(what, f"{ratios[least]:.3f} ({least})", ratios[least] >= RATIO)
 
 
 def _probe(run: Result, results: Sequence[Result]) -> float | None:
