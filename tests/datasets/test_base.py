@@ -6,7 +6,7 @@ from graftwork.datasets.base import Dataset
 from graftwork.errors import UserError
 from graftwork.models.base import InputSpec
 
-NAMES = ("groceries", "cifar10", "flowers", "folder", "csv")
+NAMES = ("groceries", "cifar10", "fashion_mnist", "flowers", "small_flowers", "folder", "csv")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -63,6 +63,30 @@ def test_a_subset_by_one_key(tmp_path: Path) -> None:
         of_file("cifar10", file, "dataset.limit_per_class=0")
 
 
+def test_some_classes_by_one_key(tmp_path: Path) -> None:
+    file = package(tmp_path / "p.tgz", [3, 5, 0, 7] * 5, [3, 5, 5, 0])
+    dataset, raw = of_file("cifar10", file, "dataset.classes=[cat,dog]"), tmp_path / "raw"
+    dataset.download(raw, tmp_path / "downloads")
+    found = [(r.split, r.label) for r in dataset.records(raw)]
+    assert found[:10] == [("train", "cat")] * 5 + [("train", "dog")] * 5
+    assert found[10:] == [("test", "cat"), ("test", "dog"), ("test", "dog")]
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ("[cat,dgo]", "classes: 'dgo' is unknown. Did you mean 'dog'"),
+        ("[cat]", "fewer than two classes. Name another one of airplane"),
+        ("[cat,cat]", "fewer than two classes"),
+        ("[]", "fewer than two classes"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart(classes: str, message: str, tmp_path: Path) -> None:
+    file = package(tmp_path / "p.tgz", [0] * 20, [0] * 4)
+    with pytest.raises(UserError, match=message):
+        of_file("cifar10", file, f"dataset.classes={classes}")
+
+
 @pytest.mark.parametrize("labels", [[0] * 19, [0] * 21])
 def test_labels_must_be_as_many_as_pictures(labels: list[int], tmp_path: Path) -> None:
     file = package(tmp_path / "p.tgz", labels, [0] * 4)

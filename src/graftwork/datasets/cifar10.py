@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-from graftwork.datasets.base import Record
-from graftwork.datasets.class_folders import class_folders, pictures
-from graftwork.datasets.published import Published
-from graftwork.errors import UserError, check_range
+from graftwork.datasets.published_folders import PublishedFolders
+from graftwork.errors import UserError
 from graftwork.progress import Seen, count_bar
 from graftwork.sources.unpacking import unpack
 
@@ -26,15 +22,12 @@ SHEETS = {  # labels (spelt so by the publisher) and sheets of each split
 
 
 @dataclass(frozen=True)
-class Cifar10(Published):
+class Cifar10(PublishedFolders):
     """50,000 training and 10,000 test pictures of 32 x 32 px, 10 classes."""
 
-    limit_per_class: int | None  # the first so many pictures of each class and split; null: all
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.limit_per_class is not None:
-            check_range("limit_per_class", self.limit_per_class, 1)
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return CLASSES
 
     def unpack(self, file: Path, folder: Path) -> None:
         """`<split>/<class>/<number in the split>.png`."""
@@ -50,12 +43,6 @@ class Cifar10(Published):
                 paths = [_single(sheets, name) for name in names]
                 done = _cut(paths, labels[split], folder / split, done, seen)
         shutil.rmtree(sheets)
-
-    def records(self, raw: Path) -> Iterator[Record]:
-        """Training and test pictures: val is made of the former."""
-        for folder in class_folders(raw):
-            for path in islice(pictures(folder.path, raw), self.limit_per_class):
-                yield Record(path, folder.label, folder.split)
 
 
 def _cut(sheets: list[Path], labels: list[int], folder: Path, done: int, seen: Seen) -> int:
