@@ -62,7 +62,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     import torch
     from torch.nn import functional as F
 
-    from graftwork.training import finetuning, fitting
+    from graftwork.training import fitting, networks
     from graftwork.training.fast_forward import fast_forward, foldable
     from graftwork.training.graft_module import GraftModule, parameter_groups
     from graftwork.training.precision import chosen
@@ -73,11 +73,13 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     )  # fmt: skip
     frame = manifest.of_split(manifest.read(place.artifacts.manifest), "train")
     classes = int(frame.label.max()) + 1
-    classifier = finetuning.build_classifier(experiment, place.artifacts, None, classes)
+    classifier = networks.new_classifier(experiment, place.artifacts, None, classes)
 
     def ours() -> float:
         start = time.perf_counter()
-        fitting.train(experiment, place.artifacts, classifier, frame, {}, classes, lambda *_: None)
+        fitting.train(
+            experiment, place.artifacts, classifier, frame, {}, classes, lambda *_: None, []
+        )
         return (time.perf_counter() - start) / (STEPS * EPOCHS)
 
     batch = experiment.trainer.batch_size

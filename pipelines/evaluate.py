@@ -14,8 +14,9 @@ from graftwork.experiment import Experiment
 from pipelines.stage import main
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
+
+    from graftwork.evaluating.measurements import Measurements
 
 TEST = "GRAFTWORK_TEST"  # environment: `later` where a sweep's end says whose test is looked at
 
@@ -23,7 +24,7 @@ TEST = "GRAFTWORK_TEST"  # environment: `later` where a sweep's end says whose t
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Measures the model folder on the test split and resumes the MLflow run with the results."""
     from graftwork import manifest, split_predictions
-    from graftwork.evaluation import measure
+    from graftwork.evaluating.measurements import measurements
 
     begun = time.perf_counter()
     frame = manifest.of_split(manifest.read(artifacts.manifest), "test")
@@ -32,22 +33,19 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             "dataset: the test split has no usable picture, so nothing can be measured. Give some, "
             "or let some be set aside: dataset.splits.test_fraction=0.2."
         )
-    if test_left_out(experiment):
-        record(experiment, artifacts, frame, None, {}, None, begun)
-        return
-    parallel = split_predictions.needs_network(experiment)
-    if parallel and distributed.relaunched(
-        experiment.trainer.processes, artifacts, "pipelines.evaluate"
-    ):
-        return
-    start = time.perf_counter()
-    probabilities = split_predictions.probabilities(experiment, artifacts, frame)
-    speed = len(frame) / (time.perf_counter() - start)
-    if distributed.rank() != 0:
-        return
-    labels = frame["label"].to_numpy()
-    scores = measure(experiment.evaluation, probabilities, labels, experiment.seed)
-    record(experiment, artifacts, frame, probabilities, scores, speed, begun)
+    test, speed = None, None
+    if not test_left_out(experiment):
+        parallel = split_predictions.needs_network(artifacts)
+        if parallel and distributed.relaunched(
+            experiment.trainer.processes, artifacts, "pipelines.evaluate"
+        ):
+            return
+        start = time.perf_counter()
+        test = frame, split_predictions.probabilities(experiment, artifacts, frame)
+        speed = len(frame) / (time.perf_counter() - start)
+        if distributed.rank() != 0:
+            return
+    record(experiment, artifacts, measurements(experiment, artifacts, test), frame, speed, begun)
 
 
 def test_left_out(experiment: Experiment) -> bool:
@@ -59,19 +57,17 @@ def test_left_out(experiment: Experiment) -> bool:
 def record(
     experiment: Experiment,
     artifacts: Artifacts,
+    found: Measurements,
     frame: pd.DataFrame,
-    probabilities: np.ndarray | None,
-    scores: dict[str, dict[str, float]],
     speed: float | None,
     begun: float,
 ) -> None:
     """Everything that is written, printed and logged once the numbers are known.
 
     Args:
+        found: the numbers.
         frame: the test split.
-        probabilities: of it, `[n, num_classes]`; None where the test is not looked at.
-        scores: of the test; empty likewise.
-        speed: test pictures/s; None likewise.
+        speed: test pictures/s; None where the test is not looked at.
         begun: when evaluation started (perf_counter).
     """
     from pathlib import Path
@@ -84,27 +80,36 @@ def record(
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
     with open_run(experiment, artifacts) as tracked:
         artifacts.predictions.unlink(missing_ok=True)
-        if probabilities is not None:
-            predictions.write(artifacts.predictions, frame, classes, probabilities)
+        if found.test is not None:
+            predictions.write(artifacts.predictions, found.test[0], classes, found.test[1])
         profile = static_costs(experiment.model, len(classes), artifacts)
         measured = measured_costs(experiment.model, len(classes), artifacts)
         cost = evaluation_report.cost(artifacts, speed, begun, profile, measured)
+        tested, probabilities = found.test or (None, None)
         evaluation_report.write(
-            experiment, artifacts, frame, classes, probabilities, scores, cost, profile
-        )
+            experiment, artifacts, tested, classes, probabilities, found.scores, cost, profile,
+            found.record, found.selection, found.start, found.held_out,
+        )  # fmt: skip
         result: dict[str, Any] = {
             "title": summary.title(experiment),
             "confidence": experiment.evaluation.confidence,
-            "test": scores,
+            "selection": found.selection_entry(),
+            "test": found.scores,
+            "start": found.start,
             "cost": cost,
             "run_id": tracked.run_id,
         }
         artifacts.metrics.write_text(json.dumps(result, indent=1) + "\n")
         # Behind the test curve that trainer.watch_test draws under the same names.
         trained = model_folder.read_contract(artifacts.model).training["epochs"]
-        tracked.log_metrics(evaluation_report.flat(scores), step=trained)
+        tracked.set_tags({"selection.method": found.record.method})
+        tracked.log_metrics(evaluation_report.flat(found.scores), step=trained)
+        tracked.log_metrics(evaluation_report.flat(found.selection, "selection"), step=trained)
         tracked.log_cost(cost)
-        written = (artifacts.metrics, artifacts.report, artifacts.predictions)
+        written = (
+            artifacts.metrics, artifacts.report, artifacts.predictions, artifacts.selection,
+            artifacts.held_out,
+        )  # fmt: skip
         for path in filter(Path.is_file, written):
             tracked.log_artifacts(path)
         tracked.log_artifacts(artifacts.plots, "plots")

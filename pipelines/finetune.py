@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import ExitStack
-from typing import Any
 
 from graftwork import distributed, manifest, model_folder
 from graftwork.artifacts import Artifacts
-from graftwork.evaluating.held_out import HeldOut, held_out
+from graftwork.evaluating.held_out import held_out
 from graftwork.experiment import Experiment
 from graftwork.features import features_of
 from graftwork.training import finetuning
@@ -35,7 +33,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             tell = stack.enter_context(open_run(experiment, artifacts)).log_metrics
         found = finetuning.finetune(experiment, artifacts, chooses, test, len(classes), tell)
         if distributed.rank() == 0:
-            _save(experiment, artifacts, classes, chooses, found)
+            _save(experiment, artifacts, classes, found)
             tell({"guard/gone_back": len(found.record.gone_back)}, 0)
 
 
@@ -43,7 +41,6 @@ def _save(
     experiment: Experiment,
     artifacts: Artifacts,
     classes: list[str],
-    chooses: HeldOut,
     found: finetuning.Finetuned,
 ) -> None:
     from graftwork import predictions
@@ -57,18 +54,19 @@ def _save(
         "selection": found.record.words,
         **found.facts,
     }
-    common: dict[str, Any] = {
-        "experiment": experiment,
-        "input_spec": found.model.input_spec,
-        "classes": classes,
-        "pretrained": receipt(experiment, artifacts),
-        "data_digest": data_digests(artifacts.manifest)["data.digest"],
-    }
-    model_folder.save(artifacts.model, found.model.weights, training=training, **common)
-    shutil.rmtree(artifacts.start, ignore_errors=True)
+    model_folder.save(
+        artifacts.model,
+        found.model.weights,
+        experiment=experiment,
+        input_spec=found.model.input_spec,
+        classes=classes,
+        training=training,
+        pretrained=receipt(experiment, artifacts),
+        data_digest=data_digests(artifacts.manifest)["data.digest"],
+    )
+    artifacts.start.unlink(missing_ok=True)
     if found.start is not None:
-        began = {**training, "epochs": 0, "trained_share": 0.0, "selection": "", "fitted": len(chooses.rows)}
-        model_folder.save(artifacts.start, found.start.weights, training=began, **common)
+        found.start.write(artifacts.start)
     found.record.write(artifacts.selection)
     artifacts.held_out.unlink(missing_ok=True)
     if found.held_out is not None:

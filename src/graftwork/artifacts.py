@@ -93,8 +93,8 @@ class Artifacts:
 
     @property
     def start(self) -> Path:
-        """The probe that training began from, as a model folder; only where it is another model."""
-        return self.root / "model" / "start"
+        """The probe that training began from; only where what is kept is another model."""
+        return self.root / "reports" / "start.safetensors"
 
     @property
     def history(self) -> Path:

@@ -43,3 +43,19 @@ def write(path: Path, frame: pd.DataFrame, names: Sequence[str], probabilities: 
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
+
+
+def read(path: Path, names: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray] | None:
+    """Rows (sha256, path, class, label) and probabilities that `write` wrote; None without a file.
+
+    Args:
+        names: of the classes.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        return None
+    frame = pd.read_parquet(path)
+    label = {name: index for index, name in enumerate(names)}
+    rows = frame[["sha256", "path", "class"]].assign(label=frame["class"].map(label))
+    return rows, np.stack(frame["probabilities"].to_list()).astype(np.float32)

@@ -14,10 +14,10 @@ from selection_records import record
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
+from graftwork.evaluating.record import GoneBack
 from graftwork.metrics.accuracy import BalancedAccuracy, TopK
 from graftwork.metrics.log_loss import LogLoss
 from graftwork.reporting import summary
-from graftwork.evaluating.record import GoneBack
 
 
 def test_the_result_survives_a_pipe(tmp_path: Path) -> None:

@@ -133,16 +133,17 @@ def _dealt(
     selection, seed = experiment.selection, experiment.dataset.splits.seed
     parts = {"head": selection.head_folds, "network": _network_parts(selection)}
     found: dict[str, np.ndarray] = {}
+    matched: Matched | None
     matched, what = None, "single pictures, as many of each class"
     if method == "matched":
         new, source = _new(frame)
         features, others = features_of(rows), features_of(new)
-        for name, folds in parts.items():
-            same = name == "network" and folds == parts["head"] and matched
-            one = matched if same else match(
-                features, labels, others, folds, seed, selection.max_pictures
-            )  # fmt: skip
-            matched, found[name] = matched or one, one.fold
+        by_folds = {
+            folds: match(features, labels, others, folds, seed, selection.max_pictures)
+            for folds in set(parts.values())
+        }
+        found = {name: by_folds[folds].fold for name, folds in parts.items()}
+        matched = by_folds[parts["head"]]
         what = f"whole clusters, as far from the rest as {source} are from all"
     elif method == "grouped":
         from graftwork.evaluating.folds import dealt
@@ -189,7 +190,9 @@ def _checked_validation(
     if not experiment.transfer.head_init.needs_features:
         return "validation", why
     most, seed = experiment.selection.max_pictures, experiment.dataset.splits.seed
-    train, val = (manifest.of_split(frame, split).drop(columns="label") for split in ("train", "val"))
+    train, val = (
+        manifest.of_split(frame, split).drop(columns="label") for split in ("train", "val")
+    )
     new, source = _new(frame)
     some = [rows.sample(min(len(rows), most), random_state=seed) for rows in (train, val, new)]
     base, nearby, others = map(features_of, some)

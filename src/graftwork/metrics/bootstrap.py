@@ -15,13 +15,40 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Protocol
 
 import numpy as np
 
-from graftwork.metrics.base import Metric
-
 WEIGHTS_AT_ONCE = 1 << 22  # float64: 32 MiB, and as much again inside a metric
 JACKKNIFE_GROUPS = 200  # more pictures than this are left out in groups
+
+
+class Weighted(Protocol):
+    """A number under many weightings of the pictures, as graftwork.metrics.base.Metric has it."""
+
+    def weighted(
+        self, probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a metric says of two models side by side, the second one's number taken away.
+
+    Both are drawn together, so that what makes a picture hard for both cancels. `probabilities`
+    are `[n, 2 * num_classes]`: those of the one model, then those of the other.
+    """
+
+    metric: Weighted
+
+    def weighted(
+        self, probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
+        half = probabilities.shape[1] // 2
+        one, other = probabilities[:, :half], probabilities[:, half:]
+        return self.metric.weighted(one, labels, weights) - self.metric.weighted(
+            other, labels, weights
+        )
 
 
 @dataclass(frozen=True)
@@ -34,7 +61,7 @@ class Interval:
 
 
 def intervals(
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, Weighted],
     probabilities: np.ndarray,
     labels: np.ndarray,
     *,
@@ -68,7 +95,7 @@ def intervals(
 
 def _fill(
     results: Mapping[str, np.ndarray],
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, Weighted],
     probabilities: np.ndarray,
     labels: np.ndarray,
     chunks: Iterator[np.ndarray],
@@ -94,7 +121,7 @@ def resamples(n: int, count: int, seed: int) -> Iterator[np.ndarray]:
         yield _draws(generator, n, rows)
 
 
-@lru_cache(maxsize=1)  # the jobs of a sweep are measured on the same draws
+@lru_cache(maxsize=2)  # the jobs of a sweep are measured on the same draws: test, selection
 def _drawn(n: int, count: int, seed: int) -> np.ndarray:
     weights = _draws(np.random.default_rng(seed), n, count)
     weights.flags.writeable = False

@@ -157,13 +157,13 @@ def _train(classifier: Classifier, transfer: Transfer, trainer: Trainer, num_cla
     import torch
     from torch.utils.data import DataLoader
 
-    from graftwork.training.fitting import first_weights, fit_module
+    from graftwork.training.fitting import fit_module
     from graftwork.training.graft_module import GraftModule
 
     side, count = classifier.input_spec.size, trainer.batch_size
     images = torch.zeros(count, side, side, 3, dtype=torch.uint8)
     batch = images, torch.zeros(count, dtype=torch.int64)
-    kept = first_weights(classifier, transfer)
+    kept = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     module = GraftModule(classifier, transfer, num_classes)
     batches: Any = DataLoader([batch] * STEPS, batch_size=None)  # type: ignore[arg-type]
     fit_module(module, trainer, [], Path(gettempdir()), batches)

@@ -122,7 +122,7 @@ def _of_training(
     step = training_step(
         classifier, transfer, epoch=epoch, batch_size=batch_size, precision=precision
     )
-    copies = 2 if transfer.trained_share < 1 else 1  # the first weights are kept beside
+    copies = 2  # the first weights are kept beside: the way may have to be gone back
     parameters = copies * _size(classifier)
     gradients = sum(_left(step.forward + step.backward).values())
     activations = sum(_left(step.forward).values())

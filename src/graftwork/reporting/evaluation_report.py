@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from graftwork import model_folder
 from graftwork.artifacts import Artifacts
+from graftwork.evaluating.record import SelectionRecord
 from graftwork.experiment import Experiment
 from graftwork.images import DecodedImages
 from graftwork.recording.lineage import lineage
@@ -24,7 +25,6 @@ from graftwork.reporting.choice import choice
 from graftwork.reporting.drawing import standalone
 from graftwork.reporting.drawn import drawn_of
 from graftwork.reporting.score_words import Scores
-from graftwork.evaluating.record import SelectionRecord
 from graftwork.reporting.summary import title
 from graftwork.reporting.training_curves import curves, read_history
 
@@ -36,7 +36,7 @@ STAGES = ("download", "prepare", "extract_features", "finetune")
 
 def cost(
     artifacts: Artifacts,
-    speed: float,
+    speed: float | None,
     begun: float,
     profile: Mapping[str, Any],
     measured: Mapping[str, Any],
@@ -44,7 +44,7 @@ def cost(
     """What the experiment took, stage by stage.
 
     Args:
-        speed: test pictures/s, decoding included.
+        speed: test pictures/s, decoding included; None where the test is not looked at.
         begun: when evaluation started (perf_counter): its own seconds are those until now.
         profile: of the network, counted (graftwork.profiling.stored).
         measured: of the network on this machine (likewise).
@@ -66,7 +66,7 @@ def cost(
     return {
         "seconds": {stage: found["seconds"] for stage, found in spent.items()},
         "images_per_second": ({"feature_extraction": extraction} if extraction else {})
-        | {"test": speed},
+        | ({"test": speed} if speed else {}),
         "peak_mib": max(found["peak_mib"] for found in spent.values()),
         "parameters": everything,
         # Without epochs, the head is all that was fitted.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from graftwork.reporting.drawing import Scale, number, percent, render, standalone, ticks, wrapped
 from graftwork.evaluating.record import Distances, SelectionRecord, WayPoint
+from graftwork.reporting.drawing import Scale, number, percent, render, standalone, ticks, wrapped
 from graftwork.reporting.training_curves import Line, Panel
 
 CAPTION = 12.0  # px, font size of the words below a picture

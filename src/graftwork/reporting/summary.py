@@ -13,13 +13,13 @@ from rich.table import Table
 
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
+from graftwork.evaluating.record import SelectionRecord
 from graftwork.metrics.base import Metric
 from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.choice import KEPT_START, warnings
 from graftwork.reporting.drawing import duration, number, percent
 from graftwork.reporting.plots import HELD_OUT, TEST
 from graftwork.reporting.score_words import Scores, Told, lines
-from graftwork.evaluating.record import SelectionRecord
 from graftwork.terminal import literal
 
 if TYPE_CHECKING:

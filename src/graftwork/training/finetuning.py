@@ -17,6 +17,7 @@ from graftwork.evaluating.record import (
     Optimism,
     SelectionRecord,
 )
+from graftwork.evaluating.start import Start
 from graftwork.model_folder import StoredBackbone
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Finetuned:
     # Rows of the manifest and probabilities `[n, num_classes]` by models that had not seen them;
     # None where nothing was held out.
     held_out: tuple[pd.DataFrame, np.ndarray] | None
-    start: Model | None  # the probe that training began from, where the model is another
+    start: Start | None  # the probe that training began from, where the model is another
 
 
 def finetune(
@@ -118,9 +119,7 @@ def _probe_alone(source: Source, head: FittedHead, rows: list[Row]) -> Finetuned
     return Finetuned(probed(source, head), rows, facts, record, chosen, None)
 
 
-def out_of_fold(
-    held_out: HeldOut, head: FittedHead
-) -> tuple[pd.DataFrame, np.ndarray] | None:
+def out_of_fold(held_out: HeldOut, head: FittedHead) -> tuple[pd.DataFrame, np.ndarray] | None:
     """The held-out pictures of heads, and what the head's like said that had not seen them."""
     out = held_out.head_fold != NEVER
     if not out.any():

@@ -89,16 +89,14 @@ def train(
     for attempt in range(1, ATTEMPTS + 1):
         classifier.load_state_dict(start)
         torch.manual_seed(experiment.seed)
-        module = GraftModule(
-            classifier, experiment.transfer, num_classes, pictures.watched, factor
-        )
+        module = GraftModule(classifier, experiment.transfer, num_classes, pictures.watched, factor)
         counts = trained_parameters(classifier)
         watchers = _Watchers.of(experiment, pictures, told, rows, keep_best and "val" in watched)
         try:
-            fit_module(
-                module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps
-            )
-            check_finite(classifier, watchers.progress.steps)  # the very last step has no loss after it that could tell
+            fit_module(module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps)
+            check_finite(
+                classifier, watchers.progress.steps
+            )  # the very last step has no loss after it that could tell
         except (Destroyed, Diverged) as error:
             gone_back.append(_gone_back(attempt, error, watchers.guard.start_loss, factor))
             _say(gone_back[-1])
@@ -158,8 +156,8 @@ def _say(gone: GoneBack) -> None:
     if distributed.rank() == 0:
         loss = "no number" if gone.loss is None else f"{gone.loss:.3f}"
         print(
-            f"graftwork: training destroys the network: after {gone.step} steps the loss is {loss}, "
-            f"{gone.start_loss:.3f} before the first. It goes back to where it began"
+            f"graftwork: training destroys the network: after {gone.step} steps the loss is "
+            f"{loss}, {gone.start_loss:.3f} before the first. It goes back to where it began"
             + (", with a third of the rates." if gone.attempt < ATTEMPTS else "."),
             file=sys.stderr,
         )

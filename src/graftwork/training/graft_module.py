@@ -157,7 +157,9 @@ class GraftModule(pl.LightningModule):
         """AdamW over every layer group from the start, whatever is frozen when."""
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = self.transfer.warmup_epochs * steps / (self.trainer.max_epochs or 1)
-        optimiser = torch.optim.AdamW(list(parameter_groups(self.classifier, self.transfer, self.factor)))
+        optimiser = torch.optim.AdamW(
+            list(parameter_groups(self.classifier, self.transfer, self.factor))
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: rate_factor(step, steps, warmup)
         )

@@ -79,9 +79,7 @@ def _mean_over_processes(trainer: pl.Trainer, loss: torch.Tensor) -> float:
     return float(trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean"))
 
 
-def _losses(
-    trainer: pl.Trainer, module: Any, batches: Iterable[Batch], count: int
-) -> torch.Tensor:
+def _losses(trainer: pl.Trainer, module: Any, batches: Iterable[Batch], count: int) -> torch.Tensor:
     """`[count]`: what training would minimise, of the first weights; nothing moves."""
     guarded: GraftModule = module
     buffers = {name: buffer.clone() for name, buffer in guarded.classifier.named_buffers()}

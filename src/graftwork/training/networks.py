@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from graftwork.evaluating.folds import NEVER, most_typical, one_of
+from graftwork.evaluating.start import Start
 from graftwork.evaluating.way import chosen_point
 from graftwork.metrics.log_loss import log_losses
 from graftwork.split_predictions import network_logits, softmax
@@ -29,7 +30,9 @@ from graftwork.training.finetuning import (
 from graftwork.training.fitting import Trained, train
 
 if TYPE_CHECKING:
+    from graftwork.artifacts import Artifacts
     from graftwork.classifier import Classifier
+    from graftwork.experiment import Experiment
     from graftwork.transfer.parts import FittedHead
 
 State = Mapping[str, torch.Tensor]
@@ -63,7 +66,9 @@ def choose_network(
         for which in used or [NEVER - 1]  # no picture has that fold: everything is fitted
     ]
     order = np.concatenate([np.flatnonzero(fold == which) for which in used] or [np.array([], int)])
-    pooled = [np.concatenate(parts) for parts in zip(*(a.probabilities for a in attempts), strict=True)]
+    pooled = [
+        np.concatenate(parts) for parts in zip(*(a.probabilities for a in attempts), strict=True)
+    ]
     share, points = chosen_point(shares, pooled, source.held_out.labels[order])
     destroyed = any(attempt.trained.destroyed for attempt in attempts)
     chosen = dict(zip(shares, pooled, strict=True))[share]
@@ -127,7 +132,7 @@ def _trained(
     factor: float = 1.0,
 ) -> tuple[Trained, Classifier]:
     experiment = source.experiment
-    classifier = build_classifier(source, head)
+    classifier = new_classifier(experiment, source.artifacts, head, source.num_classes)
     weight = experiment.model.auxiliary_weight
     with auxiliary_heads(classifier, weight, source.num_classes, experiment.seed):
         trained = train(
@@ -138,15 +143,15 @@ def _trained(
     return trained, classifier
 
 
-def build_classifier(source: Source, head: FittedHead | None) -> Classifier:
+def new_classifier(
+    experiment: Experiment, artifacts: Artifacts, head: FittedHead | None, num_classes: int
+) -> Classifier:
     """The network as it stands before its first step; the same for the same seed."""
     from graftwork.engines import backbone
 
-    classifier = backbone.build(source.experiment, source.artifacts)
-    torch.manual_seed(source.experiment.seed)
-    classifier.head = source.experiment.model.head.build(
-        classifier.num_features, source.num_classes
-    )
+    classifier = backbone.build(experiment, artifacts)
+    torch.manual_seed(experiment.seed)
+    classifier.head = experiment.model.head.build(classifier.num_features, num_classes)
     if head is not None:
         weight, bias = map(torch.from_numpy, (head.weight, head.bias))
         classifier.head.load_state_dict({"weight": weight, "bias": bias})
@@ -224,17 +229,27 @@ class _Result:
         record = self._record(words, self.fold, fitted, False)
         order, probabilities = chosen
         held_out = (source.held_out.rows.iloc[order].reset_index(drop=True), probabilities)
-        start = probed(source, source.head) if source.head is not None else None
+        start = self._start(trained)
         model = Model(classifier, classifier.input_spec)
-        return Finetuned(
-            model, self.rows, facts, record, held_out if len(order) else None, start
-        )
+        return Finetuned(model, self.rows, facts, record, held_out if len(order) else None, start)
+
+    def _start(self, trained: Trained) -> Start | None:
+        """The head that this training began from."""
+        if self.source.head is None:
+            return None
+        shares = self.source.experiment.transfer.trained_shares
+        each = [attempt.probabilities[shares.index(0)] for attempt in self.attempts if 0 in shares]
+        weight, bias = (trained.start[f"head.{name}"].numpy() for name in ("weight", "bias"))
+        return Start(weight, bias, np.concatenate(each) if each else None)
 
     def _facts(self) -> dict[str, Any]:
         first = self.attempts[0].trained
         head = self.source.head
         facts: dict[str, Any] = probe_facts(head) if head is not None else {}
-        facts |= {"epochs": len(self.rows) - (head is not None), "trainable_parameters": first.trainable}
+        facts |= {
+            "epochs": len(self.rows) - (head is not None),
+            "trainable_parameters": first.trainable,
+        }
         return facts | ({"auxiliary_parameters": first.auxiliary} if first.auxiliary else {})
 
     def _record(self, chose: str, fold: np.ndarray, fitted: int, destroyed: bool) -> Any:
