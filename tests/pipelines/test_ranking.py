@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +33,8 @@ def job(folder: Path, number: int, network: str, top1: float | None, sha: str, *
         result = {"test": {"top1": found}, "cost": {**cost, "seconds": {"finetune": 7.0 + number}}}
         artifacts.metrics.write_text(json.dumps(result))
     row = {"path": "p", "label": 0, "class": "a", "split": "test", "sha256": sha, "width": 1}
-    manifest.write(pd.DataFrame([{**row, "height": 1, "verdict": "ok"}]), artifacts.manifest)
+    row |= {"height": 1, "verdict": "ok", "group": "", "taken": math.nan}
+    manifest.write(pd.DataFrame([row]), artifacts.manifest)
 
 
 @pytest.fixture
