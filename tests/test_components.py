@@ -13,7 +13,7 @@ from graftwork.features import Extraction
 from graftwork.metrics.base import Metric
 from graftwork.trainer import Trainer
 
-SPLITS = {"val_fraction": 0.1, "test_fraction": 0.2, "seed": 0}
+SPLITS = {"val_fraction": 0.1, "test_fraction": 0.2, "seed": 0, "train_per_class": None}
 TRAINER = {
     "name": "t", "batch_size": 4, "precision": "fp32", "gradient_clip": 1.0, "processes": 1,
     "accelerator": "cpu", "workers": 0, "selection": "auto", "min_val": 1, "patience": 0,
@@ -23,7 +23,7 @@ TRAINER = {
 
 def test_builds_a_typed_component():
     splits = build(SPLITS, Splits, "dataset.splits")
-    assert splits == Splits(val_fraction=0.1, test_fraction=0.2, seed=0)
+    assert splits == Splits(**SPLITS)
 
 
 def test_whole_numbers_become_numbers_but_not_the_reverse():

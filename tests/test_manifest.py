@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -9,11 +11,11 @@ from graftwork import manifest
 @pytest.fixture
 def frame():
     rows = [
-        ("/b.jpg", 1, "pear", "train", "bb", 5, 6, "ok"),
-        ("/a.jpg", 0, "apple", "train", "aa", 5, 6, "ok"),
-        ("/c.jpg", 0, "apple", "test", "cc", 5, 6, "ok"),
-        ("/d.jpg", 0, "apple", "train", "aa", 5, 6, "duplicate"),
-        ("/e.jpg", -1, "plum", "", "ee", 0, 0, "image file is truncated"),
+        ("/b.jpg", 1, "pear", "train", "bb", 5, 6, "ok", "", 3.5),
+        ("/a.jpg", 0, "apple", "train", "aa", 5, 6, "ok", "", 3.5),
+        ("/c.jpg", 0, "apple", "test", "cc", 5, 6, "ok", "cam", math.nan),
+        ("/d.jpg", 0, "apple", "train", "aa", 5, 6, "duplicate", "", 3.5),
+        ("/e.jpg", -1, "plum", "", "ee", 0, 0, "image file is truncated", "", 3.5),
     ]
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
 

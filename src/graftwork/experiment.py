@@ -11,6 +11,7 @@ import yaml
 
 from graftwork.augmentations.base import Augmentation
 from graftwork.components import Component, build, placed
+from graftwork.datasets import unlabelled
 from graftwork.datasets.base import Dataset
 from graftwork.errors import UserError, check_range
 from graftwork.evaluating.selection import Selection
@@ -63,6 +64,7 @@ class Experiment(Component):
         experiment = build(params, cls, "")
         try:
             experiment.dataset.check()
+            unlabelled.check(experiment.dataset)
         except UserError as error:
             raise UserError(placed(str(error), "dataset")) from error
         return experiment

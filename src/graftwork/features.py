@@ -66,7 +66,9 @@ def features_of(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFram
 
 
 def extract(experiment: Experiment, artifacts: Artifacts) -> dict[str, Any]:
-    """Features of every usable picture of the manifest, into the store.
+    """Features of every picture of the manifest that counts, into the store.
+
+    Photos without labels are among them.
 
     Returns:
         the receipt: key of the store, count, how many were run now, seconds (loading the engine
@@ -74,7 +76,7 @@ def extract(experiment: Experiment, artifacts: Artifacts) -> dict[str, Any]:
     """
     from graftwork import manifest
 
-    frame = manifest.usable(manifest.read(artifacts.manifest))
+    frame = manifest.seen(manifest.read(artifacts.manifest))
     return _filled(experiment, artifacts, frame)[1]
 
 

@@ -16,8 +16,8 @@ from graftwork.images import DecodedImages, decoded_store
 
 @pytest.fixture
 def dataset(tmp_path):
-    splits = Splits(val_fraction=0.1, test_fraction=0.1, seed=0)
-    return Folder("own", ".", 16, 1.0, 10**6, "skip", splits, path=str(tmp_path))
+    splits = Splits(val_fraction=0.1, test_fraction=0.1, seed=0, train_per_class=None)
+    return Folder("own", ".", 16, 1.0, 10**6, "skip", None, {}, splits, path=str(tmp_path))
 
 
 @pytest.fixture

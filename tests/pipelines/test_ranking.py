@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def job(
     if status == "finished":
         artifacts.metrics.write_text(json.dumps(result))
     row = {"path": "p", "label": 0, "class": "a", "split": "train", "sha256": sha, "width": 1}
-    manifest.write(pd.DataFrame([{**row, "height": 1, "verdict": "ok"}]), artifacts.manifest)
+    row |= {"height": 1, "verdict": "ok", "group": "", "taken": math.nan}
+    manifest.write(pd.DataFrame([row]), artifacts.manifest)
     return artifacts
 
 

@@ -51,7 +51,7 @@ class Photos:
         return path
 
     def dataset(self, **changes) -> Listed:
-        splits = Splits(val_fraction=0.2, test_fraction=0.2, seed=0)
+        splits = Splits(val_fraction=0.2, test_fraction=0.2, seed=0, train_per_class=None)
         values = {
             "name": "listed",
             "watched": ".",
@@ -59,6 +59,8 @@ class Photos:
             "decoded_budget_gib": 1.0,
             "max_pixels": 10**6,
             "unreadable": "skip",
+            "unlabelled": None,
+            "unlabelled_watched": {},
             "splits": splits,
             **changes,
         }
@@ -312,9 +314,8 @@ def refused_without_test(photos, artifacts, capsys, **changes) -> str:
 def test_without_a_test_picture_nothing_is_trained(photos, artifacts, capsys):
     for label in ("pear", "apple"):
         photos.add(label, None, 4)
-    message = refused_without_test(
-        photos, artifacts, capsys, splits=Splits(val_fraction=0.2, test_fraction=0, seed=0)
-    )
+    none_set_aside = replace(photos.dataset().splits, test_fraction=0.0)
+    message = refused_without_test(photos, artifacts, capsys, splits=none_set_aside)
     assert "test_fraction is 0" in message and "test_fraction=0.2" in message
 
 

@@ -19,7 +19,7 @@ def pictures(**classes: int) -> pd.DataFrame:
 
 
 def made(frame: pd.DataFrame, val: float = 0.1, test: float = 0.2, seed: int = 0) -> pd.Series:
-    return splits.make(frame, Splits(val, test, seed))
+    return splits.make(frame, Splits(val, test, seed, None))
 
 
 def counts(frame: pd.DataFrame, result: pd.Series) -> dict[str, dict[str, int]]:

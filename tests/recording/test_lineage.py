@@ -71,7 +71,7 @@ def test_the_data_digest_follows_the_manifest(tmp_path: Path):
     artifacts = Artifacts.at(tmp_path)
     artifacts.manifest.parent.mkdir()
     row = {"path": "a", "label": 0, "class": "x", "split": "train", "sha256": "1", "width": 2,
-           "height": 2, "verdict": "ok"}  # fmt: skip
+           "height": 2, "verdict": "ok", "group": "", "taken": 0.0}  # fmt: skip
     pd.DataFrame([row]).to_parquet(artifacts.manifest)
     expected = manifest.digest(manifest.read(artifacts.manifest))
     found = lineage(artifacts, "none")

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from graftwork.models.base import InputSpec
 
 RECEIPT = "source.json"  # in a data set's folder: what `download` brought or found
+UNLABELLED = "unlabelled"  # the split of photos without labels
 
 
 @dataclass(frozen=True)
 class Record:
-    """One labelled picture, before anybody has looked at it."""
+    """One picture, before anybody has looked at it."""
 
     path: Path  # absolute
-    label: str  # class name
-    split: str | None  # train, val or test; None: the data does not say
+    label: str  # class name; empty: unlabelled
+    split: str | None  # train, val, test or unlabelled; None: the data does not say
     group: str | None = None  # pictures of one group never part (same object, same patient)
 
 
@@ -37,10 +38,13 @@ class Splits(Component):
     val_fraction: float  # of the pictures without a split, [0, 1)
     test_fraction: float  # likewise; taken only where the data has no test split of its own
     seed: int
+    train_per_class: int | None  # keeps so many training pictures of each class; null: all
 
     def __post_init__(self) -> None:
         check_range("val_fraction", self.val_fraction, 0, 0.9)
         check_range("test_fraction", self.test_fraction, 0, 0.9)
+        if self.train_per_class is not None:
+            check_range("train_per_class", self.train_per_class, 1)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Dataset(Component):
     decoded_budget_gib: float  # a set that decodes to more is decoded anew each time instead
     max_pixels: int  # larger pictures are refused before they are decoded
     unreadable: str  # skip: leave out and list; stop: end the stage
+    unlabelled: str | None  # folder of photos of where the model will be used; null: none
+    unlabelled_watched: dict[str, str]  # folder: what `dvc repro` watches of it, a path always
     splits: Splits
 
     def __post_init__(self) -> None:
@@ -67,6 +73,10 @@ class Dataset(Component):
 
     def check(self) -> None:  # noqa: B027
         """Raises UserError for what can be known before any work: a missing or empty folder."""
+
+    def labelled_folder(self) -> Path | None:
+        """The folder whose folders are classes, where it is the user's own."""
+        return None
 
     def warn_if_enlarged(self, input_spec: InputSpec) -> None:
         """Says so where pictures are kept smaller than a network wants to see them."""

@@ -54,6 +54,9 @@ class Folder(Dataset):
                 f"are needed. Each class is a folder of its own: {root}/<class>/photo.jpg."
             )
 
+    def labelled_folder(self) -> Path:
+        return existing(self.path, "folder")
+
     def download(self, raw: Path, downloads: Path) -> None:
         """Copies nothing: leaves a listing of what there is, and of what is passed over."""
         self.check()

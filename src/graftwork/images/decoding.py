@@ -19,6 +19,7 @@ and accepts damaged ones that Pillow refuses.
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Iterator
@@ -28,8 +29,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from graftwork.images import capture_time
 from graftwork.images.resizing import fit_side
 
 POLICY = 1  # raise it when the same bytes begin to give other pixels: decoded stores start anew
@@ -52,6 +54,7 @@ class Header:
     height: int
     several_frames: bool  # animated, or of several pages
     turned: bool  # carries an EXIF orientation other than upright
+    taken: float  # capture time; see `graftwork.images.capture_time`
 
 
 def inspect(data: bytes | Path, max_pixels: int) -> Header:
@@ -139,18 +142,34 @@ def _header(image: Image.Image) -> Header:
         width, height = height, width
     # MPO holds two views of one scene (3D cameras, some phones): not an animation.
     several = image.format != "MPO" and getattr(image, "is_animated", False)
-    return Header(width, height, bool(several), orientation != 1)
+    return Header(width, height, bool(several), orientation != 1, _taken(image))
 
 
 def _orientation(image: Image.Image) -> int:
     """1 (upright) to 8, as EXIF counts; a damaged EXIF block counts as upright."""
-    if image.format != "TIFF" and not image.info.keys() & {"exif", "xmp", "Raw profile type exif"}:
-        return 1  # most pictures; asking Pillow costs more than opening the file
+    if not _has_exif(image):
+        return 1
     try:
         orientation = image.getexif().get(ORIENTATION, 1)
     except Exception:  # as above: anything
         return 1
     return orientation if orientation in range(1, 9) else 1
+
+
+def _taken(image: Image.Image) -> float:
+    """Seconds since the epoch; NaN where the picture or a damaged EXIF block does not say."""
+    if not _has_exif(image):
+        return math.nan
+    try:
+        return capture_time.seconds(image.getexif().get_ifd(ExifTags.IFD.Exif))
+    except Exception:  # as above: anything
+        return math.nan
+
+
+def _has_exif(image: Image.Image) -> bool:
+    """False for most pictures: asking Pillow costs more than opening the file."""
+    blocks = {"exif", "xmp", "Raw profile type exif"}
+    return image.format == "TIFF" or bool(image.info.keys() & blocks)
 
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -9,15 +9,19 @@ from typing import Any
 import pandas as pd
 
 from graftwork.manifest import OK, SPLITS
-from graftwork.preparing import duplicates, passed_over, splits
+from graftwork.preparing import duplicates, passed_over, splits, without_labels
+from graftwork.preparing.listing import listed
 from graftwork.preparing.words import counted
 
-LISTED = 1000  # files of one kind that the report names; the counts are always complete
 CLASSES_SHOWN = 20
 
 
 def describe(
-    divided: pd.DataFrame, said: pd.Series, classes: list[str], beside: Mapping[str, Any]
+    divided: pd.DataFrame,
+    said: pd.Series,
+    classes: list[str],
+    beside: Mapping[str, Any],
+    beside_unlabelled: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The report, ready for JSON.
 
@@ -26,7 +30,10 @@ def describe(
         said: the split of each that the data gave, or None.
         classes: those that can be learned.
         beside: what lies there besides pictures; see `passed_over`.
+        beside_unlabelled: what lies beside the photos without labels: `LeftOut.receipt`.
     """
+    new = without_labels.are(divided)
+    unlabelled, divided = divided[new], divided[~new]
     usable = divided[divided["verdict"] == OK]
     counts = usable.groupby(["class", "split"]).size().unstack(fill_value=0)
     counts = counts.reindex(index=classes, columns=list(SPLITS), fill_value=0)
@@ -45,8 +52,10 @@ def describe(
         "width": _spread(usable["width"]),
         "height": _spread(usable["height"]),
         **_left_out(divided),
+        "beyond_train_per_class": int((divided["verdict"] == splits.BEYOND).sum()),
         "passed_over": dict(beside),
         "groups_in_several_splits": splits.straddling_groups(usable.assign(split=said)),
+        "unlabelled": without_labels.describe(unlabelled, beside_unlabelled),
     }
     return {**report, "findings": _findings(report)}
 
@@ -63,24 +72,19 @@ def _spread(values: pd.Series) -> dict[str, int]:
 
 
 def _left_out(divided: pd.DataFrame) -> dict[str, Any]:
-    """Every file that does not count, by kind."""
+    """Every file that cannot count, by kind."""
     verdict = divided["verdict"]
     again = verdict == duplicates.IN_ONE_SPLIT
     across = verdict.str.startswith(duplicates.IN_TWO_SPLITS)
     conflicts = verdict.str.startswith(duplicates.CONFLICT)
-    others = (verdict != OK) & ~again & ~across & ~conflicts
+    others = ~verdict.isin((OK, splits.BEYOND)) & ~again & ~across & ~conflicts
     kinds = {
         "unreadable": others,
         "duplicates": again,
         "duplicates_across_splits": across,
         "conflicting_classes": conflicts,
     }
-    return {kind: _listed(divided[chosen]) for kind, chosen in kinds.items()}
-
-
-def _listed(rows: pd.DataFrame) -> dict[str, Any]:
-    files = rows[["path", "class", "split", "verdict"]].head(LISTED).to_dict("records")
-    return {"count": len(rows), "files": files}
+    return {kind: listed(divided[chosen]) for kind, chosen in kinds.items()}
 
 
 def _findings(report: dict[str, Any]) -> list[str]:
@@ -106,12 +110,14 @@ def _findings(report: dict[str, Any]) -> list[str]:
         found.append(f"{counted(groups, 'group')} {verb} in several splits of the data's own.")
     if made := report["made_splits"]:
         found.append(f"Made here, stratified by class: {', '.join(made)}.")
+    if beyond := report["beyond_train_per_class"]:
+        found.append(f"{counted(beyond, 'training picture')} {splits.BEYOND}.")
     found += [f"No {name} split." for name in SPLITS if not report["splits"][name]]
     if frames := report["several_frames"]:
         found.append(f"{counted(frames, 'picture')} of several frames: the first is used.")
     if turned := report["turned"]:
         found.append(f"{counted(turned, 'picture')} turned upright, as EXIF data says.")
-    return found
+    return found + without_labels.findings(report["unlabelled"])
 
 
 _LEFT_OUT = {  # what is counted, and the sentence about one and about several

@@ -8,6 +8,7 @@ text a file.
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import threading
 from collections import deque
@@ -44,9 +45,10 @@ SCHEMA = pa.schema(
         "verdict": pa.string(),
         "several_frames": pa.bool_(),
         "turned": pa.bool_(),
+        "taken": pa.float64(),  # seconds since the epoch, or NaN
     }
 )
-NOTHING = Header(0, 0, False, False)
+NOTHING = Header(0, 0, False, False, math.nan)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,7 +76,7 @@ class _Look:
         record, header = self.record, self.header
         text = (str(record.path), record.label, record.split, record.group, self.sha256)
         size = (header.width, header.height)
-        return (*text, *size, self.verdict, header.several_frames, header.turned)
+        return (*text, *size, self.verdict, header.several_frames, header.turned, header.taken)
 
 
 def examine_all(
@@ -220,4 +222,5 @@ def _same_verdict_for_same_bytes(frame: pd.DataFrame) -> pd.DataFrame:
         spoiled = verdicts.notna()
         frame.loc[spoiled, "verdict"] = verdicts[spoiled]
         frame.loc[spoiled, ["width", "height"]] = 0
+        frame.loc[spoiled, "taken"] = math.nan
     return frame

@@ -9,13 +9,15 @@ import pandas as pd
 
 from graftwork import manifest
 from graftwork.artifacts import Artifacts
+from graftwork.datasets import unlabelled
 from graftwork.datasets.base import Dataset
+from graftwork.datasets.left_out import LeftOut
 from graftwork.errors import UserError
 from graftwork.files import write_json
 from graftwork.images import decoded_store
 from graftwork.manifest import OK
-from graftwork.preparing import data_report, duplicates, passed_over, recall, splits
-from graftwork.preparing.examination import examine_all
+from graftwork.preparing import data_report, duplicates, passed_over, recall, splits, without_labels
+from graftwork.preparing.examination import Kept, examine_all
 from graftwork.preparing.words import counted
 from graftwork.progress import count_bar
 
@@ -31,8 +33,8 @@ def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
 
     Raises:
         UserError: nothing can be read, something cannot and `unreadable` is `stop`, fewer than two
-            classes remain, val or test holds classes that train does not, or no picture is left
-            to test with.
+            classes remain, val or test holds classes that train does not, no picture is left
+            to test with, or none of the photos without labels counts.
     """
     state = recall.state_of(dataset, artifacts)
     if recall.taken_over(state, artifacts):
@@ -43,28 +45,22 @@ def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
 
 
 def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
-    raw = artifacts.raw(dataset.name)
-    total = sum(1 for _ in dataset.records(raw))
-    if total == 0:
-        raise UserError(f"dataset: {dataset.name} lists no pictures in {raw}.")
-    with count_bar("pictures", total) as seen:
-        store = decoded_store(artifacts, dataset)
-        frame, kept = examine_all(dataset.records(raw), dataset, store, seen)
+    raw, left_out = artifacts.raw(dataset.name), LeftOut()
+    frame, kept = _examined(dataset, artifacts, left_out)
     _check_readable(frame, dataset.unreadable)
     judged = judge(frame)
-    if not (judged["verdict"] == OK).any():
-        raise UserError(f"dataset: none of {len(judged)} files can be used: {_files(judged)}")
     divided = divide(judged, dataset)
-    classes = class_names(divided)
+    classes = class_names(divided[~without_labels.are(divided)])
     divided["label"] = divided["class"].map({c: i for i, c in enumerate(classes)})
     divided["label"] = divided["label"].fillna(-1).astype("int64")
+    beside = passed_over.read(raw), left_out.receipt()
     report = {
         "dataset": dataset.name,
-        **data_report.describe(divided, judged["split"], classes, passed_over.read(raw)),
+        **data_report.describe(divided, judged["split"], classes, *beside),
         # Nothing here may tell one run from the next: stages that read the report would run again.
         "decoded": {"side": dataset.decoded_side, "pictures": kept.pictures, "gib": kept.gib},
     }
-    manifest.write(divided, artifacts.manifest)
+    manifest.write(divided.fillna({"group": ""}), artifacts.manifest)
     write_json(artifacts.classes, classes)
     write_json(artifacts.data_report, report)
     if not report["splits"]["test"]:
@@ -73,26 +69,54 @@ def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
     return report
 
 
+def _examined(
+    dataset: Dataset, artifacts: Artifacts, left_out: LeftOut
+) -> tuple[pd.DataFrame, Kept]:
+    """Every listed file, looked at. `left_out` counts what lies beside photos without labels."""
+    raw = artifacts.raw(dataset.name)
+    labelled = sum(1 for _ in dataset.records(raw))
+    if labelled == 0:
+        raise UserError(f"dataset: {dataset.name} lists no pictures in {raw}.")
+    total = labelled + sum(1 for _ in unlabelled.records(dataset))
+    with count_bar("pictures", total) as seen:
+        store = decoded_store(artifacts, dataset)
+        return examine_all(unlabelled.listed(dataset, raw, left_out), dataset, store, seen)
+
+
 def _no_test(judged: pd.DataFrame, dataset: Dataset) -> UserError:
     """Said before anything is trained, because `evaluate` would have nothing to measure on."""
-    why = splits.why_no_test(judged[judged["verdict"] == OK], dataset.splits)
+    usable = judged[(judged["verdict"] == OK) & ~without_labels.are(judged)]
+    why = splits.why_no_test(usable, dataset.splits)
     return UserError(f"dataset: the test split has no usable picture: {why}")
 
 
 def judge(frame: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts on what is readable: no class, contradicting classes, copies."""
-    frame = frame.copy()
-    unnamed = frame["class"].str.strip() == ""
-    frame.loc[unnamed & (frame["verdict"] == OK), "verdict"] = NO_CLASS
-    return duplicates.leave_out_duplicates(duplicates.leave_out_conflicts(frame))
+    """Verdicts on what is readable: no class, contradicting classes, copies.
+
+    Raises:
+        UserError: nothing with a label is left, or none of the photos without.
+    """
+    new = without_labels.are(frame)
+    labelled = frame[~new].copy()
+    unnamed = labelled["class"].str.strip() == ""
+    labelled.loc[unnamed & (labelled["verdict"] == OK), "verdict"] = NO_CLASS
+    labelled = duplicates.leave_out_duplicates(duplicates.leave_out_conflicts(labelled))
+    if not (labelled["verdict"] == OK).any():
+        raise UserError(f"dataset: none of {len(labelled)} files can be used: {_files(labelled)}")
+    if not new.any():
+        return labelled
+    return pd.concat([labelled, without_labels.judge(frame[new], labelled)])
 
 
 def divide(judged: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
-    """Every usable picture in train, val or test; the others stay where the data has them."""
-    usable = judged[judged["verdict"] == OK]
+    """Every usable picture in train, val or test; the others stay where the data has them.
+
+    Of train only `train_per_class` stay usable.
+    """
+    usable = judged[(judged["verdict"] == OK) & ~without_labels.are(judged)]
     split = judged["split"].fillna("")
     split.loc[usable.index] = splits.make(usable, dataset.splits)
-    return judged.assign(split=split)
+    return splits.limit_train(judged.assign(split=split), dataset.splits)
 
 
 def class_names(divided: pd.DataFrame) -> list[str]:
@@ -133,8 +157,9 @@ def _lost(divided: pd.DataFrame, classes: set[str]) -> str:
 
 def _check_readable(frame: pd.DataFrame, policy: str) -> None:
     bad = frame[frame["verdict"] != OK]
-    if len(bad) == len(frame):
-        raise UserError(f"dataset: none of {len(frame)} files can be read: {_files(bad)}")
+    labelled = frame[~without_labels.are(frame)]
+    if not (labelled["verdict"] == OK).any():
+        raise UserError(f"dataset: none of {len(labelled)} files can be read: {_files(labelled)}")
     if len(bad) and policy == "stop":
         raise UserError(
             f"dataset: {len(bad)} of {len(frame)} files cannot be read: {_files(bad)}\n"

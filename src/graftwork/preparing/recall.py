@@ -15,6 +15,8 @@ from pathlib import Path
 from graftwork.artifacts import Artifacts
 from graftwork.component_params import params_of
 from graftwork.datasets.base import Dataset
+from graftwork.datasets.left_out import LeftOut
+from graftwork.datasets.unlabelled import listed
 from graftwork.preparing import passed_over
 
 _written: dict[str, tuple[Artifacts, str]] = {}  # state of the data: whose result, and its state
@@ -28,9 +30,11 @@ def state_of(dataset: Dataset, artifacts: Artifacts) -> str:
     raw = artifacts.raw(dataset.name)
     reported = passed_over.read(raw)
     digest = hashlib.sha256(repr((params_of(dataset), str(artifacts.decoded), reported)).encode())
-    for record in dataset.records(raw):
+    left_out = LeftOut()
+    for record in listed(dataset, raw, left_out):
         facts = (record.label, record.split, record.group, *_stamp(record.path))
         digest.update(repr(facts).encode())
+    digest.update(repr(left_out).encode())
     return digest.hexdigest()
 
 

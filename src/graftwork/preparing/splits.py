@@ -9,13 +9,16 @@ one picture a class (or one group). It takes seconds a million pictures.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from graftwork.datasets.base import Splits
 from graftwork.errors import UserError
+from graftwork.manifest import OK
+
+BEYOND = "left out by dataset.splits.train_per_class"  # a verdict on pictures that are sound
 
 
 def make(pictures: pd.DataFrame, splits: Splits) -> pd.Series:
@@ -49,6 +52,28 @@ def make(pictures: pd.DataFrame, splits: Splits) -> pd.Series:
             dealt[members[chosen]] = name
     result.loc[pool.index] = _unit_of(pool).map(dict(zip(units["unit"], dealt, strict=True)))
     return result
+
+
+def limit_train(divided: pd.DataFrame, splits: Splits) -> pd.DataFrame:
+    """Leaves out training pictures beyond `train_per_class`, for learning curves.
+
+    Those that stay have the smallest hashes of seed and content: more of them always include
+    fewer, and the order of files does not matter. Val and test are left as they are.
+
+    Args:
+        divided: `sha256`, `class`, `split`, `verdict`; other splits have been made by now.
+
+    Returns:
+        the same rows, those left out with the verdict `BEYOND`.
+    """
+    if splits.train_per_class is None:
+        return divided
+    train = divided[(divided["split"] == "train") & (divided["verdict"] == OK)]
+    ordered = train.iloc[np.argsort(_places(train["sha256"], splits.seed))]
+    place = ordered.groupby("class").cumcount()
+    divided = divided.copy()
+    divided.loc[place.index[place >= splits.train_per_class], "verdict"] = BEYOND
+    return divided
 
 
 def made(pictures: pd.DataFrame, result: pd.Series) -> list[str]:
@@ -114,8 +139,12 @@ def _units(pool: pd.DataFrame, seed: int) -> pd.DataFrame:
         total = counts.groupby("unit")["size"].transform("sum")
         order = counts.sort_values(["unit", "size", "class"], ascending=[True, False, True])
         units = order.assign(size=total).drop_duplicates("unit")
-    place = [hashlib.sha256(f"{seed} {name}".encode()).hexdigest() for name in units["unit"]]
-    return units.iloc[np.argsort(np.array(place))].reset_index(drop=True)
+    return units.iloc[np.argsort(_places(units["unit"], seed))].reset_index(drop=True)
+
+
+def _places(names: Iterable[str], seed: int) -> np.ndarray:
+    """What orders units, or pictures by their sha256: a hash that the seed changes."""
+    return np.array([hashlib.sha256(f"{seed} {name}".encode()).hexdigest() for name in names])
 
 
 def _deal(sizes: np.ndarray, shares: dict[str, float]) -> dict[str, np.ndarray]:
