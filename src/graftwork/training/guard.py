@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SLOWER = 1 / 3  # rates of the next attempt, relative to the one that failed
 ATTEMPTS = 4  # in all; the last has rates of 1/27
 WINDOW = 16  # steps whose mean loss is looked at, in trainings of 10 times as many or more
+PATIENCE = 2.0  # windows that the mean must stay up: a short rise at the start is ordinary
 BATCHES = 8  # on which the loss before the first step is measured, likewise
 SURE = 3.0  # standard errors that the loss must have risen by
 
@@ -36,7 +37,7 @@ class Destroyed(Exception):
 
 
 class Guard(pl.Callback):
-    """Raises Destroyed when the mean loss of the last steps is above that of the first weights.
+    """Raises Destroyed when the mean loss of the last steps stays above that of the first weights.
 
     A rise that the batches' own differences could explain does not count. Every process sees the
     mean over all of them, so that all of them stop at the same step.
@@ -49,6 +50,7 @@ class Guard(pl.Callback):
         self._batches = batches
         self._last: deque[float] = deque()
         self._limit = math.inf
+        self._above = 0  # steps in a row
         self.start_loss = math.nan
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -69,7 +71,8 @@ class Guard(pl.Callback):
         if len(self._last) < (self._last.maxlen or 0):
             return
         mean = sum(self._last) / len(self._last)
-        if not mean <= self._limit:
+        self._above = 0 if mean <= self._limit else self._above + 1
+        if self._above > PATIENCE * len(self._last):
             raise Destroyed(trainer.global_step, mean, self.start_loss)
 
 
