@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from graftwork import manifest
+from graftwork.errors import UserError
 
 
 @pytest.fixture
@@ -15,6 +16,7 @@ def frame():
         ("/a.jpg", 0, "apple", "train", "aa", 5, 6, "ok", "", 3.5),
         ("/c.jpg", 0, "apple", "test", "cc", 5, 6, "ok", "cam", math.nan),
         ("/d.jpg", 0, "apple", "train", "aa", 5, 6, "duplicate", "", 3.5),
+        ("/n.jpg", -1, "", "unlabelled", "nn", 5, 6, "ok", "", 3.5),
         ("/e.jpg", -1, "plum", "", "ee", 0, 0, "image file is truncated", "", 3.5),
     ]
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS))
@@ -25,7 +27,7 @@ def test_there_and_back_in_the_order_of_content(tmp_path, frame):
     manifest.write(frame.assign(extra=1), path)
     back = manifest.read(path)
     assert list(back.columns) == list(manifest.COLUMNS)
-    assert back["path"].tolist() == ["/e.jpg", "/c.jpg", "/a.jpg", "/d.jpg", "/b.jpg"]
+    assert back["path"].tolist() == ["/e.jpg", "/c.jpg", "/a.jpg", "/d.jpg", "/b.jpg", "/n.jpg"]
     manifest.write(frame.sample(frac=1, random_state=3), tmp_path / "other.parquet")
     assert path.read_bytes() == (tmp_path / "other.parquet").read_bytes()
 
@@ -37,6 +39,18 @@ def test_usable_and_of_split(frame):
     assert manifest.of_split(frame, "val").empty
 
 
+def test_photos_without_labels_are_seen_and_never_used(frame):
+    assert "/n.jpg" not in set(manifest.usable(frame)["path"])
+    assert manifest.seen(frame)["path"].tolist() == ["/b.jpg", "/a.jpg", "/c.jpg", "/n.jpg"]
+    assert manifest.of_split(frame, "unlabelled")["path"].tolist() == ["/n.jpg"]
+
+
+def test_a_manifest_of_an_earlier_version_says_what_to_do(tmp_path, frame):
+    frame.drop(columns=["group", "taken"]).to_parquet(tmp_path / "manifest.parquet")
+    with pytest.raises(UserError, match="without group, taken. Run `dvc repro prepare`"):
+        manifest.read(tmp_path / "manifest.parquet")
+
+
 def test_the_digest_says_what_is_learned_and_tested(frame):
     digest = manifest.digest(frame)
     assert len(digest) == 64
@@ -45,6 +59,8 @@ def test_the_digest_says_what_is_learned_and_tested(frame):
         frame.assign(path="/elsewhere/" + frame["path"]),
         frame[frame["verdict"] == "ok"],
         frame.assign(width=9),
+        frame.assign(group="one", taken=7.0),
+        frame[frame["split"] != "unlabelled"],
     ]
     assert {manifest.digest(other) for other in same} == {digest}
 

@@ -26,6 +26,7 @@ def test_every_configuration_builds(name: str) -> None:
         ("dataset.decoded_budget_gib=-1", "decoded_budget_gib: -1"),
         ("dataset.unreadable=ignore", "unreadable: 'ignore' is unknown"),
         ("dataset.splits.val_fraction=2", "val_fraction: 2"),
+        ("dataset.splits.train_per_class=0", "splits.train_per_class: 0 is out of .* >= 1"),
     ],
 )
 def test_bounds(override: str, message: str) -> None:

@@ -358,6 +358,44 @@ def test_frames_and_orientations_are_counted(divided, artifacts):
     assert (turned["width"], turned["height"]) == (noise.height, noise.width)
 
 
+def test_groups_and_capture_times_stand_in_the_manifest(divided, artifacts):
+    exif = Image.Exif()
+    exif[0x0110] = "a camera"
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:31 14:03:59"
+    photo = divided.add("pear", "train", group="a tree")[0]
+    Image.open(divided.folder / "000.png").save(photo, exif=exif)
+    prepare(divided.dataset(), artifacts)
+    frame = manifest.read(artifacts.manifest)
+    last = frame[frame["path"] == str(photo)].iloc[0]
+    assert (last["group"], last["taken"]) == ("a tree", 1717164239.0)
+    others = frame[frame["path"] != str(photo)]
+    assert set(others["group"]) == {""} and others["taken"].isna().all()
+
+
+def test_few_training_pictures_on_request(divided, artifacts):
+    dataset = divided.dataset()
+    prepare(dataset, artifacts)
+    test_digest = manifest.digest(manifest.of_split(manifest.read(artifacts.manifest), "test"))
+    few = replace(dataset, splits=replace(dataset.splits, train_per_class=1))
+    report = prepare(few, artifacts)
+    assert report["classes"]["apple"] == {"train": 1, "val": 1, "test": 2}
+    assert report["unreadable"]["count"] == 0 and report["beyond_train_per_class"] == 6
+    said = "6 training pictures left out by dataset.splits.train_per_class."
+    assert report["findings"] == [said]
+    frame = manifest.read(artifacts.manifest)
+    assert manifest.digest(manifest.of_split(frame, "test")) == test_digest
+    assert (frame["verdict"] == "ok").sum() == 8 and len(manifest.of_split(frame, "train")) == 2
+
+
+def test_val_that_is_made_does_not_shrink_with_train(photos, artifacts):
+    for label in ("pear", "apple"):
+        photos.add(label, "train", 10)
+        photos.add(label, "test", 2)
+    dataset = photos.dataset()
+    few = replace(dataset, splits=replace(dataset.splits, train_per_class=3))
+    assert prepare(few, artifacts)["splits"] == {"train": 6, "val": 4, "test": 4}
+
+
 def test_many_rows_are_packed_in_batches(divided, artifacts, monkeypatch):
     monkeypatch.setattr("graftwork.preparing.examination.ROWS", 4)
     assert prepare(divided.dataset(), artifacts)["usable"] == 14

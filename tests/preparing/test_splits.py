@@ -137,6 +137,35 @@ def test_a_picture_without_a_split_follows_its_group():
     assert (result[15:17] == "test").all() and (result[17:] == "train").all()
 
 
+def limited(frame: pd.DataFrame, count: int | None, seed: int = 0) -> pd.DataFrame:
+    return splits.limit_train(frame, Splits(0.1, 0.2, seed, count))
+
+
+def test_so_many_training_pictures_of_each_class_stay():
+    frame = pictures(apple=40, pear=40, plum=2).assign(verdict="ok")
+    frame["split"] = ["train", "val", "train", "test"] * 20 + ["train"] * 2
+    frame.loc[0, "verdict"] = "empty file"
+    result = limited(frame, 3)
+    left = result[result["verdict"] == "ok"]
+    assert counts(left, left["split"]) == {
+        "apple": {"train": 3, "val": 10, "test": 10},
+        "pear": {"train": 3, "val": 10, "test": 10},
+        "plum": {"train": 2, "val": 0, "test": 0},
+    }
+    assert set(result["verdict"]) == {"ok", splits.BEYOND, "empty file"}
+    assert set(frame["verdict"]) == {"ok", "empty file"}, "the frame that was given is left alone"
+    assert limited(frame, None).equals(frame) and limited(frame, 20).equals(frame)
+
+
+def test_more_training_pictures_include_fewer_whatever_the_order_of_files():
+    frame = pictures(apple=40, pear=40).assign(verdict="ok", split="train")
+    few, more = (set(limited(frame, n).query("verdict == 'ok'").index) for n in (4, 9))
+    assert few < more and len(few) == 8
+    shuffled = limited(frame.sample(frac=1, random_state=1), 4).query("verdict == 'ok'")
+    assert set(shuffled.index) == few
+    assert set(limited(frame, 4, seed=1).query("verdict == 'ok'").index) != few
+
+
 def test_groups_torn_by_the_data_are_counted():
     frame = pictures(apple=6).assign(split=["train", "test"] * 3)
     frame["group"] = ["a", "a", "b", None, "b", "c"]
