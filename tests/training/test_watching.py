@@ -69,11 +69,22 @@ def test_patience_counts_epochs_without_improvement() -> None:
 
 def test_curves_are_rows_and_are_told() -> None:
     told = []
-    curves = Curves(lambda row, epoch: told.append((epoch, row)))
+    rows = [{"epoch": 0, "probe/strength": 0.1}]
+    curves = Curves(lambda row, epoch: told.append((epoch, row)), rows)
     curves.on_train_epoch_end(trainer(0, train_loss=2.0), Weights())
     curves.on_train_epoch_end(trainer(1, train_loss=1.0), Weights())
-    assert curves.rows[1] == {"epoch": 2, "train/loss": 1.0, "lr": 0.25}
+    assert rows[0] == {"epoch": 0, "probe/strength": 0.1}  # what was there stays
+    assert rows[2] == {"epoch": 2, "train/loss": 1.0, "lr": 0.25}
     assert told == [(1, {"train/loss": 2.0, "lr": 0.25}), (2, {"train/loss": 1.0, "lr": 0.25})]
+
+
+def test_epochs_of_a_further_training_count_on() -> None:
+    rows: list = []
+    for _ in range(2):
+        curves = Curves(lambda row, epoch: None, rows)
+        for epoch in range(2):
+            curves.on_train_epoch_end(trainer(epoch), Weights())
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
 
 
 def test_where_nobody_watches_each_epoch_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from graftwork.errors import UserError
+from graftwork.evaluating.folds import NEVER, stratified
 from graftwork.transfer.head_init import AsBuilt, ConvergedProbe
-from graftwork.transfer.rates import LayerDecay, Uniform
+from graftwork.transfer.rates import LayerDecay, RelativeStep, Uniform
 from graftwork.transfer.regularisers import WeightDecay
 from graftwork.transfer.trainable import All, FromGroup, HeadOnly, LaterGroups
 
@@ -39,13 +40,22 @@ def test_a_group_that_matches_nothing_is_an_error_with_the_legal_names() -> None
 
 
 def test_rates() -> None:
-    assert [Uniform(0.1).of(depth) for depth in (0, 1, 5)] == [0.1] * 3
+    assert [Uniform(0.1).of(depth, size=3.0) for depth in (0, 1, 5)] == [0.1] * 3
     rates = LayerDecay(head_lr=0.8, backbone_factor=0.5, layer_decay=0.1)
-    assert [rates.of(depth) for depth in range(4)] == pytest.approx([0.8, 0.4, 0.04, 0.004])
+    assert [rates.of(d, size=3.0) for d in range(4)] == pytest.approx([0.8, 0.4, 0.04, 0.004])
+
+
+def test_rates_that_follow_from_the_weights() -> None:
+    rates = RelativeStep(step=0.1, backbone_factor=0.5, layer_decay=0.2, smallest=0.01)
+    shares = [rates.of(depth, size=2.0) / 2.0 for depth in range(4)]
+    assert shares == pytest.approx([0.1, 0.05, 0.01, 0.002])
+    assert rates.of(1, size=4.0) == 2 * rates.of(1, size=2.0)
+    assert rates.of(0, size=0.0) == rates.of(0, size=0.01) == pytest.approx(0.001)  # new biases
 
 
 def wrong_parts() -> list:
-    probe = {"strengths": [1e-3], "folds": 5, "standardise": 0.5}
+    probe = {"strengths": [1e-3], "standardise": 0.5}
+    step = {"step": 0.1, "backbone_factor": 1.0, "layer_decay": 0.5, "smallest": 0.01}
     return [
         (lambda: Uniform(0.0), "lr"),
         (lambda: LayerDecay(1e-3, 1.0, 1.5), "layer_decay"),
@@ -53,7 +63,10 @@ def wrong_parts() -> list:
         (lambda: LayerDecay(1e-3, 0.0, 0.5), "backbone_factor"),
         (lambda: WeightDecay(-0.1), "weight_decay"),
         (lambda: LaterGroups(1.5), "frozen_share"),
-        (lambda: ConvergedProbe(**probe | {"folds": 1}), "folds"),
+        (lambda: RelativeStep(**step | {"step": 0.0}), "step"),
+        (lambda: RelativeStep(**step | {"backbone_factor": 0.0}), "backbone_factor"),
+        (lambda: RelativeStep(**step | {"layer_decay": 1.5}), "layer_decay"),
+        (lambda: RelativeStep(**step | {"smallest": 0.0}), "smallest"),
         (lambda: ConvergedProbe(**probe | {"strengths": []}), "strengths"),
         (lambda: ConvergedProbe(**probe | {"strengths": [0.0]}), "strengths"),
         (lambda: ConvergedProbe(**probe | {"standardise": 2.0}), "standardise"),
@@ -67,27 +80,42 @@ def test_bounds(make, field: str) -> None:
 
 
 def test_the_head_as_built_needs_nothing() -> None:
-    nothing = np.zeros((0, 4), np.float32)
     assert not AsBuilt().needs_features
-    assert AsBuilt().weights(nothing, np.zeros(0, int), 2, seed=0) is None
 
 
 def test_the_converged_probe_separates_what_can_be_separated() -> None:
     random = np.random.default_rng(0)
     labels = np.arange(60) % 3
     features = (np.eye(8)[labels] * 4 + random.normal(0, 0.3, (60, 8))).astype(np.float32)
-    part = ConvergedProbe(strengths=[1e-2, 1e-4], folds=3, standardise=0.5)
-    weight, bias, facts = part.weights(features, labels, 3, seed=0)
-    assert weight.dtype == bias.dtype == np.float32
-    assert ((features @ weight.T + bias).argmax(1) == labels).all()
-    assert facts["probe/cv_top1"] == 1.0
-    assert facts["probe/strength"] in (1e-2, 1e-4)
+    part = ConvergedProbe(strengths=[1e-2, 1e-4], standardise=0.5)
+    head = part.fit(features, labels, 3, stratified(labels, 3, seed=0))
+    assert head.weight.dtype == head.bias.dtype == np.float32
+    assert ((features @ head.weight.T + head.bias).argmax(1) == labels).all()
+    assert head.facts["probe/cv_top1"] == 1.0
+    assert head.facts["probe/strength"] in (1e-2, 1e-4)
+    assert (head.held_out.argmax(1) == labels).all() and head.held_out.sum(1) == pytest.approx(1)
 
 
-def test_one_strength_alone_is_taken_without_cross_validation() -> None:
-    features, labels = np.eye(4, dtype=np.float32), np.arange(4)
-    _, _, facts = ConvergedProbe([1e-2], 5, 0.0).weights(features, labels, 4, seed=0)
-    assert facts == {"probe/strength": 1e-2}
+def test_what_a_head_chose_is_the_only_choice_of_its_like() -> None:
+    random = np.random.default_rng(1)
+    labels = np.arange(60) % 3
+    features = (np.eye(8)[labels] + random.normal(0, 1, (60, 8))).astype(np.float32)
+    fold = stratified(labels, 3, seed=0)
+    head = ConvergedProbe([1.0, 1e-1, 1e-2, 1e-4], 0.5).fit(features, labels, 3, fold)
+    assert head.fixed == ConvergedProbe([head.facts["probe/strength"]], 0.5)
+    again = head.fixed.fit(features, labels, 3, fold)
+    assert again.facts["probe/strength"] == head.facts["probe/strength"]
+    np.testing.assert_allclose(again.weight, head.weight, atol=1e-2)
+
+
+def test_one_strength_alone_is_told_how_good_it_is_but_chosen_by_nobody() -> None:
+    features, labels = np.eye(4, dtype=np.float32)[np.arange(8) % 4], np.arange(8) % 4
+    part = ConvergedProbe([1e-2], 0.0)
+    facts = part.fit(features, labels, 4, stratified(labels, 2, seed=0)).facts
+    assert facts["probe/strength"] == 1e-2 and facts["probe/cv_top1"] == 1.0
+    nobody = part.fit(features, labels, 4, np.full(8, NEVER))
+    assert nobody.facts == {"probe/strength": 1e-2}
+    assert np.isnan(nobody.held_out).all()
 
 
 @pytest.mark.parametrize(("share", "frozen"), [(0.0, 0), (0.3, 3), (0.39, 3), (0.99, 9), (1.0, 10)])

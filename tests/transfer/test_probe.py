@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graftwork.evaluating.folds import NEVER, learnable, stratified
 from graftwork.transfer import probe_solver
-from graftwork.transfer.probe import _one_standard_error, fit_probe, stratified_folds
+from graftwork.transfer.probe import _one_standard_error, fit_probe
 from graftwork.transfer.probe_space import rotated
 
 
@@ -41,9 +42,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("standardise", [0.0, 0.5, 1.0])
 def test_the_solution_is_scikit_learns(shape: tuple[int, int], standardise: float) -> None:
     features, labels = blobs(*shape)
-    probe = fit_probe(
-        features, labels, 4, strengths=[1e-3], folds=5, standardise=standardise, seed=0
-    )
+    fold = stratified(labels, 5, seed=0)
+    probe = fit_probe(features, labels, 4, strengths=[1e-3], standardise=standardise, fold=fold)
     weight, bias = peer(features, labels, 1e-3, standardise)
     ours = softmax(features @ probe.weight.T + probe.bias)
     theirs = softmax(features @ weight.T + bias)
@@ -56,8 +56,10 @@ def test_the_solution_is_scikit_learns(shape: tuple[int, int], standardise: floa
 def test_cross_validation_equals_one_fit_a_fold() -> None:
     features, labels = blobs(80, 120)
     strengths = [1e-1, 1e-3]
-    probe = fit_probe(features, labels, 4, strengths=strengths, folds=4, standardise=0.0, seed=3)
-    fold = stratified_folds(labels, 4, seed=3)
+    fold = stratified(labels, 4, seed=3)
+    fold[::9] = NEVER  # these always train
+    probe = fit_probe(features, labels, 4, strengths=strengths, standardise=0.0, fold=fold)
+    out = fold != NEVER
     for strength, loss, accuracy in zip(
         probe.strengths, probe.log_loss, probe.accuracy, strict=True
     ):
@@ -68,9 +70,12 @@ def test_cross_validation_equals_one_fit_a_fold() -> None:
             length = np.sqrt(np.square(features - mean).sum(1).mean())
             weight, bias = _at_scale(features[inside], labels[inside], strength, length)
             chances[~inside] = softmax(features[~inside] @ weight.T + bias)
-        expected = -np.log(chances[np.arange(len(labels)), labels]).mean()
+        expected = -np.log(chances[np.arange(len(labels)), labels])[out].mean()
         assert loss == pytest.approx(expected, rel=0.02)
-        assert accuracy == pytest.approx((chances.argmax(1) == labels).mean(), abs=0.03)
+        assert accuracy == pytest.approx((chances.argmax(1) == labels)[out].mean(), abs=0.03)
+        if strength == probe.strength:
+            assert probe.held_out[out] == pytest.approx(chances[out], abs=0.02)
+            assert np.isnan(probe.held_out[~out]).all()
 
 
 def _at_scale(features: np.ndarray, labels: np.ndarray, strength: float, length: float):
@@ -84,8 +89,9 @@ def _at_scale(features: np.ndarray, labels: np.ndarray, strength: float, length:
 
 def test_the_strength_is_the_strongest_that_held_out_pictures_do_not_speak_against() -> None:
     features, labels = blobs(80, 120)
+    fold = stratified(labels, 4, seed=0)
     probe = fit_probe(
-        features, labels, 4, strengths=[1e-7, 1e-5, 10.0], folds=4, standardise=0.0, seed=0
+        features, labels, 4, strengths=[1e-7, 1e-5, 10.0], standardise=0.0, fold=fold
     )
     assert probe.strengths == [10.0, 1e-5, 1e-7]
     assert probe.strength == 1e-5
@@ -101,26 +107,30 @@ def test_a_better_mean_within_one_standard_error_is_chance() -> None:
 
 def test_classes_of_one_picture_do_not_blur_the_choice() -> None:
     features, labels = blobs(80, 120)
-    strengths, common = [1e-5, 1e-3, 1e-1], {"folds": 4, "standardise": 0.5, "seed": 0}
-    plain = fit_probe(features, labels, 4, strengths=strengths, **common)
+    strengths, fold = [1e-5, 1e-3, 1e-1], stratified(labels, 4, seed=0)
+    plain = fit_probe(features, labels, 4, strengths=strengths, standardise=0.5, fold=fold)
     lonely, _ = blobs(6, 120, seed=5)
     more = np.vstack([features, 3 * lonely])
     names = np.concatenate([labels, np.arange(4, 10)])
-    found = fit_probe(more, names, 10, strengths=strengths, **common)
+    fold = learnable(np.concatenate([fold, np.arange(6) % 4]), names)
+    found = fit_probe(more, names, 10, strengths=strengths, standardise=0.5, fold=fold)
     assert found.strength == plain.strength
     assert max(found.log_loss) < 2 * max(plain.log_loss)
 
 
-def test_nothing_to_hold_out_is_no_error() -> None:
+def test_nothing_to_hold_out_is_no_error_and_takes_the_weakest_penalty() -> None:
     features, labels = np.eye(3, 5, dtype=np.float32), np.arange(3)
-    probe = fit_probe(features, labels, 3, strengths=[0.1, 1e-3], folds=2, standardise=0.5, seed=0)
-    assert np.isfinite(probe.weight).all()
+    nobody = np.full(3, NEVER)
+    probe = fit_probe(features, labels, 3, strengths=[0.1, 1e-3], standardise=0.5, fold=nobody)
+    assert np.isfinite(probe.weight).all() and np.isnan(probe.held_out).all()
+    assert (probe.strength, probe.log_loss, probe.accuracy) == (1e-3, [], [])
 
 
 def test_each_strength_takes_steps_of_its_own() -> None:
     features, labels = blobs(300, 40)
     strengths = [10.0**-power for power in range(2, 7)]
-    probe = fit_probe(features, labels, 4, strengths=strengths, folds=4, standardise=0, seed=0)
+    fold = stratified(labels, 4, seed=0)
+    probe = fit_probe(features, labels, 4, strengths=strengths, standardise=0, fold=fold)
     assert len(set(probe.log_loss)) == len(strengths)
 
 
@@ -142,14 +152,16 @@ def test_steps_are_taken_in_single_precision(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(probe_solver._Objective, "__call__", watched)
     features, labels = blobs(60, 200)
-    fit_probe(features, labels, 4, strengths=[1e-1, 1e-3], folds=3, standardise=0.5, seed=0)
+    fold = stratified(labels, 3, seed=0)
+    fit_probe(features, labels, 4, strengths=[1e-1, 1e-3], standardise=0.5, fold=fold)
     assert seen == {np.dtype(np.float32)}
 
 
-def test_the_same_seed_gives_the_same_bits() -> None:
+def test_the_same_folds_give_the_same_bits() -> None:
     features, labels = blobs(90, 150)
+    fold = stratified(labels, 3, seed=1)
     first, second = (
-        fit_probe(features, labels, 4, strengths=[1e-2, 1e-4], folds=3, standardise=0.5, seed=1)
+        fit_probe(features, labels, 4, strengths=[1e-2, 1e-4], standardise=0.5, fold=fold)
         for _ in range(2)
     )
     assert first.weight.tobytes() == second.weight.tobytes()
@@ -159,7 +171,8 @@ def test_the_same_seed_gives_the_same_bits() -> None:
 def test_constant_features_and_classes_without_pictures_do_no_harm() -> None:
     features, labels = blobs(40, 60, classes=3)
     features[:, 7] = 5.0
-    probe = fit_probe(features, labels, 5, strengths=[1e-3], folds=3, standardise=1.0, seed=0)
+    fold = stratified(labels, 3, seed=0)
+    probe = fit_probe(features, labels, 5, strengths=[1e-3], standardise=1.0, fold=fold)
     assert np.isfinite(probe.weight).all() and np.isfinite(probe.bias).all()
     assert not probe.weight[:, 7].any()
     predicted = (features @ probe.weight.T + probe.bias).argmax(1)
@@ -168,20 +181,10 @@ def test_constant_features_and_classes_without_pictures_do_no_harm() -> None:
 
 def test_many_pictures_are_streamed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = blobs(300, 20)
-    arguments = {"strengths": [1e-3], "folds": 2, "standardise": 0.5, "seed": 0}
+    arguments = {"strengths": [1e-3], "standardise": 0.5, "fold": stratified(labels, 2, seed=0)}
     whole = fit_probe(features, labels, 4, **arguments)
     for module in ("probe_space", "probe_solver"):
         monkeypatch.setattr(f"graftwork.transfer.{module}.BLOCK_BYTES", 1000)
     monkeypatch.setattr("graftwork.transfer.probe.MANY", 1)
     parts = fit_probe(features, labels, 4, **arguments)
     np.testing.assert_allclose(parts.weight, whole.weight, rtol=0.02, atol=1e-4)
-
-
-def test_folds_are_stratified_and_even() -> None:
-    labels = np.repeat([0, 1, 2], [51, 11, 3])
-    fold = stratified_folds(labels, 5, seed=0)
-    assert np.ptp(np.bincount(fold, minlength=5)) <= 1
-    for label in range(3):
-        assert np.ptp(np.bincount(fold[labels == label], minlength=5)) <= 1
-    assert (fold == stratified_folds(labels, 5, seed=0)).all()
-    assert (fold != stratified_folds(labels, 5, seed=1)).any()

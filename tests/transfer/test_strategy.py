@@ -42,12 +42,24 @@ def test_a_warm_up_longer_than_the_training_is_refused() -> None:
         strategy("transfer.epochs=2", "transfer.warmup_epochs=9")
 
 
+def test_lp_ft_may_end_where_it_began_and_others_may_not() -> None:
+    assert strategy("transfer=lp_ft").trained_shares[0] == 0
+    assert strategy("transfer=fine_tune").trained_shares == [1.0]
+    with pytest.raises(UserError, match=r"trained_shares: 0 .* untrained head.*converged_probe"):
+        strategy("transfer=fine_tune", "transfer.trained_shares=[0.0,1.0]")
+
+
 def test_weights_between_two_networks_need_frozen_statistics() -> None:
-    assert strategy("transfer=lp_ft").trained_share < 1
-    with pytest.raises(UserError, match=r"trained_share: 0\.5 with batch_norm=trained"):
-        strategy("transfer=from_scratch", "transfer.trained_share=0.5")
-    with pytest.raises(UserError, match="trained_share: 0.0 is out of bounds"):
-        strategy("transfer.trained_share=0")
+    with pytest.raises(UserError, match=r"trained_shares: 0\.5 with batch_norm=trained"):
+        strategy("transfer=from_scratch", "transfer.trained_shares=[0.5,1.0]")
+    assert strategy("transfer=lp_ft", "transfer.batch_norm=trained", "transfer.trained_shares=[0,1]")
+
+
+def test_points_on_the_way_are_on_it() -> None:
+    with pytest.raises(UserError, match="trained_shares: 1.5 is out of bounds"):
+        strategy("transfer.trained_shares=[1.5]")
+    with pytest.raises(UserError, match="trained_shares: how many: 0 is out of bounds"):
+        strategy("transfer.trained_shares=[]")
 
 
 def test_a_strategy_that_does_nothing_is_refused() -> None:

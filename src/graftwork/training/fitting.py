@@ -139,7 +139,7 @@ class _Watchers:
 
     def kept_epoch(self) -> int:
         if self.best is None:
-            return len(self.curves.rows)
+            return int(self.curves.rows[-1]["epoch"])
         return self.curves.before + self.best.epoch + 1
 
 

@@ -54,7 +54,7 @@ class Curves(pl.Callback):
 
     def __init__(self, told: Callable[[Row, int], None], rows: list[Row]) -> None:
         self.rows = rows  # grows; those of earlier attempts stay
-        self.before = len(rows)
+        self.before = int(rows[-1]["epoch"]) if rows else 0  # a computed head's row is of epoch 0
         self._told = told  # called with each new row and its epoch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
