@@ -32,7 +32,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             "dataset: the test split has no usable picture, so nothing can be measured. Give some, "
             "or let some be set aside: dataset.splits.test_fraction=0.2."
         )
-    if leaves_test(experiment):
+    if test_left_out(experiment):
         record(experiment, artifacts, frame, None, {}, None, begun)
         return
     parallel = split_predictions.needs_network(experiment)
@@ -50,7 +50,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     record(experiment, artifacts, frame, probabilities, scores, speed, begun)
 
 
-def leaves_test(experiment: Experiment) -> bool:
+def test_left_out(experiment: Experiment) -> bool:
     """Whether the test is for the winner of a sweep alone, which its jobs' scores tell later."""
     wanted = experiment.evaluation.test_in_sweeps == "winner"
     return os.environ.get(TEST) == "later" and wanted and experiment.selection.method != "none"
