@@ -399,9 +399,11 @@ def test_the_winner_is_found_by_files_too(run):
     scores = {"top1": interval(0.95)}
     metrics = {"selection": {"scores": scores}, "test": {}}
     (sweep / "7/reports/metrics.json").write_text(json.dumps(metrics))
+    shutil.copytree(sweep / "7", sweep / "8")  # and one that no score ranks: as without a sweep
+    (sweep / "8/reports/metrics.json").write_text('{"test": {}}')
     looked: list[Path] = []
     look_at_tests(sweep, Path.cwd(), lambda artifacts: looked.append(artifacts.root))
-    assert looked == [sweep / "7"]
+    assert looked == [sweep / "7", sweep / "8"]
 
 
 def test_the_stages_are_those_of_dvc():

@@ -92,6 +92,7 @@ def test_what_is_no_direction_is_refused(node, message):
          "'maximize' contradicts hydra.sweeper.direction, which says minimize"),
         (nevergrad(True), ["selection.direction=minimize"], "contradicts hydra.sweeper.optim.max"),
         (optuna("minimize"), ["selection=none"], "selection.method: 'none' gives no .*Optuna"),
+        (optuna("minimize"), ["~evaluation.metrics.top1"], "evaluation.metrics: no top1"),
         (UNKNOWN, ["selection=none", "selection.direction=minimize"], "gives no selection score"),
     ],
 )  # fmt: skip
