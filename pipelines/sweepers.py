@@ -94,6 +94,11 @@ def check(sweeper: SweeperFacts, params: Mapping[str, Any]) -> None:
             f"selection.method: 'none' gives no selection score, by which {sweeper.name} chooses. "
             "Hold pictures out (selection=auto), or sweep with hydra/sweeper=basic."
         )
+    if "top1" not in (params.get("evaluation") or {}).get("metrics", {}):
+        raise UserError(
+            f"evaluation.metrics: no top1, of which the score is made that {sweeper.name} chooses "
+            "by. Leave it in."
+        )
     if sweeper.direction is None and asked is None:
         raise UserError(
             f"selection.direction: not given, and {sweeper.name} does not say in which direction "

@@ -26,7 +26,8 @@ def finished(run_id: str = "r", started: int = 1, tags=None, **metrics: float) -
 
 
 def test_a_metric_is_read_as_its_run_defines_it():
-    runs = [finished(test__top1=0.8, test__log_loss=0.5, test__own=3.0)]
+    names = ("top1", "log_loss", "own")
+    runs = [finished(**{f"test__{name}{end}": 0.5 for name in names for end in ("", "_low")})]
     top1 = score_of("top1", runs, "test")
     assert (top1.label, top1.is_share, top1.higher_is_better) == ("Top-1 accuracy", True, True)
     assert top1.confidence == 0.9 and top1.title == "Top-1 accuracy, test, %"
@@ -57,25 +58,35 @@ def test_test_scores_take_no_selection_scores_place():
 
 def test_scores_intervals_costs_and_data():
     runs = [
-        finished("old", 1, {"data.digest": "all"}, test__top1=0.7),
+        finished("old", 1, {"data.digest": "all"}, test__top1=0.7, test__top1_low=0.6),
         finished("new", 2, {"data.digest": "all", "data.test_digest": "test"}, test__top1=0.8,
                  test__top1_low=0.75, test__top1_high=0.85, cost__parameters=5.0),
         finished("failed to score", 3, test__top1=float("nan")),
-        finished("other", 4),
+        finished("curve", 4, test__top1=0.9),
+        finished("other", 5),
     ]  # fmt: skip
     new, old = candidates(runs, "top1", "test")
     assert (new.run_id, new.value, new.low, new.high) == ("new", 0.8, 0.75, 0.85)
     assert new.costs == {"parameters": 5.0} and new.dataset == "fruit"
-    assert old.low is None and old.costs == {}
+    assert old.high is None and old.costs == {}
     assert new.data == old.data == "test"  # the same data, recorded before the test set was
 
 
 def test_a_selection_score_is_of_all_data_and_test_stands_beside():
     tags = {"data.digest": "all", "data.test_digest": "test", "selection.method": "matched"}
     runs = [
-        finished("a", 1, tags, selection__top1=0.9, selection__top1_low=0.8, test__top1=0.7),
-        finished("b", 2, tags, selection__top1=0.6),
+        finished(
+            "a",
+            1,
+            tags,
+            selection__top1=0.9,
+            selection__top1_low=0.8,
+            test__top1=0.7,
+            test__top1_low=0.6,
+            test__top1_high=0.8,
+        ),
+        finished("b", 2, tags, selection__top1=0.6, test__top1=0.1),  # of watch_test's curve
     ]
     b, a = candidates(runs, "top1", "selection")
     assert (a.value, a.low, a.high, a.data, a.method) == (0.9, 0.8, None, "all", "matched")
-    assert a.test == Measured(0.7, None, None) and b.test is None
+    assert a.test == Measured(0.7, 0.6, 0.8) and b.test is None

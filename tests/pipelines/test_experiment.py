@@ -9,15 +9,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
 
+from graftwork import manifest
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.training import finetuning
+from pipelines import evaluate as stage_of_evaluation
 from pipelines import experiment
+from pipelines.winners import look_at_tests
 
 PROJECT = Path(__file__).parents[2]
 SMALL = ["model=tiny_cnn", "transfer=from_scratch", "trainer=smoke"]
@@ -25,6 +29,9 @@ SMALL = ["model=tiny_cnn", "transfer=from_scratch", "trainer=smoke"]
 
 def download(settings: Experiment, artifacts: Artifacts) -> None:
     artifacts.raw("x").mkdir(parents=True, exist_ok=True)
+    row = {"path": "p", "label": 0, "class": "a", "split": "train", "width": 1, "height": 1}
+    row |= {"sha256": str(settings.dataset.splits.seed), "verdict": "ok"}
+    manifest.write(pd.DataFrame([row]), artifacts.manifest)
 
 
 def finetune(settings: Experiment, artifacts: Artifacts) -> None:
@@ -42,14 +49,27 @@ def finetune(settings: Experiment, artifacts: Artifacts) -> None:
 
 
 def evaluate(settings: Experiment, artifacts: Artifacts) -> None:
-    value = 0.5 + settings.seed / 10
-    top1 = {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 15}
+    """By the selection score seed 3 is the best; by the test, seed 9."""
+    if (
+        settings.seed == 4
+        and not stage_of_evaluation.test_left_out(settings)
+        and settings.trainer.batch_size == 5
+    ):
+        raise UserError("the test pictures are gone")
+    method = settings.selection.method
+    scores = {} if method == "none" else {"top1": interval(0.9 - abs(settings.seed - 3) / 10)}
+    looked = {"top1": interval(settings.seed / 10), "macro_f1": {"value": 0.25}}
     result = {
-        "test": {"top1": top1, "macro_f1": {"value": 0.25}},
+        "selection": {"method": method, "held_out": 9, "fitted": 50, "scores": scores},
+        "test": {} if stage_of_evaluation.test_left_out(settings) else looked,
         "cost": {"parameters": 2_500_000},
     }
     artifacts.metrics.parent.mkdir(exist_ok=True)
     artifacts.metrics.write_text(json.dumps(result))
+
+
+def interval(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 15}
 
 
 STAGES = [download, finetune, evaluate]
@@ -113,7 +133,7 @@ def test_one_experiment_has_a_folder_of_its_own(run):
     assert params["seed"] == 3 and "hydra" not in params
     assert Experiment.from_file(job / "params.yaml").seed == 3
     assert {path.stem for path in (job / "costs").iterdir()} == {"download", "finetune", "evaluate"}
-    assert (Path.cwd() / "data/raw/x").is_dir() and not (job / "data").exists()  # shared
+    assert (Path.cwd() / "data/raw/x").is_dir() and not (job / "data/raw").exists()  # shared
     found = client().get_run(json.loads((job / "run.json").read_text())["run_id"])
     assert found.info.status == "FINISHED" and found.data.params["model.name"] == "tiny_cnn"
     assert "mlflow.parentRunId" not in found.data.tags
@@ -149,9 +169,94 @@ def test_a_sweep_is_ranked_under_a_parent_run(run, capsys):
         assert child.info.run_name == row["differs"] and row["status"] == "finished"
         assert float(row["seconds"]) > 0 and float(row["peak_mib"]) > 50
     shown = capsys.readouterr().out
-    assert "70.0-90.0" in shown and "25.0" in shown and "2.50 M" in shown
+    assert "80.0-100.0" in shown and "25.0" in shown and "2.50 M" in shown
     assert rows[0]["run_id"][:8] in shown
     assert "batch_size 8 train" in (sweep / "curves.svg").read_text()
+
+
+def looked_at(sweep: Path) -> dict[str, str]:
+    """Test top-1 by what differs, in the ranking's order."""
+    return {row["differs"]: row["test_top1_value"] for row in table(sweep)}
+
+
+def test_only_the_winners_test_is_looked_at(run, capsys):
+    assert run("-m", *SMALL, "seed=9,3,1") == 0
+    sweep = only("runs/*/*_sweep")
+    assert looked_at(sweep) == {"seed=3": "0.3", "seed=1": "", "seed=9": ""}
+    assert json.loads((sweep / "1/reports/metrics.json").read_text())["test"]
+    assert capsys.readouterr().out.count("not looked at") == 2
+    assert "not looked at" in (sweep / "ranking.html").read_text()
+
+
+@pytest.mark.parametrize("override", ["evaluation.test_in_sweeps=all", "selection=none"])
+def test_every_test_is_looked_at_where_that_is_wanted_or_nothing_chooses(run, capsys, override):
+    assert run("-m", *SMALL, "seed=9,3", override) == 0
+    rows = table(only("runs/*/*_sweep"))
+    ranked = override != "selection=none"
+    assert [(row["rank"], row["differs"], row["test_top1_value"]) for row in rows] == (
+        [("1", "seed=3", "0.3"), ("2", "seed=9", "0.9")]
+        if ranked
+        else [("", "seed=9", "0.9"), ("", "seed=3", "0.3")]
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("Not ranked: no selection score" in said) is not ranked
+    assert "the best test score is expected" in said
+
+
+def test_each_data_set_has_a_ranking_and_a_winner_of_its_own(run):
+    assert run("-m", *SMALL, "dataset.splits.seed=0,1", "seed=2,3") == 0
+    rows = table(only("runs/*/*_sweep"))
+    assert [(row["rank"], row["differs"], row["test_top1_value"]) for row in rows] == [
+        ("1", "dataset.splits.seed=0 seed=3", "0.3"), ("2", "dataset.splits.seed=0 seed=2", ""),
+        ("1", "dataset.splits.seed=1 seed=3", "0.3"), ("2", "dataset.splits.seed=1 seed=2", ""),
+    ]  # fmt: skip
+    assert len({row["data"] for row in rows}) == 2
+
+
+def test_a_winner_whose_test_fails_is_said_to(run, capsys):
+    assert run("-m", *SMALL, "trainer.batch_size=5", "seed=4,9") == 1
+    sweep = only("runs/*/*_sweep")
+    first, second = table(sweep)
+    assert (first["rank"], first["status"], first["test_top1_value"]) == ("1", "finished", "")
+    assert first["error"] == "its test could not be measured: the test pictures are gone"
+    assert second["test_top1_value"] == "" and first["error"] in capsys.readouterr().out
+    assert parent_status(sweep) == "FAILED"
+
+
+HILL = ["-m", *SMALL, "hydra/sweeper=hill"]  # tests/hydra_plugins
+
+
+@pytest.mark.parametrize(
+    ("overrides", "best"),
+    [
+        (["hydra.sweeper.direction=maximize"], 0.9),
+        (["hydra.sweeper.direction=minimize"], 0.1),
+        (["selection.direction=minimize"], 0.1),
+    ],
+)
+def test_an_optimiser_finds_the_best_selection_score(run, overrides, best):
+    """The test would lead it up to seed 9, and a score the wrong way round away from 3."""
+    assert run(*HILL, *overrides) == 0
+    assert json.loads(Path("found.json").read_text()) == {"seed": 3, "best": pytest.approx(best)}
+    rows = table(only("runs/*/*_sweep"))
+    assert [row["test_top1_value"] for row in rows] == ["0.3"] + [""] * (len(rows) - 1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "selection.direction: not given, and Hill does not say"),
+        (["selection.direction=up"], "direction: 'up' is unknown"),
+        (["hydra.sweeper.direction=maximize", "selection.direction=minimize"], "contradicts"),
+        (["hydra.sweeper.direction=maximize", "selection=none"], "'none' gives no selection"),
+        (["hydra.sweeper.direction=maximize", "selection.method=auto,none"], "gives no selection"),
+        (["selection.direction=maximize,minimize"], "one sweep looks in one direction"),
+    ],
+)
+def test_an_optimiser_that_would_be_misled_is_refused(run, capsys, overrides, message):
+    assert run(*HILL, *overrides) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1 and os.listdir() == ["mlflow.db"]
 
 
 def test_one_failing_job_leaves_the_others_alone(run, capsys):
@@ -198,7 +303,7 @@ def test_a_sweep_that_cannot_be_drawn_has_its_numbers_and_an_end(run, monkeypatc
         run("-m", *SMALL, "seed=1,3")
     sweep = only("runs/*/*_sweep")
     assert len(table(sweep)) == 2 and parent_status(sweep) == "FAILED"
-    assert "Ranking by test top-1" in capsys.readouterr().out
+    assert "Ranking by top-1 on held-out pictures" in capsys.readouterr().out
 
 
 def test_a_failing_jobs_message_is_no_escape_code(run, monkeypatch, capsys):
@@ -221,6 +326,8 @@ def test_a_killed_sweep_says_so(run):
         ("seed=2", "finished"), ("seed=15", "killed"),
     ]  # fmt: skip
     assert parent_status(sweep) == "KILLED"
+    assert rows[0]["test_top1_value"] == ""
+    assert "cut short" in (sweep / "ranking.html").read_text()
 
 
 @pytest.mark.parametrize("project", ["dvc.yaml", "conf", None])
@@ -267,17 +374,36 @@ artifacts = Artifacts.at(folder / "7")
 artifacts.root.mkdir()
 def work(artifacts):
     import os
-    (artifacts.root / "parent").write_text(os.environ["GRAFTWORK_PARENT_RUN"])
+    told = [os.environ["GRAFTWORK_PARENT_RUN"], os.environ["GRAFTWORK_TEST"]]
+    (artifacts.root / "told").write_text(" ".join(told))
+    artifacts.metrics.parent.mkdir()
+    scores = '{"top1": {"value": 0.95, "low": 0.9, "high": 0.99}}'
+    artifacts.metrics.write_text('{"selection": {"scores": %s}, "test": {}}' % scores)
 sweep.member(artifacts, folder, 7, ["model=tiny_cnn", "seed=9"], work)
 """
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])}
     subprocess.run([sys.executable, "-c", code, str(sweep)], check=True, env=env, timeout=60)
     parent = json.loads((sweep / "run.json").read_text())["run_id"]
-    assert (sweep / "7/parent").read_text() == parent
-    from pipelines.ranking import ranking
+    assert (sweep / "7/told").read_text() == f"{parent} later"
+    from pipelines.ranking import jobs
 
-    found = {row["job"]: row["differs"] for row in ranking(sweep)}
+    found = {job.number: job.differs for job in jobs(sweep)}
     assert found == {0: "seed=1", 1: "seed=2", 7: "seed=9"}
+
+
+def test_the_winner_is_found_by_files_too(run):
+    """One that another process left behind, and of which this one knows nothing."""
+    assert run("-m", *SMALL, "seed=1,2") == 0
+    sweep = only("runs/*/*_sweep")
+    shutil.copytree(sweep / "0", sweep / "7")
+    scores = {"top1": interval(0.95)}
+    metrics = {"selection": {"scores": scores}, "test": {}}
+    (sweep / "7/reports/metrics.json").write_text(json.dumps(metrics))
+    shutil.copytree(sweep / "7", sweep / "8")  # and one that no score ranks: as without a sweep
+    (sweep / "8/reports/metrics.json").write_text('{"test": {}}')
+    looked: list[Path] = []
+    look_at_tests(sweep, Path.cwd(), lambda artifacts: looked.append(artifacts.root))
+    assert looked == [sweep / "7", sweep / "8"]
 
 
 def test_the_stages_are_those_of_dvc():

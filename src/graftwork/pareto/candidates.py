@@ -48,7 +48,7 @@ def score_of(metric: str, runs: Sequence[FinishedRun], on: str) -> Score:
     Raises:
         UserError: no run has it.
     """
-    having = [run for run in runs if f"{on}/{metric}" in run.metrics]
+    having = [run for run in runs if _measured(run, metric, on)]
     if not having:
         recorded = {name.removeprefix(f"{on}/") for run in runs for name in run.metrics}
         legal = {name for name in recorded if not name.endswith(("_low", "_high"))}
@@ -136,4 +136,6 @@ def _measured(run: FinishedRun, metric: str, on: str) -> Measured | None:
     if not math.isfinite(value):
         return None
     low, high = (run.metrics.get(f"{on}/{metric}_{end}") for end in ("low", "high"))
+    if on == TEST and low is None:
+        return None  # the last point of a curve (trainer.watch_test); evaluation gives intervals
     return Measured(value, low, high)
