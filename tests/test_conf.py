@@ -19,6 +19,7 @@ NEEDS = {
     "csv": ["dataset.path={folder}/table.csv"],
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
     "mlp": ["transfer=fine_tune"],
+    "as_built": ["transfer.trained_shares=[1.0]"],
     "from_group": ["transfer.trainable.first=2"],
 }
 
@@ -38,6 +39,8 @@ def test_option_builds(group, name, tiny_folder):
     experiment = Experiment.from_params(composed(f"{group}={name}", *needs))
     if group in ("dataset", "model", "augmentation", "transfer", "trainer") and name != "timm":
         assert getattr(experiment, group).name == name
+    if group == "selection":
+        assert experiment.selection.method == name
 
 
 @pytest.mark.parametrize("file", sorted(CONF.glob("experiment/*.yaml")), ids=lambda f: f.stem)

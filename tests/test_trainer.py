@@ -26,7 +26,9 @@ def settings(name: str = "default", **changes: Any) -> Trainer:
         ({"batch_size": 0}, "batch_size: 0"),
         ({"precision": "fp16"}, "precision: 'fp16' is unknown.*bf16"),
         ({"accelerator": "tpu"}, "accelerator: 'tpu' is unknown"),
-        ({"selection": "first"}, "selection: 'first' is unknown.*auto"),
+        ({"keep": "first"}, "keep: 'first' is unknown.*auto"),
+        ({"refit": "maybe"}, "refit: 'maybe' is unknown.*always"),
+        ({"refit_below": -1}, "refit_below: -1"),
         ({"gradient_clip": -1.0}, "gradient_clip"),
         ({"limit_epochs": 0}, "limit_epochs"),
         ({"limit_batches": 0}, "limit_batches"),
@@ -52,6 +54,23 @@ def test_smoke_is_short(tmp_path: Path) -> None:
     with quiet():
         trainer = settings("smoke", accelerator="cpu").lightning(7, [], tmp_path)
     assert trainer.max_epochs == 1 and trainer.limit_train_batches == 2
+
+
+def test_steps_end_a_training_before_its_epochs_do(tmp_path: Path) -> None:
+    with quiet():
+        short = settings(accelerator="cpu").lightning(7, [], tmp_path, steps=5)
+        whole = settings(accelerator="cpu").lightning(7, [], tmp_path)
+    assert (short.max_epochs, short.max_steps, whole.max_steps) == (7, 5, -1)
+
+
+@pytest.mark.parametrize(
+    ("refit", "pictures", "expected"),
+    [("auto", 499, True), ("auto", 500, False), ("always", 10**7, True), ("never", 3, False)],
+)
+def test_small_sets_are_fitted_again_on_everything(
+    refit: str, pictures: int, expected: bool
+) -> None:
+    assert settings(refit=refit, refit_below=500).refits(pictures) is expected
 
 
 def gpus(count: int, monkeypatch: pytest.MonkeyPatch) -> None:

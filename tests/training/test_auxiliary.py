@@ -198,7 +198,9 @@ def test_they_belong_to_the_head_and_are_paced_like_it(classifier: Classifier) -
         for p in group["params"]
     }
     assert classifier.auxiliary is not None
-    assert {rates[id(p)] for p in classifier.auxiliary.parameters()} == {transfer.rates.of(0)}
+    assert {rates[id(p)] for p in classifier.auxiliary.parameters()} == {
+        transfer.rates.of(0, size=1.0)
+    }
     assert len(rates) == len(listed)
 
 
@@ -310,7 +312,7 @@ def test_nothing_of_them_is_kept(tiny_params: Params, tmp_path: Path) -> None:
 
 def test_weights_are_kept_part_of_the_way(tiny_params: Params, tmp_path: Path) -> None:
     common = ("model=googlenet", "model.weights=null", "model.input_size=32")
-    frozen = ("transfer.batch_norm=frozen", "transfer.trained_share=0.5")
+    frozen = ("transfer.batch_norm=frozen", "transfer.trained_shares=[0.5]")
     params = tiny_params(*common, *frozen, "tracking.log_model=false")
     tensors = tensors_in(trained_folder(params, tmp_path / "project"))
     assert set(tensors) == set(network("googlenet").state_dict())

@@ -116,7 +116,7 @@ def test_without_validation_pictures_there_is_no_validation() -> None:
     assert nothing.val_dataloader() == []
 
 
-def test_a_process_without_a_validation_picture_is_refused() -> None:
+def test_a_process_without_a_held_out_picture_is_refused() -> None:
     few = PictureData(
         frame(8),
         {"val": frame(1)},
@@ -128,5 +128,5 @@ def test_a_process_without_a_validation_picture_is_refused() -> None:
         seed=0,
         processes=2,
     )
-    with pytest.raises(UserError, match="2 processes for 1 validation"):
+    with pytest.raises(UserError, match="2 processes for 1 held-out pictures.*selection=none"):
         few.val_dataloader()

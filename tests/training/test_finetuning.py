@@ -1,57 +1,109 @@
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-import torch
 
-from graftwork.errors import UserError
-from graftwork.experiment import Experiment
-from graftwork.training.finetuning import select, write_history
-from graftwork.training.fitting import interpolate
+from graftwork.evaluating.folds import NEVER, learnable, stratified
+from graftwork.evaluating.held_out import HeldOut
+from graftwork.evaluating.matched import PERCENTILES, match
+from graftwork.training.finetuning import Source, out_of_fold, record_of, write_history
+from graftwork.transfer.head_init import ConvergedProbe
 
-Params = Callable[..., dict[str, Any]]
-FEW = np.array([0, 1, 2, 0])
-PROBE = ["transfer=linear_probe", "model=efficientnet_lite0"]
+CLASSES = 4
 
 
-@pytest.mark.parametrize(
-    ("overrides", "val", "rule", "words"),
-    [
-        (["trainer.min_val=4"], FEW, "best", "highest top-1 on 4 validation pictures"),
-        (["trainer.min_val=5"], FEW, "last", r"4 validation pictures are too few.*min_val=5"),
-        (["trainer.min_val=4"], np.zeros(9, int), "last", "2 classes have no validation picture"),
-        ([], np.zeros(0, int), "last", "there are no validation pictures"),
-        (["trainer.selection=best"], FEW[:1], "best", "on 1 validation pictures"),
-        (["trainer.selection=last", "trainer.min_val=1"], FEW, "last", "trainer.selection says"),
-        (PROBE, FEW, "last", "it was fitted on train and val"),
-    ],
-)
-def test_how_the_weights_are_chosen_is_said(
-    overrides: list[str], val: np.ndarray, rule: str, words: str, tiny_params: Params
-) -> None:
-    experiment = Experiment.from_params(tiny_params(*overrides))
-    selection = select(experiment, val, num_classes=3)
-    assert selection.rule == rule
-    assert selection.fit == (("train",) if rule == "best" else ("train", "val"))
-    assert re.search(words, selection.words), selection.words
+def source(method: str, features: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> Source:
+    """What a strategy with a computed head starts from."""
+    rows = pd.DataFrame({"label": labels, "sha256": [str(n) for n in range(len(labels))]})
+    held_out = HeldOut(method, "so it is", "what there is", rows, fold, fold)
+    part = ConvergedProbe([1e-2, 1e-4], 0.5)
+    head = part.fit(features, labels, CLASSES, fold)
+    experiment: Any = SimpleNamespace(
+        selection=SimpleNamespace(head_folds=5),
+        dataset=SimpleNamespace(splits=SimpleNamespace(seed=0)),
+        transfer=SimpleNamespace(head_init=part),
+    )
+    return Source(experiment, None, held_out, features, head, CLASSES)  # type: ignore[arg-type]
 
 
-def test_a_probe_can_leave_validation_alone(tiny_params: Params) -> None:
-    experiment = Experiment.from_params(tiny_params(*PROBE, "trainer.selection=best"))
-    selection = select(experiment, FEW, num_classes=3)
-    assert (selection.rule, selection.fit) == ("last", ("train",))
-    assert selection.words.endswith("fitted on train")
+def series(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Photos in series of six that look alike (features, labels, series), and new ones."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(40) % CLASSES, 6)
+    centres = np.eye(16)[np.arange(48) % CLASSES] + random.normal(0, 0.5, (48, 16))
+    of = np.repeat(np.arange(40), 6)
+    features = centres[of] + random.normal(0, 0.05, (240, 16))
+    new = centres[40:] + random.normal(0, 0.05, (8, 16))
+    return features.astype(np.float32), labels, of, new.astype(np.float32)
 
 
-def test_the_best_of_nothing_is_refused(tiny_params: Params) -> None:
-    experiment = Experiment.from_params(tiny_params("trainer.selection=best"))
-    with pytest.raises(UserError, match="trainer.selection: best, but there are no validation"):
-        select(experiment, np.zeros(0, int), num_classes=3)
+def test_the_head_without_some_pictures_has_not_seen_them() -> None:
+    features, labels, _, _ = series()
+    fold = stratified(labels, 5, seed=0)
+    found = source("random", features, labels, fold)
+    out = fold == 2
+    head = found.head_without(out)
+    changed = features.copy()
+    changed[out] = 1e3
+    other = dataclasses.replace(found, features=changed).head_without(out)
+    assert head is not None and other is not None
+    np.testing.assert_array_equal(head.weight, other.weight)
+    assert head.fixed == other.fixed  # nor did they choose its penalty
+    assert (head.weight != found.head.weight).any()  # type: ignore[union-attr]
+
+
+def test_random_folds_flatter_and_the_record_says_by_how_much() -> None:
+    features, labels, of, new = series()
+    matched = match(features, labels, new, folds=5, seed=0, max_pictures=1000)
+    found = source("matched", features, labels, matched.fold)
+    held_out = dataclasses.replace(found.held_out, matched=matched)
+    record = record_of(dataclasses.replace(found, held_out=held_out), matched.fold, "a penalty")
+    assert record.optimism is not None
+    assert record.optimism.random_top1 > record.optimism.top1 + 0.05
+    assert record.distances is not None and record.clusters is not None
+    assert record.distances.percentiles == PERCENTILES.tolist()
+    assert record.distances.random[10] < record.distances.held_out[10]
+    (chosen,) = [entry for entry in record.clusters if entry.chosen]
+    assert chosen.wasserstein == min(entry.wasserstein for entry in record.clusters)
+    assert "photos were held out (what there is) and chose a penalty" in record.words
+    assert (record.held_out, record.fitted) == ((matched.fold != NEVER).sum(), 240)
+
+
+def test_of_random_folds_no_optimism_is_known() -> None:
+    features, labels, _, _ = series()
+    fold = learnable(stratified(labels, 5, seed=0), labels)
+    record = record_of(source("random", features, labels, fold), fold, "a penalty")
+    assert record.optimism is None and record.distances is None and record.clusters is None
+    assert (record.method, record.folds, record.held_out) == ("random", 5, 240)
+
+
+def test_without_a_held_out_picture_nothing_was_chosen() -> None:
+    features, labels, _, _ = series()
+    nobody = np.full(len(labels), NEVER)
+    found = source("validation", features, labels, nobody)
+    record = record_of(found, nobody, "a penalty")
+    assert (record.method, record.held_out, record.folds) == ("none", 0, 0)
+    assert "no score of this run may choose anything" in record.words
+    assert found.head is not None and out_of_fold(found.held_out, found.head) is None
+
+
+def test_predictions_of_held_out_pictures_stand_beside_their_rows() -> None:
+    features, labels, _, _ = series()
+    fold = stratified(labels, 5, seed=0)
+    fold[:100] = NEVER
+    found = source("random", features, labels, fold)
+    assert found.head is not None
+    rows, probabilities = out_of_fold(found.held_out, found.head) or (None, None)
+    assert rows is not None and probabilities is not None
+    assert rows["sha256"].tolist() == [str(n) for n in range(100, 240)]
+    assert probabilities.sum(1) == pytest.approx(1)
+    assert (probabilities.argmax(1) == labels[100:]).mean() > 0.9
 
 
 def test_history_has_every_column_and_the_epoch_first(tmp_path: Path) -> None:
@@ -60,23 +112,3 @@ def test_history_has_every_column_and_the_epoch_first(tmp_path: Path) -> None:
     assert path.read_text() == (
         "epoch,lr,probe/strength,train/loss,train/top1,val/loss,val/top1\n0,,0.5,,,,\n1,0.1,,,,,\n"
     )
-
-
-@pytest.mark.parametrize(("share", "expected"), [(1.0, 3.0), (0.5, 2.0), (0.25, 1.5)])
-def test_weights_are_kept_part_of_the_way(share: float, expected: float) -> None:
-    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
-    start = {name: torch.ones_like(t) for name, t in network.state_dict().items()}
-    with torch.no_grad():
-        for tensor in network.state_dict().values():
-            tensor.fill_(3)
-    interpolate(network, start, share)  # type: ignore[arg-type]
-    for name, tensor in network.state_dict().items():
-        counts = name.endswith("num_batches_tracked")
-        assert torch.equal(tensor, torch.full_like(tensor, 3 if counts else expected)), name
-
-
-def test_what_was_frozen_stays_bit_identical() -> None:
-    network = torch.nn.Linear(64, 64)
-    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    interpolate(network, start, 0.7)  # type: ignore[arg-type]
-    assert all(torch.equal(t, start[n]) for n, t in network.state_dict().items())

@@ -72,7 +72,7 @@ def fitted(
 ) -> tuple[GraftModule, list[dict[str, float]]]:
     settings = build(composed("trainer.precision=fp32")["trainer"], Trainer, "trainer")
     settings = dataclasses.replace(settings, accelerator="cpu", **changes)
-    curves = Curves(lambda row, epoch: None)
+    curves = Curves(lambda row, epoch: None, [])
     data = data or pictures()
     module = GraftModule(network, transfer, num_classes, data.watched)
     trainer = settings.lightning(transfer.epochs, [curves, *callbacks], tmp_path)
@@ -269,7 +269,10 @@ def test_groups_have_their_rates_and_only_weights_decay() -> None:
     for group in parameter_groups(network, transfer):
         for parameter in group["params"]:
             assert id(parameter) not in found
-            found[id(parameter)] = (group["lr"] / transfer.rates.of(0), group["weight_decay"])
+            found[id(parameter)] = (
+                group["lr"] / transfer.rates.of(0, size=1.0),
+                group["weight_decay"],
+            )
     expected = {"stem": 0.1 / 4, "stages.0": 0.1 / 2, "stages.1": 0.1, "head": 1.0}
     for group in network.layer_groups():
         for name, parameter in zip(group.parameters, network.parameters_of(group), strict=True):

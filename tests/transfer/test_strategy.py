@@ -52,7 +52,9 @@ def test_lp_ft_may_end_where_it_began_and_others_may_not() -> None:
 def test_weights_between_two_networks_need_frozen_statistics() -> None:
     with pytest.raises(UserError, match=r"trained_shares: 0\.5 with batch_norm=trained"):
         strategy("transfer=from_scratch", "transfer.trained_shares=[0.5,1.0]")
-    assert strategy("transfer=lp_ft", "transfer.batch_norm=trained", "transfer.trained_shares=[0,1]")
+    assert strategy(
+        "transfer=lp_ft", "transfer.batch_norm=trained", "transfer.trained_shares=[0,1]"
+    )
 
 
 def test_points_on_the_way_are_on_it() -> None:

@@ -26,7 +26,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 # Splits that can be watched: what their pictures are called, how to do without them.
 WATCHED = {
-    "val": ("validation", "trainer.selection=last"),
+    "val": ("held-out", "selection=none"),
     "test": ("test", "trainer.watch_test=false"),
 }
 
