@@ -16,7 +16,8 @@ from graftwork.trainer import Trainer
 SPLITS = {"val_fraction": 0.1, "test_fraction": 0.2, "seed": 0, "train_per_class": None}
 TRAINER = {
     "name": "t", "batch_size": 4, "precision": "fp32", "gradient_clip": 1.0, "processes": 1,
-    "accelerator": "cpu", "workers": 0, "keep": "auto", "refit": "auto", "refit_below": 500, "patience": 0,
+    "accelerator": "cpu", "workers": 0, "keep": "auto", "refit": "auto", "refit_below": 500,
+    "patience": 0,
     "watch_test": False, "limit_epochs": None, "limit_batches": 2,
 }  # fmt: skip
 

@@ -45,7 +45,8 @@ class Transfer(Component):
         if 0 in self.trained_shares and not self.head_init.needs_features:
             raise UserError(
                 "trained_shares: 0 keeps what training began from, here an untrained head. Legal: "
-                "more than 0 (transfer.trained_shares=[1.0]), or transfer/head_init=converged_probe."
+                "more than 0 (transfer.trained_shares=[1.0]), or "
+                "transfer/head_init=converged_probe."
             )
         between = [share for share in self.trained_shares if 0 < share < 1]
         if between and self.batch_norm == "trained":
