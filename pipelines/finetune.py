@@ -64,6 +64,7 @@ def _save(
         pretrained=receipt(experiment, artifacts),
         data_digest=data_digests(artifacts.manifest)["data.digest"],
     )
+    artifacts.start.parent.mkdir(parents=True, exist_ok=True)  # stands also where it stays empty
     artifacts.start.unlink(missing_ok=True)
     if found.start is not None:
         found.start.write(artifacts.start)

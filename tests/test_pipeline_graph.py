@@ -66,8 +66,20 @@ def test_what_components_are_chosen_from_is_watched(stage):
 
 
 def test_a_new_metric_trains_nothing_again():
-    assert not any("metrics" in dep for dep in watched("finetune"))
+    """Choosing looks at the log loss, and at no other metric."""
+    seen = {dep for dep in watched("finetune") if dep.startswith("src/graftwork/metrics")}
+    assert seen == {"src/graftwork/metrics/base.py", "src/graftwork/metrics/log_loss.py"}
     assert "evaluation" not in GRAPH["finetune"]["params"]
+
+
+@pytest.mark.parametrize("stage", ["extract_features", "finetune", "evaluate"])
+def test_another_way_of_choosing_is_noticed(stage):
+    assert "selection" in GRAPH[stage]["params"]
+
+
+def test_what_chose_is_handed_from_training_to_evaluation():
+    chose = {"reports/selection", "reports/selection.json"}
+    assert chose <= set(GRAPH["finetune"]["outs"]) and chose <= set(GRAPH["evaluate"]["deps"])
 
 
 @pytest.mark.parametrize("stage", GRAPH)

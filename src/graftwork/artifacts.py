@@ -94,7 +94,7 @@ class Artifacts:
     @property
     def start(self) -> Path:
         """The probe that training began from; only where what is kept is another model."""
-        return self.root / "reports" / "start.safetensors"
+        return self.root / "reports" / "selection" / "start.safetensors"
 
     @property
     def history(self) -> Path:
@@ -108,8 +108,8 @@ class Artifacts:
 
     @property
     def held_out(self) -> Path:
-        """Predictions of the pictures that chose, as of `predictions`."""
-        return self.root / "reports" / "held_out.parquet"
+        """Predictions of the pictures that chose, as of `predictions`; only where some did."""
+        return self.root / "reports" / "selection" / "held_out.parquet"
 
     @property
     def run(self) -> Path:

@@ -149,7 +149,9 @@ def _dealt(
         from graftwork.evaluating.folds import dealt
         from graftwork.evaluating.groups import groups_of
 
-        groups, what = groups_of(rows, features_of, selection)
+        groups, sentence = groups_of(rows, lambda: features_of(rows), selection)
+        groups = np.arange(len(rows)) if groups is None else groups
+        what = sentence[0].lower() + sentence[1:].rstrip(".")
         for name, folds in parts.items():
             found[name] = learnable(dealt(groups, labels, folds, seed), labels)
     else:
