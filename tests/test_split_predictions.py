@@ -13,12 +13,14 @@ import yaml
 
 from graftwork import distributed, manifest, split_predictions
 from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 
 TWO_PROCESSES = """
 import numpy as np
 from graftwork import distributed, manifest, split_predictions
 from graftwork.artifacts import Artifacts
+from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 
 import argparse
@@ -134,6 +136,15 @@ def test_stored_features_times_head(
     with torch.inference_mode():
         expected = torch.softmax(classifier.head(torch.from_numpy(rows)), 1).numpy()
     assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_of_an_earlier_version_is_refused(prepared: Callable[..., Any]) -> None:
+    _, artifacts, _ = prepared()
+    contract = json.loads((artifacts.model / "model.json").read_text())
+    del contract["training"]["trained_share"]
+    (artifacts.model / "model.json").write_text(json.dumps(contract))
+    with pytest.raises(UserError, match="trained_share.*Run the stage finetune again"):
+        split_predictions.needs_network(artifacts)
 
 
 def test_softmax_never_exceeds_one() -> None:

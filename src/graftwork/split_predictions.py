@@ -17,6 +17,7 @@ import numpy as np
 from graftwork import distributed
 from graftwork.artifacts import Artifacts
 from graftwork.cores import cores
+from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -28,10 +29,20 @@ if TYPE_CHECKING:
 
 
 def needs_network(artifacts: Artifacts) -> bool:
-    """Whether training has changed the backbone, so that stored features are of no use."""
+    """Whether training has changed the backbone, so that stored features are of no use.
+
+    Raises:
+        UserError: the model does not say so; an earlier version trained it.
+    """
     from graftwork import model_folder
 
-    return bool(model_folder.read_contract(artifacts.model).training["trained_share"])
+    training = model_folder.read_contract(artifacts.model).training
+    if "trained_share" not in training:
+        raise UserError(
+            f"{artifacts.model}: it does not say how far its network was trained (trained_share). "
+            "Run the stage finetune again, which writes it."
+        )
+    return bool(training["trained_share"])
 
 
 def probabilities(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:

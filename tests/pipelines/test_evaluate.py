@@ -14,9 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from selection_records import without_parts
 from tiny_experiment import tiny_experiment
 
-from graftwork import distributed, manifest, model_folder, split_predictions, tracking
+from graftwork import (
+    distributed,
+    manifest,
+    model_folder,
+    predictions,
+    split_predictions,
+    tracking,
+)
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
@@ -33,6 +41,7 @@ class Recorded:
 
     def __init__(self) -> None:
         self.metrics: dict[str, float] = {}
+        self.tags: dict[str, str] = {}
         self.step: int | None = None
         self.cost: dict[str, Any] = {}
         self.artifacts: list[tuple[str, str]] = []
@@ -42,6 +51,9 @@ class Recorded:
     def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
         self.metrics |= values
         self.step = step
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        self.tags = tags
 
     def log_cost(self, cost: dict[str, Any]) -> None:
         self.cost = cost
@@ -96,13 +108,19 @@ def job(
                 "size": 8, "mean": [0], "std": [1], "interpolation": "bilinear", "crop_pct": 1,
             },
             "preprocessing": {"decoded_side": 8, "max_pixels": 1},
-            "training": {"selection": "the last epoch", "trainable_parameters": 7, "epochs": 2},
+            "training": {
+                "selection": "", "trainable_parameters": 7, "epochs": 2, "trained_share": 1.0,
+            },
             "pretrained": None,
             "data_digest": "",
             "weights_sha256": {"backbone.safetensors": "", "head.safetensors": ""},
         }  # fmt: skip
         (artifacts.model / "model.json").write_text(json.dumps(contract))
-        artifacts.history.parent.mkdir(exist_ok=True)
+        chose = manifest.of_split(manifest.read(artifacts.manifest), "val")
+        words = "the last epoch"
+        without_parts(words=words, held_out=9, fitted=24).write(artifacts.selection)
+        found = wrong_in_four(experiment, artifacts, chose)
+        predictions.write(artifacts.held_out, chose, contract["classes"], found)
         artifacts.history.write_text("epoch,train/loss,val/top1\n1,2.0,0.5\n2,1.0,0.75\n")
         artifacts.cost("prepare").parent.mkdir()
         artifacts.cost("prepare").write_text('{"seconds": 12.5, "peak_mib": 99999.0}')
@@ -126,7 +144,15 @@ def test_everything_is_written(
     evaluate.run(experiment, artifacts)
 
     metrics = json.loads(artifacts.metrics.read_text())
-    assert list(metrics) == ["title", "confidence", "test", "cost", "run_id"]
+    assert list(metrics) == [
+        "title", "confidence", "selection", "test", "start", "cost", "run_id",
+    ]  # fmt: skip
+    chose = metrics["selection"]
+    assert (chose["method"], chose["held_out"], chose["fitted"]) == ("matched", 9, 24)
+    assert chose["words"] == "the last epoch" and chose["why"]
+    assert (chose["scores"]["top1"]["value"], chose["scores"]["top1"]["n"]) == (5 / 9, 9)
+    assert list(chose["scores"]) == list(metrics["test"])
+    assert metrics["start"] is None  # nothing else that training began from
     top1 = metrics["test"]["top1"]
     assert (top1["value"], top1["n"]) == (pytest.approx(11 / 15), 15)
     assert top1["low"] < 11 / 15 < top1["high"]
@@ -139,10 +165,10 @@ def test_everything_is_written(
     assert cost["macs"] == 256 * 27 * 16 + 64 * 144 * 32 + 16 * 288 * 64 + 64 * 3
     assert cost["activation_mib"] == pytest.approx(0.055, abs=0.001)
 
-    predictions = pd.read_parquet(artifacts.predictions)
+    predicted = pd.read_parquet(artifacts.predictions)
     test = manifest.of_split(manifest.read(artifacts.manifest), "test")
-    assert predictions["sha256"].tolist() == test["sha256"].tolist()
-    assert (predictions["class"] != predictions["predicted"]).sum() == 4
+    assert predicted["sha256"].tolist() == test["sha256"].tolist()
+    assert (predicted["class"] != predicted["predicted"]).sum() == 4
 
     assert {path.name for path in artifacts.plots.iterdir()} == {
         "intervals.svg", "confusion.svg", "classes.svg", "calibration.svg", "training.svg",
@@ -158,6 +184,12 @@ def test_everything_is_written(
         assert f'<td class="code">{group}</td>' in html
 
     assert recorded.metrics["test/top1_low"] == top1["low"]
+    assert recorded.metrics["selection/top1"] == 5 / 9
+    assert {"selection/top1_low", "selection/top1_high", "selection/log_loss"} <= set(
+        recorded.metrics
+    )
+    assert recorded.tags == {"selection.method": "matched"}
+    assert {("selection.json", ""), ("held_out.parquet", "")} <= set(recorded.artifacts)
     assert recorded.step == 2  # behind the epochs of a test curve of the same name
     assert recorded.cost == cost
     assert ("report.html", "") in recorded.artifacts
