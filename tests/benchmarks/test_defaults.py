@@ -94,10 +94,10 @@ def test_the_page_has_every_row_in_its_half() -> None:
     found = [*results(), *results(TUNED, fine_tune=0.5)]
     found[2] = Result(**vars(found[2]) | {"share": 0.5, "gone_back": 1, "ended_as_start": True})
     before, _, tuned = written(found).partition("## The half tuned on")
-    own = "| fashion_20 | vgg19 | 64 | 80.0 | 83.0 (1 of 2 kept the start) | 81.0 | +3.0 |"
+    own = "| fashion_20 | vgg19 | 48 | 80.0 | 83.0 (1 of 2 kept the start) | 81.0 | +3.0 |"
     assert f"{own} 0.5, – | 1, 0 | +2.0 |" in before
     assert (
-        "| groceries_fine | vgg19 | 64 | 80.0 | 83.0 | 50.0 | +3.0 | –, – | 0, 0 | +2.0 |" in tuned
+        "| groceries_fine | vgg19 | 48 | 80.0 | 83.0 | 50.0 | +3.0 | –, – | 0, 0 | +2.0 |" in tuned
     )
     assert "**missed** | smallest fine_tune / probe" in tuned
     assert "`fashion_20`: Fashion-MNIST, 20 pictures a class; 661 test pictures" in before

@@ -53,7 +53,11 @@ def pictures(count: int = 24, val: int = 13, batch_size: int = 8, test: int = 0)
 
 
 def strategy(*overrides: str, **changes: Any) -> Transfer:
-    found = build(composed("transfer=fine_tune", *overrides)["transfer"], Transfer, "transfer")
+    found = build(
+        composed("transfer=from_scratch", "transfer.batch_norm=frozen", *overrides)["transfer"],
+        Transfer,
+        "transfer",
+    )
     return dataclasses.replace(found, **changes)
 
 
@@ -147,7 +151,7 @@ def test_a_wrong_group_shows_before_any_data_is_read() -> None:
 def test_logged_numbers_are_exact(tmp_path: Path) -> None:
     """13 validation pictures in batches of 8: means of batch means would be others."""
     network = classifier(7)
-    transfer = strategy(epochs=1, warmup_epochs=0.0, label_smoothing=0.3)
+    transfer = strategy(epochs=1, warmup=0.0, label_smoothing=0.3)
     data = pictures()
     _, rows = fitted(network, transfer, tmp_path, data=data, num_classes=7)
     network.eval()
@@ -199,7 +203,7 @@ def test_test_pictures_alone_are_exact(tmp_path: Path) -> None:
 
 
 def test_training_learns_and_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
-    transfer = strategy("transfer.rates.lr=0.01", epochs=12, warmup_epochs=0.0)
+    transfer = strategy("transfer.rates.lr=0.01", epochs=12, warmup=0.0)
     runs = []
     for _ in range(2):
         network = classifier()

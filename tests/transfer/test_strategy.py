@@ -38,8 +38,8 @@ def test_parts_are_exchanged_by_one_key() -> None:
 
 
 def test_a_warm_up_longer_than_the_training_is_refused() -> None:
-    with pytest.raises(UserError, match=r"transfer\.warmup_epochs: 9\.0 .*<= 2"):
-        strategy("transfer.epochs=2", "transfer.warmup_epochs=9")
+    with pytest.raises(UserError, match=r"transfer\.warmup: 9\.0 .*<= 1"):
+        strategy("transfer.warmup=9")
 
 
 def test_lp_ft_may_end_where_it_began_and_others_may_not() -> None:

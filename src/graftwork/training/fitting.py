@@ -85,6 +85,7 @@ def train(
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     pictures = _pictures(experiment, artifacts, classifier, fit, watched)
+    epochs = experiment.transfer.epochs_of(len(pictures.train_dataloader()))
     gone_back: list[GoneBack] = []
     counts = 0, 0
     for attempt in range(1, ATTEMPTS + 1):
@@ -94,7 +95,9 @@ def train(
         counts = trained_parameters(classifier)
         watchers = _Watchers.of(experiment, pictures, told, rows, keep_best and "val" in watched)
         try:
-            fit_module(module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps)
+            fit_module(
+                module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps, epochs
+            )
             check_finite(
                 classifier, watchers.progress.steps
             )  # the very last step has no loss after it that could tell
@@ -206,6 +209,7 @@ def fit_module(
     root: Path,
     data: Any,
     steps: int | None = None,
+    epochs: int | None = None,
 ) -> None:
     """Runs Lightning as every training here does.
 
@@ -214,9 +218,11 @@ def fit_module(
         root: folder of the experiment.
         data: a LightningDataModule, or an iterable of batches.
         steps: at most so many; None: as many as the epochs have.
+        epochs: None: the strategy's.
     """
     with quiet():
-        lightning = trainer.lightning(module.transfer.epochs, watchers, root, steps)
+        epochs = module.transfer.epochs if epochs is None else epochs
+        lightning = trainer.lightning(epochs, watchers, root, steps)
         bf16_on_cpu = not trainer.uses_gpu() and lightning.precision == "bf16-mixed"
         frozen = module.transfer.batch_norm == "frozen"
         pairs = foldable(module.classifier) if frozen else []

@@ -25,7 +25,7 @@ class Diverged(UserError):
     def __init__(self, what: str, step: int) -> None:
         super().__init__(
             f"training diverged: {what}. Nothing of it was kept. Lower the learning rate "
-            "(transfer.rates), lengthen transfer.warmup_epochs, or set trainer.precision=fp32."
+            "(transfer.rates), lengthen transfer.warmup, or set trainer.precision=fp32."
         )
         self.step = step
 
@@ -156,10 +156,9 @@ class GraftModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW over every layer group from the start, whatever is frozen when."""
         steps = int(self.trainer.estimated_stepping_batches)
-        warmup = self.transfer.warmup_epochs * steps / (self.trainer.max_epochs or 1)
-        optimiser = torch.optim.AdamW(
-            list(parameter_groups(self.classifier, self.transfer, self.factor))
-        )
+        groups = list(parameter_groups(self.classifier, self.transfer, self.factor))
+        optimiser = torch.optim.AdamW(groups, fused=True)  # a third of the time, or less
+        warmup = self.transfer.warmup * steps
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: rate_factor(step, steps, warmup)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from graftwork.components import Component
@@ -21,7 +22,10 @@ class Transfer(Component):
     regulariser: Regulariser
     batch_norm: str  # frozen: statistics and affine stay; trained: both follow the new data
     epochs: int  # 0: nothing is trained after the head's initialisation
-    warmup_epochs: float  # linear from 0 to the peak rates; then cosine to 0
+    # Training takes at least so many steps, in further epochs where pictures are few: what a head
+    # has to learn does not shrink with them (BiT-HyperRule, Kolesnikov et al. 2020).
+    least_steps: int
+    warmup: float  # share of the steps, linear from 0 to the peak rates; then cosine to 0
     label_smoothing: float  # [0, 1)
     # Points on the way from the first weights to the trained ones; held-out pictures choose at
     # which of them the model is kept (WiSE-FT, Wortsman et al. 2022). 1 is plain fine-tuning, less
@@ -32,7 +36,8 @@ class Transfer(Component):
         check_choice("initialisation", self.initialisation, ("pretrained", "random"))
         check_choice("batch_norm", self.batch_norm, ("frozen", "trained"))
         check_range("epochs", self.epochs, 0)
-        check_range("warmup_epochs", self.warmup_epochs, 0, self.epochs or None)
+        check_range("least_steps", self.least_steps, 0)
+        check_range("warmup", self.warmup, 0, 1)
         check_range("label_smoothing", self.label_smoothing, 0, 0.99)
         check_range("trained_shares: how many", len(self.trained_shares), 1)
         for share in self.trained_shares:
@@ -54,3 +59,11 @@ class Transfer(Component):
                 f"trained_shares: {between[0]} with batch_norm=trained, but statistics of two "
                 "networks have no mean that fits either. Legal: 0 and 1, or batch_norm=frozen."
             )
+
+    def epochs_of(self, steps: int) -> int:
+        """Epochs of a training.
+
+        Args:
+            steps: of one of them.
+        """
+        return max(self.epochs, math.ceil(self.least_steps / steps)) if self.epochs else 0
