@@ -69,11 +69,12 @@ def test_mistakes_are_named_whatever_the_data_set(name: str, tiny_folder: Path) 
     assert "It holds 1 .txt. Legal: .avif" in said("empty") and "or to null" in said("empty")
 
 
-@pytest.mark.parametrize("inside", [".", "train", "train/red"])
+@pytest.mark.parametrize("inside", ["photos", "photos/train", "photos/train/red", "link"])
 def test_a_folder_among_class_folders_is_refused(inside: str, tiny_folder: Path) -> None:
+    (tiny_folder.parent / "link").symlink_to(tiny_folder / "train", target_is_directory=True)
     params = composed(
         "dataset=folder", f"dataset.path={tiny_folder}",
-        f"dataset.unlabelled={tiny_folder / inside}",
+        f"dataset.unlabelled={tiny_folder.parent / inside}",
     )  # fmt: skip
     with pytest.raises(UserError, match=r"dataset.unlabelled: .* lies in dataset.path"):
         Experiment.from_params(params)

@@ -77,6 +77,7 @@ def test_a_copy_of_a_labelled_picture_gives_way(dataset, artifacts, tiny_folder,
         "train_red_0.jpg": copy, "test_blue_1.jpg": copy, "again.jpg": "duplicate", "0.jpg": "ok",
     } == verdicts(artifacts)  # fmt: skip
     assert report["splits"] == {"train": 24, "val": 9, "test": 15}
+    assert report["unlabelled"]["unreadable"]["count"] == 0
     assert report["duplicates"]["count"] == report["duplicates_across_splits"]["count"] == 0
     assert report["conflicting_classes"]["count"] == 0
     assert (report["unlabelled"]["usable"], report["unlabelled"]["copies"]["count"]) == (5, 3)

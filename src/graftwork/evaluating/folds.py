@@ -74,7 +74,15 @@ def most_typical(fold: np.ndarray, losses: np.ndarray) -> int:
 
     Args:
         losses: `[n]`, of each held-out picture by a model that had not seen it; NaN where never.
+            A fold of which none is known is taken only where there is no other.
     """
+    used = fold != NEVER
+    known = used & ~np.isnan(losses)
+    if not known.any():
+        return int(fold[used].min())
     overall = np.nanmean(losses)
-    used = [which for which in np.unique(fold) if which != NEVER]
-    return int(min(used, key=lambda which: abs(np.nanmean(losses[fold == which]) - overall)))
+
+    def off(which: int) -> float:
+        return float(abs(losses[known & (fold == which)].mean() - overall))
+
+    return int(min(np.unique(fold[known]), key=off))

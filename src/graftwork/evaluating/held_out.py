@@ -10,7 +10,8 @@ import numpy as np
 
 from graftwork import manifest
 from graftwork.errors import UserError
-from graftwork.evaluating.folds import NEVER, learnable, stratified
+from graftwork.evaluating.folds import NEVER, dealt, learnable, stratified
+from graftwork.evaluating.groups import groups_of
 from graftwork.evaluating.matched import Matched, match, nearest_distances
 
 if TYPE_CHECKING:
@@ -111,25 +112,20 @@ def held_out(
     if method == "validation" and experiment.selection.method == "auto":
         method, why = _checked_validation(experiment, frame, features_of, why)
     rows = _fitted(frame)
-    labels = rows["label"].to_numpy(np.int64)
     if method == "none":
         nobody = np.full(len(rows), NEVER)
         return HeldOut(method, why, "nothing", rows, nobody, nobody)
     if method == "validation":
-        fold = learnable(np.where(rows["split"] == "val", 0, NEVER), labels)
+        fold = learnable(np.where(rows["split"] == "val", 0, NEVER), rows["label"].to_numpy())
         return HeldOut(method, why, "the validation split", rows, fold, fold)
-    return _dealt(experiment, frame, rows, labels, method, why, features_of)
+    return _dealt(experiment, frame, method, why, features_of)
 
 
 def _dealt(
-    experiment: Experiment,
-    frame: pd.DataFrame,
-    rows: pd.DataFrame,
-    labels: np.ndarray,
-    method: str,
-    why: str,
-    features_of: FeaturesOf,
+    experiment: Experiment, frame: pd.DataFrame, method: str, why: str, features_of: FeaturesOf
 ) -> HeldOut:
+    rows = _fitted(frame)
+    labels = rows["label"].to_numpy(np.int64)
     selection, seed = experiment.selection, experiment.dataset.splits.seed
     parts = {"head": selection.head_folds, "network": _network_parts(selection)}
     found: dict[str, np.ndarray] = {}
@@ -146,9 +142,6 @@ def _dealt(
         matched = by_folds[parts["head"]]
         what = f"whole clusters, as far from the rest as {source} are from all"
     elif method == "grouped":
-        from graftwork.evaluating.folds import dealt
-        from graftwork.evaluating.groups import groups_of
-
         groups, sentence = groups_of(rows, lambda: features_of(rows), selection)
         groups = np.arange(len(rows)) if groups is None else groups
         what = sentence[0].lower() + sentence[1:].rstrip(".")

@@ -30,7 +30,8 @@ class Matched:
     """Folds of whole clusters, and how like new pictures their held-out ones are."""
 
     fold: np.ndarray  # [n]
-    tried: list[tuple[int, float]]  # number of clusters, Wasserstein distance
+    # Number of clusters, Wasserstein distance; without numbers of which none can be held out.
+    tried: list[tuple[int, float]]
     clusters: int  # the number that was taken
     new: np.ndarray  # distances of new pictures to all of training
     held_out: np.ndarray  # of held-out ones to the rest of it
@@ -68,9 +69,10 @@ def match(
     nearest = _nearest(points, some)[0] if len(sample) < len(points) else np.arange(len(points))
     random = stratified(labels[sample], folds, seed)
     counts = [int(groups.max()) + 1 for groups in cuts]
+    apart = [(count, deal.wasserstein) for count, deal in zip(counts, tried, strict=True)]
     return Matched(
         fold=learnable(tried[best].fold[nearest], labels),
-        tried=[(count, deal.wasserstein) for count, deal in zip(counts, tried, strict=True)],
+        tried=[pair for pair in apart if np.isfinite(pair[1])],
         clusters=counts[best],
         new=distances,
         held_out=tried[best].distances,
@@ -131,14 +133,18 @@ def at_percentiles(distances: np.ndarray) -> list[float]:
 
 
 def _clusterings(similar: np.ndarray) -> list[np.ndarray]:
-    """The pictures in fewer and more clusters: agglomerative, complete linkage."""
+    """The pictures in fewer and more clusters: agglomerative, complete linkage.
+
+    Each number of clusters once: pictures that are equally far from each other never part.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
 
     count = len(similar)
     distance = 1 - similar[np.triu_indices(count, 1)].astype(np.float64)
     tree = linkage(np.maximum(distance, 0), "complete")
     wanted = sorted({max(2, round(share * count)) for share in SHARES})
-    return [fcluster(tree, clusters, "maxclust") - 1 for clusters in wanted]
+    cuts = [fcluster(tree, clusters, "maxclust") - 1 for clusters in wanted]
+    return list({int(groups.max()): groups for groups in cuts}.values())
 
 
 def _sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
