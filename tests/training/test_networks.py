@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from tiny_experiment import tiny_experiment, usable
+from tiny_experiment import tiny_experiment
 from tiny_transfer import draw_photos, save_weights, transfer_params
+from watched_trainings import WatchedTrainings
 
-from graftwork import manifest
 from graftwork.artifacts import Artifacts
 from graftwork.classifier import Classifier
-from graftwork.evaluating.held_out import held_out
 from graftwork.evaluating.record import GoneBack, WayPoint
 from graftwork.experiment import Experiment
-from graftwork.features import features_of
 from graftwork.model_folder import StoredBackbone
 from graftwork.split_predictions import network_logits, softmax
 from graftwork.training import networks
-from graftwork.training.finetuning import Finetuned, finetune
-from graftwork.training.fitting import Trained, train
+from graftwork.training.finetuning import Finetuned
 from graftwork.transfer.rates import Uniform
 
 FITTED = 39  # pictures of train and val; `selection=random` holds a fifth of them out
@@ -44,71 +39,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Arti
     return tiny_experiment(values, place / "project")
 
 
-@dataclasses.dataclass
-class Call:
-    """One training: what it was given and what it gave."""
-
-    fit: set[str]  # sha256
-    watched: dict[str, set[str]]
-    keep_best: bool
-    steps: int | None
-    factor: float
-    network: Classifier  # as training left it
-    trained: Trained
-
-
-class Watched:
-    """Runs the strategy with changed settings, and writes down every training."""
-
-    def __init__(self, prepared: tuple[Experiment, Artifacts], patch: pytest.MonkeyPatch) -> None:
-        self.calls: list[Call] = []
-        self.experiment, self.artifacts = prepared
-        self._real: Any = train
-        patch.setattr(networks, "train", self._train)
-
-    def _train(
-        self, experiment: Any, artifacts: Any, network: Any, fit: Any, watched: Any, *given: Any,
-        **named: Any,
-    ) -> Trained:  # fmt: skip
-        found: Trained = self._real(experiment, artifacts, network, fit, watched, *given, **named)
-        seen = {split: set(rows["sha256"]) for split, rows in watched.items()}
-        call = Call(
-            set(fit["sha256"]), seen, named["keep_best"], named["steps"], named["factor"],
-            copy.deepcopy(network), found,
-        )  # fmt: skip
-        self.calls.append(call)
-        return found
-
-    def without_training(self, *destroyed: GoneBack) -> None:
-        """Trainings are pretended; one on everything ends in these attempts."""
-
-        def pretend(*given: Any, **named: Any) -> Trained:
-            network, fit = given[2], given[3]
-            start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-            back = list(destroyed) if len(fit) == FITTED else []
-            return Trained(1, 5, 0, 0, start, back, 1.0, came_back=not back)
-
-        self._real = pretend
-
-    def run(self, **changes: Mapping[str, Any]) -> Finetuned:
-        """With these fields of these parts of the experiment."""
-        parts = {
-            name: dataclasses.replace(getattr(self.experiment, name), **fields)
-            for name, fields in changes.items()
-        }
-        experiment = dataclasses.replace(self.experiment, **parts)
-        frame = manifest.read(self.artifacts.manifest)
-
-        def features(rows: pd.DataFrame) -> np.ndarray:
-            return features_of(experiment, self.artifacts, rows)
-
-        chooses = held_out(experiment, frame, 3, features)
-        return finetune(experiment, self.artifacts, chooses, None, 3, lambda row, epoch: None)
-
-
 @pytest.fixture
-def watched(prepared: tuple[Experiment, Artifacts], monkeypatch: pytest.MonkeyPatch) -> Watched:
-    return Watched(prepared, monkeypatch)
+def watched(
+    prepared: tuple[Experiment, Artifacts], monkeypatch: pytest.MonkeyPatch
+) -> WatchedTrainings:
+    return WatchedTrainings(prepared, monkeypatch)
 
 
 def tensors(found: Finetuned) -> dict[str, Any]:
@@ -139,7 +74,9 @@ def test_points_on_the_way_are_its_ends_bit_for_bit_and_the_mean_between_them() 
             torch.testing.assert_close(tensor, (start[name] + end[name]) / 2)
 
 
-def test_where_training_helps_nothing_the_probe_of_all_pictures_is_kept(watched: Watched) -> None:
+def test_where_training_helps_nothing_the_probe_of_all_pictures_is_kept(
+    watched: WatchedTrainings,
+) -> None:
     found = watched.run(
         transfer={"trained_shares": [0.0, 0.5, 1.0], "rates": DESTROYING, "epochs": 1},
         trainer={"refit": "always"},
@@ -162,18 +99,20 @@ def test_where_training_helps_nothing_the_probe_of_all_pictures_is_kept(watched:
     np.testing.assert_array_equal(found.held_out[1], probe.held_out[1])
 
 
-def test_without_a_refit_the_network_that_chose_is_kept(watched: Watched) -> None:
+def test_without_a_refit_the_network_that_chose_is_kept(watched: WatchedTrainings) -> None:
     found = watched.run(trainer={"refit": "never"})
     (only,) = watched.calls
     assert same(tensors(found), only.network.state_dict())
-    held = set(usable(watched.artifacts)["sha256"]) - only.fit
-    assert found.held_out is not None and set(found.held_out[0]["sha256"]) == held
+    assert found.held_out is not None
+    assert set(found.held_out[0]["sha256"]) == only.watched["val"] and not (
+        only.fit & only.watched["val"]
+    )
     assert found.record.fitted == len(only.fit) == FITTED - found.record.held_out
     assert found.facts["kept_epoch"] == 2 and found.start is not None
     np.testing.assert_array_equal(found.start.weight, only.trained.start["head.weight"])
 
 
-def test_a_refit_is_on_everything_and_as_many_steps_long(watched: Watched) -> None:
+def test_a_refit_is_on_everything_and_as_many_steps_long(watched: WatchedTrainings) -> None:
     """An epoch of everything has 5 steps, of what is not held out 4."""
     found = watched.run(trainer={"refit": "always"}, transfer={"trained_shares": [0.5]})
     first, again = watched.calls
@@ -197,15 +136,17 @@ def test_a_refit_is_on_everything_and_as_many_steps_long(watched: Watched) -> No
     ("keep", "min_val", "expected"),
     [("auto", 7, True), ("auto", 9, False), ("best", 9, True), ("last", 1, False)],
 )
-def test_which_epoch_is_kept(watched: Watched, keep: str, min_val: int, expected: bool) -> None:
+def test_which_epoch_is_kept(
+    watched: WatchedTrainings, keep: str, min_val: int, expected: bool
+) -> None:
     """Seven or eight of 39 are held out; a refit has nothing that could choose an epoch."""
-    watched.without_training()
+    watched.without_training(FITTED)
     found = watched.run(trainer={"keep": keep, "refit": "always"}, selection={"min_val": min_val})
     assert [call.keep_best for call in watched.calls] == [expected, False]
     assert found.record.held_out in (7, 8)
 
 
-def test_each_fold_has_a_network_and_what_they_say_is_pooled(watched: Watched) -> None:
+def test_each_fold_has_a_network_and_what_they_say_is_pooled(watched: WatchedTrainings) -> None:
     found = watched.run(selection={"folds": 3}, trainer={"refit": "never", "keep": "best"})
     *firsts, again = watched.calls
     everything = again.fit
@@ -230,11 +171,11 @@ def _best(rows: list[dict[str, float]]) -> float:
 
 
 def test_a_refit_that_never_comes_back_ends_as_the_probe_and_the_record_says_so(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
+    watched: WatchedTrainings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Held-out pictures spoke for a share of a training that is not there."""
     gone = GoneBack(1, 9, 3.0, 0.5, 1.0)
-    watched.without_training(gone)
+    watched.without_training(FITTED, gone)
     shares = [0.0, 0.5, 1.0]
     real = networks.chosen_point
 
