@@ -125,6 +125,8 @@ def test_a_refit_is_on_everything_and_as_many_steps_long(watched: WatchedTrainin
     probe = watched.run(transfer={"epochs": 0}).model.weights
     assert isinstance(probe, StoredBackbone)
     np.testing.assert_array_equal(head.weight, probe.head["head.weight"])  # it began from all
+    seen = first.trained.start["head.weight"].numpy()
+    assert (seen != head.weight).any()  # the first one's had not seen what was held out
     start, end = again.trained.start, again.network.state_dict()
     name = "head.weight"
     torch.testing.assert_close(tensors(found)[name], (start[name] + end[name]) / 2)
