@@ -27,7 +27,9 @@ def trainer(steps: int) -> Any:
         estimated_stepping_batches=steps,
         world_size=1,
         global_step=0,
-        strategy=SimpleNamespace(batch_to_device=lambda batch: batch),
+        strategy=SimpleNamespace(
+            root_device=torch.device("cpu"), batch_to_device=lambda batch: batch
+        ),
         precision_plugin=SimpleNamespace(forward_context=nullcontext),
     )
 
