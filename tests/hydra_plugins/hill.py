@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ class Hill(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         scores: dict[int, float] = {}
-        while True:
+        while not any(math.isnan(score) for score in scores.values()):  # a job has failed
             around = [self.seed + step for step in (-1, 0, 1) if self.seed + step not in scores]
             jobs = [[*arguments, f"seed={seed}"] for seed in around]
             done = self.launcher.launch(jobs, initial_job_idx=len(scores))
             scores |= {s: self.sign * j.return_value for s, j in zip(around, done, strict=True)}
             best = max(scores.values())
             if scores[self.seed] == best:
+                found = {"seed": self.seed, "best": self.sign * best}
+                Path("found.json").write_text(json.dumps(found))
                 break
             self.seed = max(scores, key=scores.__getitem__)
-        Path("found.json").write_text(json.dumps({"seed": self.seed, "best": self.sign * best}))

@@ -30,6 +30,7 @@ SMALL = ["model=tiny_cnn", "transfer=from_scratch", "trainer=smoke"]
 def download(settings: Experiment, artifacts: Artifacts) -> None:
     artifacts.raw("x").mkdir(parents=True, exist_ok=True)
     row = {"path": "p", "label": 0, "class": "a", "split": "train", "width": 1, "height": 1}
+    row |= {"group": "", "taken": ""}
     row |= {"sha256": str(settings.dataset.splits.seed), "verdict": "ok"}
     manifest.write(pd.DataFrame([row]), artifacts.manifest)
 

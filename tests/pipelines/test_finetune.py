@@ -21,6 +21,7 @@ import yaml
 from graftwork import manifest, model_folder
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
+from graftwork.evaluating.held_out import held_out
 from graftwork.experiment import Experiment
 from pipelines import download, finetune, prepare
 
@@ -28,6 +29,7 @@ Params = Callable[..., dict[str, Any]]
 Stage = Callable[..., tuple[Experiment, Artifacts]]
 PROJECT = Path(__file__).parents[2]
 FROZEN = ("transfer=linear_probe", "transfer.initialisation=random")
+BEST = ("trainer.keep=best", "trainer.refit=never")
 ENGINE = ("extraction.engine=torch", "extraction.precision=fp32")  # starts at once
 
 
@@ -61,14 +63,15 @@ def history(artifacts: Artifacts) -> list[dict[str, str]]:
 
 
 def test_training_leaves_a_model_its_curves_and_a_run(stage: Stage) -> None:
-    experiment, artifacts = stage("trainer.limit_epochs=2", "trainer.min_val=1")
+    experiment, artifacts = stage("trainer.limit_epochs=2", "selection=validation", *BEST)
     finetune.run(experiment, artifacts)
     classifier, contract = model_folder.load(artifacts.model)
     assert contract.classes == ["blue", "green", "red"]
     assert contract.pretrained is None
     assert contract.training["strategy"] == "from_scratch"
-    assert contract.training["fit_splits"] == ["train"]
-    assert "highest top-1 on 9 validation pictures" in contract.training["selection"]
+    assert contract.training["fitted"] == 24
+    words = "9 photos were held out (the validation split) and chose the epoch"
+    assert contract.training["selection"].startswith(words)
     parameters = sum(p.numel() for p in classifier.parameters())
     assert contract.training["trainable_parameters"] == parameters
     rows = history(artifacts)
@@ -94,7 +97,7 @@ def test_watching_test_pictures_adds_their_curve_and_changes_nothing(stage: Stag
     found = {}
     for watch in ("false", "true"):
         experiment, artifacts = stage(
-            f"trainer.watch_test={watch}", "trainer.selection=last", "trainer.limit_epochs=2"
+            f"trainer.watch_test={watch}", "selection=none", "trainer.limit_epochs=2"
         )
         finetune.run(experiment, artifacts)
         found[watch] = weights_sha256(artifacts), history(artifacts)
@@ -104,7 +107,7 @@ def test_watching_test_pictures_adds_their_curve_and_changes_nothing(stage: Stag
     tests = [float(row["test/top1"]) * 15 for row in watched]
     assert all(hits == pytest.approx(round(hits)) for hits in tests)  # of 15 test pictures
     assert [row["val/top1"] for row in watched] == ["", ""]
-    assert model_folder.read_contract(artifacts.model).training["fit_splits"] == ["train", "val"]
+    assert model_folder.read_contract(artifacts.model).training["fitted"] == 33  # train and val
 
 
 def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> None:
@@ -128,22 +131,19 @@ def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> Non
         parts = [engine(views[start : start + size]) for start in range(0, len(views), size)]
         return np.concatenate(parts)[: len(rows)]
 
-    import pandas as pd
-
-    fit = pd.concat([manifest.of_split(frame, split) for split in ("train", "val")])
-    labels = fit["label"].to_numpy()
-    found = experiment.transfer.head_init.weights(live(fit), labels, 3, experiment.seed)
-    assert found is not None
+    chooses = held_out(experiment, frame, 3, live)
+    rows, fold = chooses.rows, chooses.head_fold
+    found = experiment.transfer.head_init.fit(live(rows), chooses.labels, 3, fold)
     contract = model_folder.read_contract(artifacts.model)
     tensors = model_folder.read_tensors(artifacts.model, contract)
-    np.testing.assert_array_equal(tensors["head.weight"], found[0])
-    np.testing.assert_array_equal(tensors["head.bias"], found[1])
+    np.testing.assert_array_equal(tensors["head.weight"], found.weight)
+    np.testing.assert_array_equal(tensors["head.bias"], found.bias)
 
     from graftwork.features import features_of
 
     test = manifest.of_split(frame, "test")
-    stored = features_of(experiment, artifacts, test) @ found[0].T + found[1]
-    np.testing.assert_array_equal(stored, live(test) @ found[0].T + found[1])
+    stored = features_of(experiment, artifacts, test) @ found.weight.T + found.bias
+    np.testing.assert_array_equal(stored, live(test) @ found.weight.T + found.bias)
     assert (stored.argmax(1) == test["label"]).mean() > 0.6
 
 
@@ -158,7 +158,7 @@ def test_a_probe_leaves_the_backbone_and_says_how_it_was_chosen(stage: Stage) ->
     assert all((tensor == after[name]).all() for name, tensor in start.items())
     assert contract.weights_sha256 == weights_sha256(artifacts)
     assert contract.training["epochs"] == 0
-    assert contract.training["fit_splits"] == ["train", "val"]
+    assert contract.training["fitted"] == 33  # train and val
     assert contract.training["strength"] in experiment.transfer.head_init.strengths
     row = history(artifacts)[0]
     assert row["epoch"] == "0" and 0 <= float(row["probe/cv_top1"]) <= 1
@@ -182,15 +182,16 @@ def test_heads_share_the_file_of_their_backbone(stage: Stage) -> None:
 def test_lp_ft_starts_from_the_converged_probe(stage: Stage) -> None:
     """With a learning rate of nearly nothing the head is the probe's."""
     heads = []
-    quiet = ("transfer=lp_ft", "transfer.initialisation=random", "transfer.rates.head_lr=1e-12")
+    quiet = ("transfer=lp_ft", "transfer.initialisation=random", "transfer.rates.step=1e-12")
+    quiet += ("transfer.trained_shares=[1]", "trainer.refit=always")
     for overrides in (FROZEN, quiet):
         experiment, artifacts = stage(*overrides)
         finetune.run(experiment, artifacts)
         contract = model_folder.read_contract(artifacts.model)
         heads.append(model_folder.read_tensors(artifacts.model, contract)["head.weight"])
     np.testing.assert_allclose(heads[1], heads[0], rtol=1e-4, atol=1e-6)
-    assert contract.training["epochs"] == 1
-    assert [row["epoch"] for row in history(artifacts)] == ["0", "1"]
+    assert contract.training["epochs"] == 2  # without those held out, and again on everything
+    assert [row["epoch"] for row in history(artifacts)] == ["0", "1", "2"]
 
 
 def test_a_probe_imports_neither_torch_nor_lightning_once_the_network_is_stored(
@@ -217,7 +218,7 @@ def child() -> dict[str, Any]:
 
 def test_divergence_keeps_no_model(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment, artifacts = stage()
-    monkeypatch.setattr("graftwork.transfer.rates.Uniform.of", lambda self, depth: float("inf"))
+    monkeypatch.setattr("graftwork.transfer.rates.Uniform.of", lambda self, *_: float("inf"))
     with pytest.raises(UserError, match="training diverged: .* no numbers.*transfer.rates"):
         finetune.run(experiment, artifacts)
     assert not (artifacts.model / "model.json").exists()
@@ -245,7 +246,7 @@ def test_a_preempted_training_ends_with_143_and_no_model(stage: Stage) -> None:
 
 def test_two_processes_train_what_one_does(stage: Stage) -> None:
     """Frozen statistics: the gradients of a batch are the same, however it is shared."""
-    common = ("transfer.batch_norm=frozen", "trainer.min_val=1", "trainer.limit_batches=null")
+    common = ("transfer.batch_norm=frozen", "selection=validation", "trainer.limit_batches=null")
     common += ("trainer.precision=fp32", "trainer.batch_size=6", "transfer.label_smoothing=0")
     tensors, rows = [], []
     for processes in (1, 2):

@@ -20,6 +20,7 @@ from graftwork.models.base import Model
 from graftwork.trainer import Trainer, quiet
 from graftwork.training.datamodule import PictureData
 from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups, rate_factor
+from graftwork.training.guard import Guard
 from graftwork.training.watching import BestWeights, Curves
 from graftwork.transfer.regularisers import WeightDecay
 from graftwork.transfer.strategy import Transfer
@@ -225,8 +226,8 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
     data = pictures()
     data._fit._images = Poisoned()
     best = BestWeights(patience=0)
-    with pytest.raises(Diverged, match=r"the loss is nan in epoch 2, step 3.*transfer\.rates"):
-        fitted(network, strategy(epochs=3), tmp_path, best, data=data)
+    with pytest.raises(Diverged, match=r"the loss is nan in epoch 2, step 1.*transfer\.rates"):
+        fitted(network, strategy(epochs=3), tmp_path, best, Guard(data.train_dataloader), data=data)
     assert all(tensor.isfinite().all() for tensor in best._weights.values())
 
 

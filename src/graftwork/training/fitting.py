@@ -36,6 +36,7 @@ class Trained:
     """What training gave."""
 
     epoch: int  # whose weights were kept, from 1
+    chose_epoch: bool  # by the pictures that are held out; else it is the last one
     steps: int  # of the attempt that was kept
     trainable: int  # parameters, of what is kept
     auxiliary: int  # further ones, of auxiliary classifiers
@@ -107,7 +108,8 @@ def train(
         classifier.cpu().eval()
         done = watchers.progress.steps
         epoch = watchers.kept_epoch()
-        return Trained(epoch, done, *counts, start, gone_back, factor, came_back=True)
+        chose = watchers.best is not None
+        return Trained(epoch, chose, done, *counts, start, gone_back, factor, came_back=True)
     raise AssertionError("an attempt returns")
 
 
@@ -184,7 +186,7 @@ def _as_it_was(
     classifier.load_state_dict(start)
     classifier.cpu().eval()
     counts = trained_parameters(classifier)
-    return Trained(0, 0, *counts, start, gone_back, 0.0, came_back=False)
+    return Trained(0, False, 0, *counts, start, gone_back, 0.0, came_back=False)
 
 
 def trained_parameters(classifier: Classifier) -> tuple[int, int]:

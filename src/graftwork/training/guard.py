@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from graftwork.training.graft_module import Diverged, GraftModule
 from graftwork.training.lightning import pl
 
 if TYPE_CHECKING:
     from graftwork.training.datamodule import Batch
-    from graftwork.training.graft_module import GraftModule
 
 SLOWER = 1 / 3  # rates of the next attempt, relative to the one that failed
 ATTEMPTS = 4  # in all; the last has rates of 1/27
@@ -37,7 +37,8 @@ class Destroyed(Exception):
 
 
 class Guard(pl.Callback):
-    """Raises Destroyed when the mean loss of the last steps stays above that of the first weights.
+    """Raises Destroyed when the mean loss of the last steps stays above that of the first weights,
+    and Diverged when it is no number.
 
     A rise that the batches' own differences could explain does not count. Every process sees the
     mean over all of them, so that all of them stop at the same step.
@@ -64,10 +65,18 @@ class Guard(pl.Callback):
         self._limit = self.start_loss + SURE * error + 0.05 * self.start_loss
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        self._last.append(_mean_over_processes(trainer, loss))
+        loss = _mean_over_processes(trainer, outputs["loss"])
+        if not math.isfinite(loss):
+            where = f"in epoch {trainer.current_epoch + 1}, step {batch_idx + 1}"
+            raise Diverged(f"the loss is {loss} {where}", trainer.global_step)
+        self._last.append(loss)
         if len(self._last) < (self._last.maxlen or 0):
             return
         mean = sum(self._last) / len(self._last)

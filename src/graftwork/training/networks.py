@@ -227,10 +227,12 @@ class _Result:
     ) -> Finetuned:
         source = self.source
         facts = {**self._facts(), "trained_share": share, "kept_epoch": trained.epoch}
-        words = f"how far to go from the first weights to the trained ones: {share:g} of the way"
-        if len(self.points) < 2:
-            words = "nothing: they only tell how good the network is"
-        record = self._record(words, self.fold, fitted, False)
+        words = ["the epoch: the one with the highest top-1"] if trained.chose_epoch else []
+        if len(self.points) > 1:
+            way = "how far to go from the first weights to the trained ones"
+            words.append(f"{way}: {share:g} of the way")
+        chose = ", and ".join(words) or "nothing: they only tell how good the network is"
+        record = self._record(chose, self.fold, fitted, False)
         order, probabilities = chosen
         held_out = (source.held_out.rows.iloc[order].reset_index(drop=True), probabilities)
         start = self._start(trained)
