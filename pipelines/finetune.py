@@ -34,7 +34,8 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
         found = finetuning.finetune(experiment, artifacts, chooses, test, len(classes), tell)
         if distributed.rank() == 0:
             _save(experiment, artifacts, classes, found)
-            tell({"guard/gone_back": len(found.record.gone_back)}, 0)
+            gone_back, ended = len(found.record.gone_back), found.record.ended_as_start
+            tell({"guard/gone_back": gone_back, "guard/ended_as_start": float(ended)}, 0)
 
 
 def _save(

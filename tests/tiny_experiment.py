@@ -15,11 +15,13 @@ from graftwork.artifacts import Artifacts
 from graftwork.experiment import Experiment
 
 
-def tiny_experiment(params: Mapping[str, Any], root: Path) -> tuple[Experiment, Artifacts]:
+def tiny_experiment(
+    params: Mapping[str, Any], root: Path, shared: Path | None = None
+) -> tuple[Experiment, Artifacts]:
     """The experiment after its stages download and prepare."""
     from pipelines import download, prepare
 
-    artifacts = Artifacts.at(root)
+    artifacts = Artifacts.at(root, shared)
     root.mkdir(exist_ok=True)
     artifacts.params.write_text(yaml.safe_dump(dict(params)))
     experiment = Experiment.from_file(artifacts.params)

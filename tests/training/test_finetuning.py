@@ -12,6 +12,7 @@ import pytest
 from graftwork.evaluating.folds import NEVER, learnable, stratified
 from graftwork.evaluating.held_out import HeldOut
 from graftwork.evaluating.matched import PERCENTILES, match
+from graftwork.evaluating.record import SelectionRecord
 from graftwork.training.finetuning import Source, out_of_fold, record_of, write_history
 from graftwork.transfer.head_init import ConvergedProbe
 
@@ -73,6 +74,19 @@ def test_random_folds_flatter_and_the_record_says_by_how_much() -> None:
     assert chosen.wasserstein == min(entry.wasserstein for entry in record.clusters)
     assert "photos were held out (what there is) and chose a penalty" in record.words
     assert (record.held_out, record.fitted) == ((matched.fold != NEVER).sum(), 240)
+
+
+def test_clusters_of_which_none_could_be_held_out_are_not_recorded(tmp_path: Path) -> None:
+    """They are at no distance, which no JSON could say."""
+    features, labels, _, new = series()
+    matched = match(features, labels, new, folds=5, seed=0, max_pictures=1000)
+    found = source("matched", features, labels, matched.fold)
+    matched = dataclasses.replace(matched, tried=[(2, float("inf")), *matched.tried])
+    held_out = dataclasses.replace(found.held_out, matched=matched)
+    record = record_of(dataclasses.replace(found, held_out=held_out), matched.fold, "a penalty")
+    record.write(tmp_path / "selection.json")
+    assert SelectionRecord.read(tmp_path / "selection.json") == record
+    assert len(record.clusters or []) == len(matched.tried) - 1
 
 
 def test_of_random_folds_no_optimism_is_known() -> None:

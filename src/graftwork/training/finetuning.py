@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +163,7 @@ def record_of(source: Source, fold: np.ndarray, chose: str, **parts: Any) -> Sel
         clusters = [
             Clustering(number, round(apart, 6), number == matched.clusters)
             for number, apart in matched.tried
+            if math.isfinite(apart)  # of so few clusters none could be held out
         ]
     what = f"{count} photos were held out ({held_out.what}) and chose {chose}"
     missing = "nothing was held out, and nothing chosen: no score of this run may choose anything"

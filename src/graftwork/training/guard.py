@@ -95,8 +95,9 @@ def _losses(trainer: pl.Trainer, module: Any, batches: Iterable[Batch], count: i
     """`[count]`: what training would minimise, of the first weights; nothing moves."""
     guarded: GraftModule = module
     buffers = {name: buffer.clone() for name, buffer in guarded.classifier.named_buffers()}
-    found = []
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    device, found = trainer.strategy.root_device, []
+    gpus = [device] if device.type == "cuda" else []  # where dropout draws
+    with torch.random.fork_rng(devices=gpus), torch.no_grad():
         guarded.classifier.train()  # as in training: BatchNorm by the batch where it is trained
         for _, batch in zip(range(count), batches, strict=False):
             images, labels = trainer.strategy.batch_to_device(batch)

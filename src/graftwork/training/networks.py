@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from graftwork.evaluating.folds import NEVER, most_typical, one_of
+from graftwork.evaluating.record import GoneBack, WayPoint
 from graftwork.evaluating.start import Start
 from graftwork.evaluating.way import chosen_point
 from graftwork.metrics.log_loss import log_losses
@@ -72,7 +73,8 @@ def choose_network(
     share, points = chosen_point(shares, pooled, source.held_out.labels[order])
     destroyed = any(attempt.trained.destroyed for attempt in attempts)
     chosen = dict(zip(shares, pooled, strict=True))[share]
-    result = _Result(source, fold, attempts, points, rows)
+    gone_back = [gone for attempt in attempts for gone in attempt.trained.gone_back]
+    result = _Result(source, fold, attempts, points, rows, gone_back)
     if destroyed or share == 0:
         return result.as_probe(destroyed)
     if used and (len(used) > 1 or source.experiment.trainer.refits(len(fold))):
@@ -177,8 +179,9 @@ class _Result:
     source: Source
     fold: np.ndarray
     attempts: list[Attempted]
-    points: list[Any]
+    points: list[WayPoint]
     rows: list[Row]
+    gone_back: list[GoneBack]
 
     def as_probe(self, destroyed: bool) -> Finetuned:
         """Nothing of the training is kept: the probe of all pictures is as good or better."""
@@ -212,11 +215,12 @@ class _Result:
         trained, classifier = _trained(
             source, source.head, everything, watched, told, self.rows, steps=steps, factor=factor
         )
+        result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
         if trained.destroyed:
-            return self.as_probe(destroyed=True)
+            return result.as_probe(destroyed=True)
         end = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
         go(classifier, trained.start, end, share)
-        return self._kept(classifier, trained, share, chosen, len(everything))
+        return result._kept(classifier, trained, share, chosen, len(everything))
 
     def _kept(
         self, classifier: Classifier, trained: Trained, share: float, chosen: Chosen, fitted: int
@@ -255,8 +259,10 @@ class _Result:
         return facts | ({"auxiliary_parameters": first.auxiliary} if first.auxiliary else {})
 
     def _record(self, chose: str, fold: np.ndarray, fitted: int, destroyed: bool) -> Any:
-        gone_back = [gone for attempt in self.attempts for gone in attempt.trained.gone_back]
+        points = self.points
+        if destroyed:  # whatever they said of a training that came back
+            points = [replace(point, chosen=point.share == 0) for point in points]
         return record_of(
-            self.source, fold, chose, fitted=fitted, gone_back=gone_back,
-            shares=self.points if len(self.points) > 1 else None, ended_as_start=destroyed,
+            self.source, fold, chose, fitted=fitted, gone_back=self.gone_back,
+            shares=points if len(points) > 1 else None, ended_as_start=destroyed,
         )  # fmt: skip

@@ -1,0 +1,127 @@
+"""When the guard raises, and what measuring the loss before the first step leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import composed
+
+from graftwork.components import build
+from graftwork.models.base import Model
+from graftwork.training.graft_module import GraftModule
+from graftwork.training.guard import Destroyed, Guard
+from graftwork.transfer.strategy import Transfer
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+def trainer(steps: int) -> Any:
+    """As much of Lightning's as the guard looks at."""
+    return SimpleNamespace(
+        estimated_stepping_batches=steps,
+        world_size=1,
+        global_step=0,
+        strategy=SimpleNamespace(
+            root_device=torch.device("cpu"), batch_to_device=lambda batch: batch
+        ),
+        precision_plugin=SimpleNamespace(forward_context=nullcontext),
+    )
+
+
+class Told(SimpleNamespace):
+    """A module whose loss on a batch is the batch itself."""
+
+    classifier = torch.nn.Identity()
+
+    def objective(self, images: torch.Tensor, labels: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(total=images)
+
+
+def raised_at(before: Iterable[float], losses: Sequence[float]) -> int | None:
+    """The step at which the guard raises; None: it never does.
+
+    Args:
+        before: losses of the first weights on each batch.
+        losses: of every step.
+    """
+    found, module = trainer(len(losses)), Told()
+    guard = Guard(lambda: [(torch.tensor(loss), torch.tensor(0)) for loss in before])
+    guard.on_train_start(found, module)  # type: ignore[arg-type]
+    for step, loss in enumerate(losses, 1):
+        found.global_step = step
+        try:
+            guard.on_train_batch_end(found, module, {"loss": torch.tensor(loss)})  # type: ignore[arg-type]
+        except Destroyed as error:
+            assert (error.step, error.start_loss) == (step, guard.start_loss)
+            return step
+    return None
+
+
+def batches(mean: float, spread: float, count: int, seed: int = 0) -> list[float]:
+    return np.random.default_rng(seed).normal(mean, spread, count).tolist()
+
+
+@pytest.mark.parametrize(("steps", "within"), [(30, 12), (160, 60), (5000, 60)])
+def test_a_rise_that_stays_is_seen_within_tens_of_steps(steps: int, within: int) -> None:
+    after = batches(1.5, 0.1, steps - 5)
+    found = raised_at(batches(0.5, 0.1, 8), [*batches(0.5, 0.1, 5), *after])
+    assert found is not None and found <= within
+
+
+@pytest.mark.parametrize("height", [1.0, 100.0])
+def test_a_short_rise_that_comes_back_is_ordinary(height: float) -> None:
+    rise = batches(height, 0.1, 10)
+    assert raised_at(batches(0.5, 0.1, 8), [*rise, *batches(0.4, 0.1, 150)]) is None
+    longer = batches(height, 0.1, 60)
+    assert raised_at(batches(0.5, 0.1, 8), [*longer, *batches(0.4, 0.1, 100)]) is not None
+
+
+def test_what_the_batches_own_differences_explain_is_no_rise() -> None:
+    """Of trainings that do not learn at all, where nothing but noise can look like a rise."""
+    alarms = [
+        seed
+        for seed in range(200)
+        if raised_at(batches(1.0, 0.5, 8, seed), batches(1.0, 0.5, 300, 1000 + seed))
+    ]
+    assert len(alarms) <= 3
+    assert raised_at(batches(1.0, 0.5, 8), batches(1.2, 0.5, 300)) is None
+    assert raised_at(batches(1.0, 0.01, 8), batches(1.2, 0.01, 300)) is not None
+
+
+def test_a_loss_that_falls_is_never_taken_for_a_rise() -> None:
+    assert raised_at(batches(2.0, 0.1, 8), np.linspace(2.0, 0.1, 300).tolist()) is None
+
+
+def test_measuring_before_the_first_step_changes_nothing() -> None:
+    """Statistics of BatchNorm would move in train mode, and dropout draw random numbers."""
+    torch.manual_seed(0)
+    values = composed("model=tiny_cnn", "model/head=mlp")["model"]
+    network = build(values, Model, "model").build(3, None)  # type: ignore[type-abstract]
+    transfer = build(composed("transfer=from_scratch")["transfer"], Transfer, "transfer")
+    module = GraftModule(network, transfer, 3)
+    assert transfer.batch_norm == "trained"
+    shown: list[Batch] = [
+        (torch.randint(0, 256, (8, 32, 32, 3), dtype=torch.uint8), torch.arange(8) % 3)
+        for _ in range(20)
+    ]
+    drawn = torch.get_rng_state()
+    tensors = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    guard = Guard(lambda: shown)
+    guard.on_train_start(trainer(400), module)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, tensors[name]), name
+    assert all(parameter.grad is None for parameter in network.parameters())
+    network.train()
+    with torch.no_grad():
+        losses = [float(module.objective(*batch).total) for batch in shown[:8]]
+    assert guard.start_loss == pytest.approx(np.mean(losses))
+    moved = [n for n, t in network.state_dict().items() if not torch.equal(t, tensors[n])]
+    assert any("running" in name for name in moved)
+    assert not torch.equal(torch.get_rng_state(), drawn)

@@ -1,0 +1,195 @@
+"""What held-out pictures make of a network: how much of its training is kept, and on what data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_experiment import tiny_experiment
+from tiny_transfer import draw_photos, save_weights, transfer_params
+from watched_trainings import WatchedTrainings
+
+from graftwork.artifacts import Artifacts
+from graftwork.classifier import Classifier
+from graftwork.evaluating.record import GoneBack, WayPoint
+from graftwork.experiment import Experiment
+from graftwork.model_folder import StoredBackbone
+from graftwork.split_predictions import network_logits, softmax
+from graftwork.training import networks
+from graftwork.training.finetuning import Finetuned
+from graftwork.transfer.rates import Uniform
+
+FITTED = 39  # pictures of train and val; `selection=random` holds a fifth of them out
+DESTROYING = Uniform(10.0)  # in one epoch, before the guard can tell
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Artifacts]:
+    place = tmp_path_factory.mktemp("networks")
+    draw_photos(place / "photos")
+    save_weights(place / "weights.pth")
+    values = transfer_params(
+        place / "photos", place / "weights.pth", "selection=random", "trainer.batch_size=7",
+        "transfer.epochs=2", "transfer.warmup_epochs=0", "transfer.trained_shares=[1.0]",
+    )  # fmt: skip
+    return tiny_experiment(values, place / "project")
+
+
+@pytest.fixture
+def watched(
+    prepared: tuple[Experiment, Artifacts], monkeypatch: pytest.MonkeyPatch
+) -> WatchedTrainings:
+    return WatchedTrainings(prepared, monkeypatch)
+
+
+def tensors(found: Finetuned) -> dict[str, Any]:
+    weights = found.model.weights
+    assert isinstance(weights, Classifier)
+    return weights.state_dict()
+
+
+def same(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_points_on_the_way_are_its_ends_bit_for_bit_and_the_mean_between_them() -> None:
+    network: Any = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    end = {
+        name: tensor + (torch.rand_like(tensor) if tensor.is_floating_point() else 7)
+        for name, tensor in start.items()
+    }
+    for share, expected in ((1.0, end), (0.0, start)):
+        networks.go(network, start, end, share)
+        assert same(network.state_dict(), expected)
+    networks.go(network, start, end, 0.5)
+    for name, tensor in network.state_dict().items():
+        if name == "1.num_batches_tracked":
+            assert tensor == 7  # half a batch is none: counts are those of the end
+        else:
+            torch.testing.assert_close(tensor, (start[name] + end[name]) / 2)
+
+
+def test_where_training_helps_nothing_the_probe_of_all_pictures_is_kept(
+    watched: WatchedTrainings,
+) -> None:
+    found = watched.run(
+        transfer={"trained_shares": [0.0, 0.5, 1.0], "rates": DESTROYING, "epochs": 1},
+        trainer={"refit": "always"},
+    )
+    probe = watched.run(transfer={"epochs": 0})
+    weights, expected = found.model.weights, probe.model.weights
+    assert isinstance(weights, StoredBackbone) and isinstance(expected, StoredBackbone)
+    assert weights.sha256 == expected.sha256
+    for name, tensor in weights.head.items():
+        np.testing.assert_array_equal(tensor, expected.head[name])
+    (only,) = watched.calls  # nothing is trained again, and the probe not at all
+    assert len(only.fit) < FITTED == found.record.fitted
+    assert found.facts["trained_share"] == 0.0 and found.start is None
+    assert not found.record.ended_as_start and not found.record.gone_back
+    points = found.record.shares or []
+    assert [(point.share, point.chosen) for point in points] == [
+        (0.0, True), (0.5, False), (1.0, False),
+    ]  # fmt: skip
+    assert found.held_out is not None and probe.held_out is not None
+    np.testing.assert_array_equal(found.held_out[1], probe.held_out[1])
+
+
+def test_without_a_refit_the_network_that_chose_is_kept(watched: WatchedTrainings) -> None:
+    found = watched.run(trainer={"refit": "never"})
+    (only,) = watched.calls
+    assert same(tensors(found), only.network.state_dict())
+    assert found.held_out is not None
+    assert set(found.held_out[0]["sha256"]) == only.watched["val"] and not (
+        only.fit & only.watched["val"]
+    )
+    assert found.record.fitted == len(only.fit) == FITTED - found.record.held_out
+    assert found.facts["kept_epoch"] == 2 and found.start is not None
+    np.testing.assert_array_equal(found.start.weight, only.trained.start["head.weight"])
+
+
+def test_a_refit_is_on_everything_and_as_many_steps_long(watched: WatchedTrainings) -> None:
+    """An epoch of everything has 5 steps, of what is not held out 4."""
+    found = watched.run(trainer={"refit": "always"}, transfer={"trained_shares": [0.5]})
+    first, again = watched.calls
+    assert first.fit < again.fit and len(again.fit) == FITTED == found.record.fitted
+    assert first.watched == {"val": again.fit - first.fit} and again.watched == {}
+    assert first.trained.steps == again.trained.steps == again.steps == 2 * 4
+    assert (first.steps, first.factor, again.factor) == (None, 1.0, 1.0)
+    head = found.start
+    assert head is not None
+    probe = watched.run(transfer={"epochs": 0}).model.weights
+    assert isinstance(probe, StoredBackbone)
+    np.testing.assert_array_equal(head.weight, probe.head["head.weight"])  # it began from all
+    seen = first.trained.start["head.weight"].numpy()
+    assert (seen != head.weight).any()  # the first one's had not seen what was held out
+    start, end = again.trained.start, again.network.state_dict()
+    name = "head.weight"
+    torch.testing.assert_close(tensors(found)[name], (start[name] + end[name]) / 2)
+    assert found.held_out is not None
+    assert set(found.held_out[0]["sha256"]) == again.fit - first.fit  # the first one's words
+
+
+@pytest.mark.parametrize(
+    ("keep", "min_val", "expected"),
+    [("auto", 7, True), ("auto", 9, False), ("best", 9, True), ("last", 1, False)],
+)
+def test_which_epoch_is_kept(
+    watched: WatchedTrainings, keep: str, min_val: int, expected: bool
+) -> None:
+    """Seven or eight of 39 are held out; a refit has nothing that could choose an epoch."""
+    watched.without_training(FITTED)
+    found = watched.run(trainer={"keep": keep, "refit": "always"}, selection={"min_val": min_val})
+    assert [call.keep_best for call in watched.calls] == [expected, False]
+    assert found.record.held_out in (7, 8)
+
+
+def test_each_fold_has_a_network_and_what_they_say_is_pooled(watched: WatchedTrainings) -> None:
+    found = watched.run(selection={"folds": 3}, trainer={"refit": "never", "keep": "best"})
+    *firsts, again = watched.calls
+    everything = again.fit
+    assert len(firsts) == 3 and len(everything) == FITTED and found.record.folds == 3
+    away = [everything - call.fit for call in firsts]
+    assert set().union(*away) == everything and sum(map(len, away)) == FITTED
+    assert [call.watched for call in firsts] == [{"val": out} for out in away]
+    assert found.held_out is not None
+    rows, probabilities = found.held_out
+    for out, call in zip(away, firsts, strict=True):
+        mine = rows["sha256"].isin(out).to_numpy()
+        logits = network_logits(watched.experiment, watched.artifacts, call.network, rows[mine])
+        np.testing.assert_allclose(probabilities[mine], softmax(logits), rtol=1e-4, atol=1e-6)
+    assert again.steps == max(call.trained.steps for call in firsts)
+    best = [_best(found.rows[1 + 2 * fold :][:2]) for fold in range(3)]
+    assert [call.trained.epoch for call in firsts] == best
+    assert found.record.fitted == FITTED and same(tensors(found), again.network.state_dict())
+
+
+def _best(rows: list[dict[str, float]]) -> float:
+    return max(rows, key=lambda row: (row["val/top1"], -row["val/loss"]))["epoch"]
+
+
+def test_a_refit_that_never_comes_back_ends_as_the_probe_and_the_record_says_so(
+    watched: WatchedTrainings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held-out pictures spoke for a share of a training that is not there."""
+    gone = GoneBack(1, 9, 3.0, 0.5, 1.0)
+    watched.without_training(FITTED, gone)
+    shares = [0.0, 0.5, 1.0]
+    real = networks.chosen_point
+
+    def the_end(*given: Any) -> tuple[float, list[WayPoint]]:
+        points = real(*given)[1]
+        return 1.0, [dataclasses.replace(p, chosen=p.share == 1.0) for p in points]
+
+    monkeypatch.setattr(networks, "chosen_point", the_end)
+    found = watched.run(transfer={"trained_shares": shares}, trainer={"refit": "always"})
+    assert len(watched.calls) == 2
+    assert found.record.gone_back == [gone] and found.record.ended_as_start
+    points = found.record.shares or []
+    assert [point.share for point in points if point.chosen] == [0.0]
+    assert found.facts["trained_share"] == 0.0
+    assert isinstance(found.model.weights, StoredBackbone)

@@ -1,0 +1,85 @@
+"""A strategy run on prepared data, and every training of it written down."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graftwork import manifest
+from graftwork.artifacts import Artifacts
+from graftwork.classifier import Classifier
+from graftwork.evaluating.held_out import held_out
+from graftwork.evaluating.record import GoneBack
+from graftwork.experiment import Experiment
+from graftwork.features import features_of
+from graftwork.training import networks
+from graftwork.training.finetuning import Finetuned, finetune
+from graftwork.training.fitting import Trained, train
+
+
+@dataclasses.dataclass
+class Call:
+    """One training: what it was given and what it gave."""
+
+    fit: set[str]  # sha256
+    watched: dict[str, set[str]]
+    keep_best: bool
+    steps: int | None
+    factor: float
+    network: Classifier  # as training left it
+    trained: Trained
+
+
+class WatchedTrainings:
+    """Runs the strategy with changed settings, and writes down every training."""
+
+    def __init__(self, prepared: tuple[Experiment, Artifacts], patch: pytest.MonkeyPatch) -> None:
+        self.calls: list[Call] = []
+        self.experiment, self.artifacts = prepared
+        self._real: Any = train
+        patch.setattr(networks, "train", self._train)
+
+    def _train(
+        self, experiment: Any, artifacts: Any, network: Any, fit: Any, watched: Any, *given: Any,
+        **named: Any,
+    ) -> Trained:  # fmt: skip
+        found: Trained = self._real(experiment, artifacts, network, fit, watched, *given, **named)
+        seen = {split: set(rows["sha256"]) for split, rows in watched.items()}
+        call = Call(
+            set(fit["sha256"]), seen, named["keep_best"], named["steps"], named["factor"],
+            copy.deepcopy(network), found,
+        )  # fmt: skip
+        self.calls.append(call)
+        return found
+
+    def without_training(self, everything: int, *destroyed: GoneBack) -> None:
+        """Trainings are pretended; one on so many pictures ends in these attempts."""
+
+        def pretend(*given: Any, **named: Any) -> Trained:
+            network, fit = given[2], given[3]
+            start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+            back = list(destroyed) if len(fit) == everything else []
+            return Trained(1, 5, 0, 0, start, back, 1.0, came_back=not back)
+
+        self._real = pretend
+
+    def run(self, **changes: Mapping[str, Any]) -> Finetuned:
+        """With these fields of these parts of the experiment."""
+        parts = {
+            name: dataclasses.replace(getattr(self.experiment, name), **fields)
+            for name, fields in changes.items()
+        }
+        experiment = dataclasses.replace(self.experiment, **parts)
+        frame = manifest.read(self.artifacts.manifest)
+
+        def features(rows: pd.DataFrame) -> np.ndarray:
+            return features_of(experiment, self.artifacts, rows)
+
+        chooses = held_out(experiment, frame, 3, features)
+        return finetune(experiment, self.artifacts, chooses, None, 3, lambda row, epoch: None)
