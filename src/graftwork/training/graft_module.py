@@ -79,7 +79,7 @@ class GraftModule(pl.LightningModule):
         """Sums and counts that add up over batches and processes."""
 
         def mean() -> torchmetrics.MeanMetric:
-            return torchmetrics.MeanMetric(nan_strategy="disable")  # a NaN stays one
+            return torchmetrics.MeanMetric(nan_strategy=math.nan)  # a NaN stays one
 
         def hits(split: str, *top_k: int) -> torchmetrics.MetricCollection:
             accuracy = torchmetrics.classification.MulticlassAccuracy
