@@ -164,6 +164,15 @@ class GraftModule(pl.LightningModule):
         )
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
+    ) -> None:
+        """By the norm of all gradients together. Lightning's own refuses a fused optimiser, which
+        could hold scaled gradients; bf16 and fp32 have no scaler."""
+        if gradient_clip_val:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+
 
 def rate_factor(step: int, steps: int, warmup: float) -> float:
     """Share of the peak learning rate at a step: linear warm-up, then a cosine to 0.
