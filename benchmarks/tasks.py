@@ -52,18 +52,18 @@ PAIR = (
 )
 
 TASKS = (
-    Task("groceries_fine", "groceries, 14 classes", TUNED, ("dataset=groceries",), 96, 48),
+    Task("groceries_fine", "groceries, 14 classes", TUNED, ("dataset=groceries",), 64, 48),
     Task("groceries_15", "groceries, 15 photos a class", TUNED,
-         ("dataset=groceries", _train(15)), 96, 48),
+         ("dataset=groceries", _train(15)), 64, 48),
     Task("cifar10_10", "CIFAR-10, 10 pictures a class", TUNED, (*CIFAR, _train(10)), 64, 48),
     Task("cat_dog", "CIFAR-10, cat or dog, 120 a class", TUNED, (*PAIR, _train(120)), 64, 48),
     Task("groceries_coarse", "groceries, 5 classes", HELD_BACK,
-         ("dataset=groceries", "dataset.granularity=coarse"), 96, 48),
+         ("dataset=groceries", "dataset.granularity=coarse"), 64, 48),
     Task("groceries_5", "groceries, 5 photos a class", HELD_BACK,
-         ("dataset=groceries", _train(5)), 96, 48),
+         ("dataset=groceries", _train(5)), 64, 48),
     Task("cifar10_100", "CIFAR-10, 100 pictures a class", HELD_BACK, CIFAR, 64, 48),
     Task("small_flowers", "flowers, 10 classes, 11 photos each", HELD_BACK,
-         ("dataset=small_flowers",), 96, 48),
+         ("dataset=small_flowers",), 64, 48),
     Task("fashion_20", "Fashion-MNIST, 20 pictures a class", HELD_BACK,
          (*FASHION, _train(20)), 64, 48),
 )  # fmt: skip
