@@ -265,9 +265,9 @@ def test_a_sweeps_job_leaves_the_test_to_the_winner(
     assert metrics["cost"]["parameters"] == 27 and recorded.cost == metrics["cost"]
     assert not artifacts.predictions.exists() and recorded.model is not None
     assert not any(name.startswith("test/") for name in recorded.metrics)
-    assert {path.name for path in artifacts.plots.iterdir()} == {"training.svg"}
+    assert (artifacts.plots / "calibration.svg").exists()  # of those held out
     assert "The test was not looked at." in (html := artifacts.report.read_text())
-    assert "The last epoch." in html and "Where it errs" not in html and "<figure>" not in html
+    assert "The last epoch." in html and "Held-out pictures by class" in html
     assert "the test was not looked at" in " ".join(capsys.readouterr().out.split())
 
     monkeypatch.delenv(evaluate.TEST)  # as the sweep's end does for the winner

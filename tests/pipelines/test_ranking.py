@@ -154,6 +154,7 @@ def answers(artifacts: Artifacts, right: np.ndarray) -> None:
     names = [str(number) for number in range(len(right))]
     frame = pd.DataFrame({"sha256": names, "class": "cat", "predicted": predicted})
     frame.to_parquet(artifacts.predictions)
+    artifacts.held_out.parent.mkdir()
     frame.to_parquet(artifacts.held_out)
 
 
