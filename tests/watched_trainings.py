@@ -65,7 +65,7 @@ class WatchedTrainings:
             network, fit = given[2], given[3]
             start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             back = list(destroyed) if len(fit) == everything else []
-            return Trained(1, 5, 0, 0, start, back, 1.0, came_back=not back)
+            return Trained(1, False, 5, 0, 0, start, back, 1.0, came_back=not back)
 
         self._real = pretend
 

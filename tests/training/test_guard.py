@@ -56,7 +56,8 @@ def raised_at(before: Iterable[float], losses: Sequence[float]) -> int | None:
     for step, loss in enumerate(losses, 1):
         found.global_step = step
         try:
-            guard.on_train_batch_end(found, module, {"loss": torch.tensor(loss)})  # type: ignore[arg-type]
+            outputs = {"loss": torch.tensor(loss)}
+            guard.on_train_batch_end(found, module, outputs, None, step - 1)  # type: ignore[arg-type]
         except Destroyed as error:
             assert (error.step, error.start_loss) == (step, guard.start_loss)
             return step
