@@ -144,7 +144,7 @@ def selection(folder: Path, page: Path, say: Say, *, probes_only: bool) -> int:
     """Runs what is not finished, prints both tables and writes the page.
 
     Args:
-        probes_only: leaves out `lp_ft`, which takes a quarter of an hour; the page in docs/ then stays.
+        probes_only: leaves out `lp_ft`, a quarter of an hour; the page in docs/ then stays.
 
     Returns:
         The exit code: 1 where a job failed.

@@ -61,7 +61,7 @@ def classifier() -> Classifier:
 
 
 def strategy(*overrides: str) -> Transfer:
-    params = composed("transfer=fine_tune", "transfer.batch_norm=trained", *overrides)["transfer"]
+    params = composed("transfer=from_scratch", *overrides)["transfer"]
     return build(params, Transfer, "transfer")
 
 
