@@ -61,15 +61,16 @@ def test_a_destroyed_network_is_trained_again_more_slowly_and_everybody_is_told(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At a hundred times the rates; what is kept is trained, on everything, as slowly."""
+    peaking = "transfer.warmup=0.25"  # of 48 steps: at the end of an epoch, as curves have it
     experiment, artifacts = finetuned(
-        project, "times_100", *RECKLESS["times_100"], "transfer.trained_shares=[1.0]"
+        project, "times_100", *RECKLESS["times_100"], "transfer.trained_shares=[1.0]", peaking
     )
     said = capsys.readouterr().err
     record = SelectionRecord.read(artifacts.selection)
     attempts = len(record.gone_back)
-    assert 1 <= attempts < ATTEMPTS and not record.ended_as_start
-    for number, back in enumerate(record.gone_back):
-        assert (back.attempt, back.factor) == (number + 1, pytest.approx(3.0**-number))
+    assert record.gone_back[0].attempt == 1 and not record.ended_as_start
+    for number, back in enumerate(record.gone_back):  # of the refit too, which goes on as slowly
+        assert back.factor == pytest.approx(3.0**-number)
         assert back.step <= 24 and back.loss is not None and back.loss > back.start_loss
         assert (
             f"after {back.step} steps the loss is {back.loss:.3f}, {back.start_loss:.3f} before "

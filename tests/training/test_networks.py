@@ -34,7 +34,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Arti
     save_weights(place / "weights.pth")
     values = transfer_params(
         place / "photos", place / "weights.pth", "selection=random", "trainer.batch_size=7",
-        "transfer.epochs=2", "transfer.warmup_epochs=0", "transfer.trained_shares=[1.0]",
+        "transfer.epochs=2", "transfer.warmup=0", "transfer.trained_shares=[1.0]",
     )  # fmt: skip
     return tiny_experiment(values, place / "project")
 
