@@ -136,8 +136,7 @@ def steps(step: Step, state: Sequence[int]) -> Iterator[Event]:
     """What several training steps allocate and free, in Lightning's order.
 
     Old gradients live until the next forward pass is over. AdamW makes its moments in the first
-    step, and in every one two passing copies of each parameter: the root of the second moment and
-    the denominator.
+    step; fused, it needs nothing that passes.
 
     Args:
         state: bytes of what is there before.
@@ -152,12 +151,8 @@ def steps(step: Step, state: Sequence[int]) -> Iterator[Event]:
         yield from ((names[block], size) for block, size in step.backward)
         left = _left(step.forward + step.backward)
         gradients = [names[block] for block in left]
-        for size in left.values():
-            if number == 0:
-                yield from ((next(fresh), size) for _ in range(2))
-            passing = [next(fresh), next(fresh)]
-            yield from ((block, size) for block in passing)
-            yield from ((block, FREED) for block in passing)
+        if number == 0:
+            yield from ((next(fresh), size) for size in left.values() for _ in range(2))
 
 
 def _left(events: Sequence[Event]) -> dict[int, int]:
