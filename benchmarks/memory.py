@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.workplace import PROJECT, parameters
+from benchmarks.workplace import NEW_HEAD, PROJECT, parameters
 from graftwork.experiment import Experiment
 
 PAGE = PROJECT / "docs" / "memory.md"
@@ -103,7 +103,7 @@ def row(pair: Pair, folder: Path) -> Row:
     from graftwork.profiling.memory import forecast
 
     experiment = parameters(
-        folder, *pair.overrides, "transfer/head_init=as_built", "trainer.accelerator=cpu",
+        folder, *pair.overrides, *NEW_HEAD, "trainer.accelerator=cpu",
         f"trainer.batch_size={pair.batch}", f"trainer.precision={pair.precision}",
     )  # fmt: skip
     classifier = experiment.model.build(CLASSES, None)

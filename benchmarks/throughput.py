@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.workplace import Workplace, alternating, parameters, ratio, told
+from benchmarks.workplace import NEW_HEAD, Workplace, alternating, parameters, ratio, told
 from graftwork import manifest
 from graftwork.artifacts import Artifacts
 from graftwork.features import frozen_network
@@ -69,7 +69,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
 
     experiment = parameters(
         place.folder, f"model.input_size={size}", f"trainer.limit_batches={STEPS}",
-        f"transfer.epochs={EPOCHS}", "transfer/head_init=as_built", "trainer.accelerator=cpu",
+        f"transfer.epochs={EPOCHS}", *NEW_HEAD, "trainer.accelerator=cpu",
     )  # fmt: skip
     frame = manifest.of_split(manifest.read(place.artifacts.manifest), "train")
     classes = int(frame.label.max()) + 1
@@ -89,7 +89,9 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     def bare(folded: bool) -> float:
         classifier.train()
         GraftModule(classifier, experiment.transfer, classes)  # freezes as the strategy says
-        optimiser = torch.optim.AdamW(list(parameter_groups(classifier, experiment.transfer)))
+        optimiser = torch.optim.AdamW(
+            list(parameter_groups(classifier, experiment.transfer)), fused=True
+        )
         bf16 = chosen(experiment.trainer.precision, on_gpu=False) == "bf16"
         pairs = foldable(classifier) if folded else []
         with fast_forward(classifier, fold=pairs, depthwise_fp32=bf16):
