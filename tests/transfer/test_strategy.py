@@ -67,3 +67,9 @@ def test_points_on_the_way_are_on_it() -> None:
 def test_a_strategy_that_does_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="epochs: 0 trains nothing"):
         strategy("transfer=linear_probe", "transfer/head_init=as_built")
+
+
+def test_few_pictures_are_shown_more_often() -> None:
+    found = strategy("transfer=fine_tune", "transfer.epochs=10", "transfer.least_steps=200")
+    assert [found.epochs_of(steps) for steps in (3, 20, 30)] == [67, 10, 10]
+    assert strategy("transfer=linear_probe", "transfer.least_steps=200").epochs_of(3) == 0
