@@ -191,13 +191,14 @@ def _optimism(source: Source) -> Optimism | None:
         return None
     labels, seed = held_out.labels, source.experiment.dataset.splits.seed
     random = learnable(stratified(labels, source.experiment.selection.head_folds, seed), labels)
-    found = head.fixed.fit(source.features, labels, source.num_classes, random)
-    return Optimism(_top1(found, labels), _top1(head, labels))
+    easy = head.fixed.cross_validated(source.features, labels, source.num_classes, random)
+    return Optimism(_top1(easy, labels), _top1(head.held_out, labels))
 
 
-def _top1(head: FittedHead, labels: np.ndarray) -> float:
-    seen = ~np.isnan(head.held_out[:, 0])
-    return float((head.held_out.argmax(1) == labels)[seen].mean()) if seen.any() else 0.0
+def _top1(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Of the rows that were held out; the others are NaN."""
+    seen = ~np.isnan(probabilities[:, 0])
+    return float((probabilities.argmax(1) == labels)[seen].mean()) if seen.any() else 0.0
 
 
 CURVES = {f"{split}/{name}" for split in ("train", "val") for name in ("loss", "top1")}

@@ -25,6 +25,11 @@ class AsBuilt(HeadInit):
     ) -> FittedHead:
         raise AssertionError("this head is built, not fitted")
 
+    def cross_validated(
+        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+    ) -> np.ndarray:
+        raise AssertionError("this head is built, not fitted")
+
 
 @dataclass(frozen=True)
 class ConvergedProbe(HeadInit):
@@ -63,3 +68,14 @@ class ConvergedProbe(HeadInit):
             facts["probe/cv_top1"] = probe.accuracy[best]
         fixed = replace(self, strengths=[probe.strength])
         return FittedHead(probe.weight, probe.bias, facts, probe.held_out, fixed)
+
+    def cross_validated(
+        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+    ) -> np.ndarray:
+        from graftwork.transfer.probe import cross_validated
+
+        (strength,) = self.strengths
+        return cross_validated(
+            features, labels, num_classes,
+            strength=strength, standardise=self.standardise, fold=fold,
+        )  # fmt: skip

@@ -83,3 +83,9 @@ class HeadInit(Component):
             labels: integers `[n]`.
             fold: `[n]`, in which each is held out; see graftwork.evaluating.folds.
         """
+
+    @abstractmethod
+    def cross_validated(
+        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+    ) -> np.ndarray:
+        """`FittedHead.held_out` alone, of a part that has nothing left to choose."""

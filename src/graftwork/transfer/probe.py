@@ -79,27 +79,39 @@ def fit_probe(
     """
     with _threads(features.size):
         found = rotated(features, standardise, keep=features.size < MANY)
-        space = found.space
         tried = sorted(set(strengths), reverse=True)
-        best, start = len(tried) - 1, None
-        losses: list[float] = []
-        accuracies: list[float] = []
-        held_out = np.full((len(labels), num_classes), np.nan, np.float32)
-        out = fold != NEVER
-        if out.any():
-            paths, logits = _cross_validate(space, labels, num_classes, tried, fold)
-            each = [_log_losses(one[out], labels[out]) for one in logits]
-            losses = [float(one.mean()) for one in each]
-            accuracies = [float((one.argmax(1) == labels)[out].mean()) for one in logits]
-            best = _one_standard_error(each)
-            start = paths[best].mean(0, keepdims=True)  # close to the end already
-            held_out[out] = _softmax(logits[best][out])
+        tests = _cross_validate(found.space, labels, num_classes, tried, fold)
+        losses = [float(one.mean()) for one in tests.log_losses]
+        best = _one_standard_error(tests.log_losses) if losses else len(tried) - 1
+        start = tests.paths[best].mean(0, keepdims=True) if losses else None  # close to the end
         everything = np.ones((1, len(labels)), np.float32)
-        weights = solve(space, labels, num_classes, everything, tried[best], start, TOLERANCE)[0]
+        weights = solve(
+            found.space, labels, num_classes, everything, tried[best], start, TOLERANCE
+        )[0]
         weight = found.lift(weights[:, :-1]) * found.scale
         bias = weights[:, -1] - weight @ found.mean
         head = weight.astype(np.float32), bias.astype(np.float32)
-        return Probe(*head, tried[best], tried, losses, accuracies, held_out)
+        accuracies = [float(right.mean()) for right in tests.right]
+        return Probe(*head, tried[best], tried, losses, accuracies, tests.probabilities(best))
+
+
+def cross_validated(
+    features: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    *,
+    strength: float,
+    standardise: float,
+    fold: np.ndarray,
+) -> np.ndarray:
+    """float32 `[n, num_classes]`: what probes of this strength say of pictures held out from them.
+
+    As `Probe.held_out`, without the probe of all pictures.
+    """
+    with _threads(features.size):
+        found = rotated(features, standardise, keep=features.size < MANY)
+        tests = _cross_validate(found.space, labels, num_classes, [strength], fold)
+        return tests.probabilities(0)
 
 
 def _one_standard_error(losses: Sequence[np.ndarray]) -> int:
@@ -130,24 +142,50 @@ def _threads(size: int) -> AbstractContextManager[object]:
     return threadpool_limits(1, user_api="blas")
 
 
+@dataclass(frozen=True)
+class _Tests:
+    """What folds said of each strength; empty lists where no picture was held out."""
+
+    labels: np.ndarray  # [n]
+    out: np.ndarray  # booleans [n]: held out of some fold
+    num_classes: int
+    paths: list[np.ndarray]  # weights of all folds
+    logits: list[np.ndarray]  # [n, num_classes] of held-out rows; 0 elsewhere
+
+    @property
+    def log_losses(self) -> list[np.ndarray]:
+        """`[held out]` of each strength."""
+        return [_log_losses(one[self.out], self.labels[self.out]) for one in self.logits]
+
+    @property
+    def right(self) -> list[np.ndarray]:
+        """Booleans `[held out]` of each strength."""
+        return [(one.argmax(1) == self.labels)[self.out] for one in self.logits]
+
+    def probabilities(self, index: int) -> np.ndarray:
+        """float32 `[n, num_classes]` at this strength; NaN where a row was never held out."""
+        found = np.full((len(self.labels), self.num_classes), np.nan, np.float32)
+        if self.out.any():
+            found[self.out] = _softmax(self.logits[index][self.out])
+        return found
+
+
 def _cross_validate(
     space: Space, labels: np.ndarray, num_classes: int, strengths: list[float], fold: np.ndarray
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Of each strength: weights of all folds, and logits `[n, num_classes]` of held-out rows (0
-    elsewhere)."""
+) -> _Tests:
     used = np.unique(fold[fold != NEVER])
     training = (fold[None] != used[:, None]).astype(np.float32)
-    held_out, paths = [], []
+    logits, paths = [], []
     weights = None
-    for strength in strengths:
+    for strength in strengths if len(used) else []:
         weights = solve(space, labels, num_classes, training, strength, weights, HELD_OUT_TOLERANCE)
-        logits = np.zeros((len(labels), num_classes), np.float32)
+        found = np.zeros((len(labels), num_classes), np.float32)
         for which, one in zip(used, weights, strict=True):
             out = fold == which
-            logits[out] = logits_of(space, space.rows[out], one[None])[:, 0]
-        held_out.append(logits)
+            found[out] = logits_of(space, space.rows[out], one[None])[:, 0]
+        logits.append(found)
         paths.append(weights)
-    return paths, held_out
+    return _Tests(labels, fold != NEVER, num_classes, paths, logits)
 
 
 def _log_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
