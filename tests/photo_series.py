@@ -24,7 +24,12 @@ def _selection() -> Selection:
 
 
 def experiment(
-    method: str = "auto", *, random: bool = False, probe: bool = True, **fields: Any
+    method: str = "auto",
+    *,
+    random: bool = False,
+    probe: bool = True,
+    epochs: int = 3,
+    **fields: Any,
 ) -> Any:
     """What choosing looks at: the fields of conf/selection, and how training begins."""
     return SimpleNamespace(
@@ -33,6 +38,7 @@ def experiment(
         transfer=SimpleNamespace(
             initialisation="random" if random else "pretrained",
             head_init=SimpleNamespace(needs_features=probe),
+            epochs=epochs,
         ),
     )
 

@@ -94,14 +94,49 @@ def test_one_fold_is_a_hold_out_by_itself() -> None:
     assert one_of(fold, 0).tolist() == [NEVER, 0, NEVER, NEVER, NEVER]
 
 
+def test_seeds_deal_differently_where_sizes_count_as_equal() -> None:
+    groups = np.repeat(np.arange(12), np.arange(3, 15))
+    labels = np.zeros(len(groups), int)
+    strict = {dealt(groups, labels, 3, seed).tobytes() for seed in range(8)}
+    loose = [dealt(groups, labels, 3, seed, loose=0.5) for seed in range(8)]
+    assert len(strict) == 1 and len({fold.tobytes() for fold in loose}) > 4
+    assert all(len(set(fold[groups == group])) == 1 for fold in loose for group in range(12))
+
+
+def measured(losses: list[float]) -> np.ndarray:
+    """Log losses alone."""
+    return np.array(losses)[:, None]
+
+
+def held(fold: np.ndarray) -> list[int]:
+    return np.flatnonzero(fold == 0).tolist()
+
+
 def test_the_most_typical_fold_is_as_hard_as_all() -> None:
     fold = np.array([0, 0, 1, 1, 2, 2, NEVER])
-    assert most_typical(fold, np.array([0.0, 0.2, 0.5, 1.5, 2.0, 4.0, 0.3])) == 1
-    assert most_typical(fold, np.array([3.0, 3.1, 0.1, 0.1, 2.0, 1.0, np.nan])) == 2
-    assert isinstance(most_typical(fold, np.arange(7.0)), int)
+    found = most_typical([fold], measured([0.0, 0.2, 0.5, 1.5, 2.0, 4.0, 0.3]))
+    assert held(found) == [2, 3] and (found[[0, 1, 4, 5, 6]] == NEVER).all()
+    assert held(most_typical([fold], measured([3.0, 3.1, 0.1, 0.1, 2.0, 1.0, np.nan]))) == [4, 5]
+
+
+def test_every_way_to_deal_is_looked_through() -> None:
+    ways = [np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([0, 1, 1, 0])]
+    assert held(most_typical(ways, measured([1.0, 2.0, 3.0, 4.0]))) == [0, 3]
+
+
+def test_a_typical_fold_is_so_by_every_measure() -> None:
+    """By loss alone the first fold is; its errors are not those of all."""
+    fold = np.array([0, 0, 1, 1, 2, 2])
+    errors = np.array([0, 0, 1, 0, 1, 1])
+    hardness = np.stack([[1.0, 1.0, 1.0, 1.1, 0.9, 1.0], errors], 1)
+    assert held(most_typical([fold], hardness[:, :1])) == [0, 1]
+    assert held(most_typical([fold], hardness)) == [2, 3]
 
 
 def test_a_fold_of_which_nothing_is_known_is_not_typical() -> None:
-    fold, losses = np.array([0, 0, 1, 2, NEVER]), np.array([np.nan, np.nan, 2.0, 1.0, 0.9])
-    assert most_typical(fold, losses) == 2
-    assert most_typical(np.array([NEVER, 3, 2]), np.full(3, np.nan)) == 2, "nothing is, of any"
+    fold, losses = np.array([0, 0, 1, 2, NEVER]), measured([np.nan, np.nan, 2.0, 1.0, 0.9])
+    assert held(most_typical([fold], losses)) == [3]
+    unknown = np.full((3, 2), np.nan)
+    assert held(most_typical([np.array([NEVER, 3, 2])], unknown)) == [2], "nothing is, of any"
+    nobody = np.full(3, NEVER)
+    assert (most_typical([nobody], unknown) == NEVER).all()

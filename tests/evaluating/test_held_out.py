@@ -11,7 +11,7 @@ from photo_series import CLASSES, Backbone, experiment, never, photos
 
 from graftwork.errors import UserError
 from graftwork.evaluating.folds import NEVER
-from graftwork.evaluating.held_out import held_out, method_of, needs_features
+from graftwork.evaluating.held_out import WAYS, held_out, method_of, needs_features
 
 
 @pytest.mark.parametrize("method", ["validation", "matched", "grouped", "random", "none"])
@@ -89,7 +89,7 @@ def test_validation_holds_its_own_pictures_out() -> None:
     assert found.what == "the validation split" and found.matched is None
     assert len(found.rows) == 75 and "test" not in set(found.rows["split"])
     expected = np.where(found.rows["split"] == "val", 0, NEVER)
-    assert (found.head_fold == expected).all() and (found.network_fold == expected).all()
+    assert (found.head_fold == expected).all() and (found.network_folds[0] == expected).all()
     assert (found.labels == found.rows["label"]).all() and found.labels.dtype == np.int64
 
 
@@ -103,7 +103,7 @@ def test_a_class_that_training_lacks_is_not_held_out() -> None:
 
 def test_none_holds_nothing_out() -> None:
     found = held_out(experiment("none"), photos(val=3), CLASSES, never)
-    assert (found.head_fold == NEVER).all() and (found.network_fold == NEVER).all()
+    assert (found.head_fold == NEVER).all() and (found.network_folds[0] == NEVER).all()
     assert len(found.rows) == 75 and found.what == "nothing"
 
 
@@ -118,7 +118,7 @@ def test_pictures_that_do_not_count_are_not_fitted() -> None:
 
 def test_random_deals_single_pictures_of_train_and_val() -> None:
     found = held_out(experiment("random"), photos(val=3), CLASSES, never)
-    for fold in (found.head_fold, found.network_fold):
+    for fold in (found.head_fold, *found.network_folds):
         assert np.bincount(fold).tolist() == [15] * 5
         assert len(set(zip(fold, found.labels, strict=True))) == 5 * CLASSES
     assert found.what == "single pictures, as many of each class"
@@ -132,8 +132,20 @@ def test_networks_have_folds_of_their_own(method: str, fields: dict[str, Any], p
     frame = photos(val=3, column=True)
     wanted = experiment(method, head_folds=4, **fields)
     found = held_out(wanted, frame, CLASSES, Backbone(frame))
-    assert set(found.network_fold) - {NEVER} == set(range(parts))
+    assert all(set(fold) - {NEVER} == set(range(parts)) for fold in found.network_folds)
+    assert len(found.network_folds) == (1 if "folds" in fields else WAYS)
+    assert len({fold.tobytes() for fold in found.network_folds}) > len(found.network_folds) / 2
     assert set(found.head_fold) - {NEVER} == set(range(4))
+
+
+def test_a_head_alone_has_no_folds_for_networks() -> None:
+    found = held_out(experiment("random", epochs=0), photos(), CLASSES, never)
+    assert len(found.network_folds) == 1 and found.network_folds[0] is found.head_fold
+
+
+def test_of_many_groups_fewer_ways_are_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graftwork.evaluating.held_out.MANY_DEALT", 130)
+    assert len(held_out(experiment("random"), photos(), CLASSES, never).network_folds) == 2
 
 
 def test_the_seed_of_splits_deals_the_folds() -> None:

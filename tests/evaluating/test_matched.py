@@ -10,6 +10,8 @@ from graftwork.evaluating.folds import NEVER, stratified
 from graftwork.evaluating.matched import (
     PERCENTILES,
     Matched,
+    _coarsest,
+    _Deal,
     at_percentiles,
     held_out_distances,
     match,
@@ -71,14 +73,38 @@ def test_where_new_photos_have_siblings_single_pictures_are_held_out() -> None:
     assert np.median(found.held_out) == pytest.approx(np.median(found.random), rel=0.3)
 
 
-def test_the_number_of_clusters_with_the_smallest_distance_is_taken() -> None:
-    features, new = photos()
-    found = matched(features, new)
-    counts, apart = zip(*found.tried, strict=True)
-    assert list(counts) == sorted(set(counts)) and counts[-1] == len(features)
-    assert found.clusters == counts[int(np.argmin(apart))]
-    exact = wasserstein_distance(found.held_out, found.new)
-    assert min(apart) == pytest.approx(exact, rel=0.05)
+def test_of_ways_to_cut_that_chance_cannot_tell_apart_the_coarsest_is_taken() -> None:
+    coarser = 0
+    for seed in range(4):
+        features, new = photos(seed)
+        found = matched(features, new)
+        counts, apart = (np.array(column) for column in zip(*found.tried, strict=True))
+        assert list(counts) == sorted(set(counts)) and counts[-1] == len(features)
+        (taken,) = apart[counts == found.clusters]
+        assert taken == pytest.approx(wasserstein_distance(found.held_out, found.new), rel=0.15)
+        limit, chance = apart.min(), two_samples_apart(found.new, len(features))
+        assert taken <= limit + 1.3 * chance
+        assert (apart[counts < found.clusters] > limit + 0.7 * chance).all()
+        coarser += taken > limit
+    assert coarser, "nearest and coarsest are not the same in all of them"
+
+
+def two_samples_apart(new: np.ndarray, count: int) -> float:
+    """By how much, on average, two samples of one distribution differ."""
+    random = np.random.default_rng(0)
+    pairs = ((random.choice(new, count), random.choice(new, len(new))) for _ in range(200))
+    return float(np.mean([wasserstein_distance(*pair) for pair in pairs]))
+
+
+def test_a_cut_that_holds_far_fewer_pictures_out_than_the_nearest_is_not_taken() -> None:
+    """By distance alone the coarser cut will do."""
+
+    def deal(pictures: int, apart: float) -> _Deal:
+        return _Deal(np.zeros(0), np.zeros(pictures), apart)
+
+    tried = [deal(100, 0.03), deal(85, 0.012), deal(95, 0.013), deal(100, 0.01), deal(100, 0.011)]
+    assert _coarsest(tried, 0.005) == 2
+    assert _coarsest(tried, 0.001) == 3 and _coarsest(tried, 0.1) == 0
 
 
 def test_the_same_seed_deals_the_same_folds_and_another_one_others() -> None:

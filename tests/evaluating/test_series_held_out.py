@@ -26,7 +26,7 @@ def test_grouped_keeps_groups_whole_whatever_makes_them(by: str) -> None:
     backbone = Backbone(frame)
     wanted = experiment("grouped", group_by=by)
     found = held_out(wanted, frame, CLASSES, backbone)
-    assert torn(found, found.head_fold) == torn(found, found.network_fold) == 0
+    assert all(torn(found, fold) == 0 for fold in (found.head_fold, *found.network_folds))
     assert len(set(found.head_fold)) == 5
     assert "75 of 75 pictures lie in 12 groups" in found.what and not found.what.endswith(".")
     assert backbone.seen() == ({"train", "val"} if by == "duplicates" else set())
@@ -48,7 +48,7 @@ def test_a_kind_of_group_that_the_data_lacks_is_refused() -> None:
 def test_matched_holds_series_out_as_new_photos_are() -> None:
     frame = photos(val=3, siblings=True)
     found = held_out(experiment("matched", head_folds=4), frame, CLASSES, Backbone(frame))
-    assert torn(found, found.head_fold) == torn(found, found.network_fold) == 0
+    assert all(torn(found, fold) == 0 for fold in (found.head_fold, *found.network_folds))
     assert found.matched is not None and (found.matched.fold == found.head_fold).all()
     assert len(found.matched.new) == 60
     assert found.what == "whole clusters, as far from the rest as the test photos are from all"
@@ -131,7 +131,7 @@ def test_the_labels_of_test_change_nothing(method: str, siblings: bool) -> None:
     assert (one.method, one.why, one.what) == (other.method, other.why, other.what)
     pd.testing.assert_frame_equal(one.rows, other.rows)
     np.testing.assert_array_equal(one.head_fold, other.head_fold)
-    np.testing.assert_array_equal(one.network_fold, other.network_fold)
+    np.testing.assert_array_equal(one.network_folds, other.network_folds)
     assert (one.matched is None) == (other.matched is None)
     if one.matched is not None and other.matched is not None:
         assert one.matched.tried == other.matched.tried

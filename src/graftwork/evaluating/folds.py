@@ -5,6 +5,8 @@ A fold is an integer of every picture, from 0; `NEVER` marks a picture that alwa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 NEVER = -1
@@ -22,7 +24,9 @@ def stratified(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold
 
 
-def dealt(groups: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def dealt(
+    groups: np.ndarray, labels: np.ndarray, folds: int, seed: int, loose: float = 0.0
+) -> np.ndarray:
     """`[n]`: whole groups, the share of every class as even over the folds as they allow.
 
     Each group, the largest first, goes where the sum of squared shares grows least.
@@ -32,13 +36,16 @@ def dealt(groups: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.n
         labels: integers `[n]`, from 0.
         folds: at least 2.
         seed: decides among groups of equal size.
+        loose: they count as equal up to this share of their size, so that seeds deal differently.
     """
     _, unit = np.unique(groups, return_inverse=True)
     counts = np.zeros((unit.max() + 1, labels.max() + 1))
     np.add.at(counts, (unit, labels), 1)
     shares = counts / np.maximum(counts.sum(0), 1)
-    order = np.random.default_rng(seed).permutation(len(counts))
-    order = order[np.argsort(-shares[order].sum(1), kind="stable")]
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(counts))
+    sizes = shares[order].sum(1) * random.uniform(1 - loose, 1, len(order))
+    order = order[np.argsort(-sizes, kind="stable")]
     held = np.zeros((folds, counts.shape[1]))
     of_unit = np.zeros(len(counts), np.int64)
     for index in order:
@@ -67,22 +74,31 @@ def one_of(fold: np.ndarray, which: int) -> np.ndarray:
     return np.where(fold == which, 0, NEVER)
 
 
-def most_typical(fold: np.ndarray, losses: np.ndarray) -> int:
-    """The fold whose pictures are, on average, as hard as all of them.
+def most_typical(ways: Sequence[np.ndarray], hardness: np.ndarray) -> np.ndarray:
+    """The one fold, of all ways to deal, whose pictures are on average as hard as all of them.
 
     One fold alone is held out of networks: an easy or a hard one would misstate the score.
 
     Args:
-        losses: `[n]`, of each held-out picture by a model that had not seen it; NaN where never.
-            A fold of which none is known is taken only where there is no other.
+        ways: folds `[n]`, each.
+        hardness: `[n, k]`, k measures (such as loss and error) of each picture by a model that had
+            not seen it; NaN where never. A fold of which none is known is not typical.
+
+    Returns:
+        the hold-out: 0 for its pictures, `NEVER` for all others.
     """
-    used = fold != NEVER
-    known = used & ~np.isnan(losses)
-    if not known.any():
-        return int(fold[used].min())
-    overall = np.nanmean(losses)
+    known = ~np.isnan(hardness).any(1)
+    overall = hardness[known].mean(0) if known.any() else np.zeros(hardness.shape[1])
+    least, found = np.inf, None
+    for fold in ways:
+        for which in np.unique(fold[known & (fold != NEVER)]):
+            mean = hardness[known & (fold == which)].mean(0)
+            off = float((np.abs(mean - overall) / np.maximum(overall, 1e-12)).sum())
+            if off < least:
+                least, found = off, one_of(fold, int(which))
+    return _first(ways[0]) if found is None else found
 
-    def off(which: int) -> float:
-        return float(abs(losses[known & (fold == which)].mean() - overall))
 
-    return int(min(np.unique(fold[known]), key=off))
+def _first(fold: np.ndarray) -> np.ndarray:
+    used = fold[fold != NEVER]
+    return one_of(fold, int(used.min())) if len(used) else fold

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,15 @@ from graftwork.evaluating.matched import Matched, match, nearest_distances
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graftwork.evaluating.selection import Selection
     from graftwork.experiment import Experiment
 
 FeaturesOf = Callable[["pd.DataFrame"], np.ndarray]  # rows of the manifest: float32 [n, d]
 # Validation is not trusted where its pictures lie nearer to training than this share of what new
 # ones do: it then holds siblings of training pictures.
 AS_FAR = 0.8
+WAYS = 20  # to deal the same groups that are looked through for one typical hold-out
+LOOSE = 0.5  # of a group's size: otherwise all ways are nearly the same
+MANY_DEALT = 40_000  # groups dealt in all ways together: about a second
 UNLABELLED = "unlabelled"  # split of pictures without a label
 
 
@@ -37,7 +39,8 @@ class HeldOut:
         what: is held out, in words.
         rows: of the manifest, train and val.
         head_fold: `[n]`, of heads on stored features; see graftwork.evaluating.folds.
-        network_fold: `[n]`, of networks, of which one part is held out, or each in turn.
+        network_folds: ways to deal them for networks, `[n]` each: of the first, each part is held
+            out in turn, or of all of them the most typical part.
         matched: how like new pictures the held-out ones are.
     """
 
@@ -46,7 +49,7 @@ class HeldOut:
     what: str
     rows: pd.DataFrame
     head_fold: np.ndarray
-    network_fold: np.ndarray
+    network_folds: Sequence[np.ndarray]
     matched: Matched | None = None
 
     @property
@@ -114,10 +117,10 @@ def held_out(
     rows = _fitted(frame)
     if method == "none":
         nobody = np.full(len(rows), NEVER)
-        return HeldOut(method, why, "nothing", rows, nobody, nobody)
+        return HeldOut(method, why, "nothing", rows, nobody, [nobody])
     if method == "validation":
         fold = learnable(np.where(rows["split"] == "val", 0, NEVER), rows["label"].to_numpy())
-        return HeldOut(method, why, "the validation split", rows, fold, fold)
+        return HeldOut(method, why, "the validation split", rows, fold, [fold])
     return _dealt(experiment, frame, method, why, features_of)
 
 
@@ -127,34 +130,44 @@ def _dealt(
     rows = _fitted(frame)
     labels = rows["label"].to_numpy(np.int64)
     selection, seed = experiment.selection, experiment.dataset.splits.seed
-    parts = {"head": selection.head_folds, "network": _network_parts(selection)}
-    found: dict[str, np.ndarray] = {}
-    matched: Matched | None
-    matched, what = None, "single pictures, as many of each class"
+    parts, matched = selection.head_folds, None
     if method == "matched":
         new, source = _new(frame)
-        features, others = features_of(rows), features_of(new)
-        by_folds = {
-            folds: match(features, labels, others, folds, seed, selection.max_pictures)
-            for folds in set(parts.values())
-        }
-        found = {name: by_folds[folds].fold for name, folds in parts.items()}
-        matched = by_folds[parts["head"]]
+        matched = match(
+            features_of(rows), labels, features_of(new), parts, seed, selection.max_pictures
+        )
         what = f"whole clusters, as far from the rest as {source} are from all"
+        groups: np.ndarray | None = matched.groups
     elif method == "grouped":
         groups, sentence = groups_of(rows, lambda: features_of(rows), selection)
-        groups = np.arange(len(rows)) if groups is None else groups
         what = sentence[0].lower() + sentence[1:].rstrip(".")
-        for name, folds in parts.items():
-            found[name] = learnable(dealt(groups, labels, folds, seed), labels)
     else:
-        for name, folds in parts.items():
-            found[name] = learnable(stratified(labels, folds, seed), labels)
-    return HeldOut(method, why, what, rows, found["head"], found["network"], matched)
+        groups, what = None, "single pictures, as many of each class"
+    head = _folds(groups, labels, parts, seed) if matched is None else matched.fold
+    networks = _ways(groups, labels, experiment) if experiment.transfer.epochs else [head]
+    return HeldOut(method, why, what, rows, head, networks, matched)
 
 
-def _network_parts(selection: Selection) -> int:
-    return selection.folds if selection.folds > 1 else max(2, round(1 / selection.held_out))
+def _ways(
+    groups: np.ndarray | None, labels: np.ndarray, experiment: Experiment
+) -> list[np.ndarray]:
+    """Ways to deal for networks: one where all parts are used, several to choose one part from."""
+    selection, seed = experiment.selection, experiment.dataset.splits.seed
+    if selection.folds > 1:
+        return [_folds(groups, labels, selection.folds, seed)]
+    parts = max(2, round(1 / selection.held_out))
+    units = len(labels) if groups is None else len(np.unique(groups))
+    ways = max(1, min(WAYS, MANY_DEALT // units))
+    return [_folds(groups, labels, parts, seed + number, LOOSE) for number in range(ways)]
+
+
+def _folds(
+    groups: np.ndarray | None, labels: np.ndarray, parts: int, seed: int, loose: float = 0.0
+) -> np.ndarray:
+    """Whole groups, or single pictures where there are none."""
+    if groups is None:
+        return learnable(stratified(labels, parts, seed), labels)
+    return learnable(dealt(groups, labels, parts, seed, loose), labels)
 
 
 def _fitted(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,9 @@ held out, and the number of clusters is the one at which the distances of held-o
 rest are distributed like those of new pictures to all of training: nearest-neighbour distance
 matching (Mila et al. 2022; with clusters, Linnenbrink et al. 2024), in the space of the network's
 features. The new pictures are looked at without their labels.
+
+Of numbers of clusters that chance alone cannot tell apart the smallest is taken: what larger
+clusters have in common beyond their nearest distance, new pictures lack too.
 """
 
 from __future__ import annotations
@@ -19,9 +22,11 @@ from graftwork.evaluating.folds import NEVER, dealt, learnable, stratified
 
 # Numbers of clusters that are tried, as shares of the pictures: from a few large ones to single
 # pictures, which are random folds.
-SHARES = (0.03, 0.04, 0.05, 0.07, 0.09, 0.12, 0.15, 0.18, 0.22, 0.3, 0.4, 0.6, 1.0)
+SHARES = (0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.12, 0.15, 0.18, 0.22, 0.3, 0.4, 0.6, 1.0)
 PERCENTILES = np.arange(0, 101, 5)
 QUANTILES = 200  # by which two distributions are compared
+RESAMPLES = 50  # pairs of samples that show what chance does
+ENOUGH = 0.9  # of the pictures that the nearest deal holds out
 DEALS = 3  # ways of dealing the same clusters to folds that are tried
 BLOCK = 2048  # pictures whose similarities are computed at once
 
@@ -30,6 +35,7 @@ BLOCK = 2048  # pictures whose similarities are computed at once
 class Matched:
     """Folds of whole clusters, and how like new pictures their held-out ones are."""
 
+    groups: np.ndarray  # [n], the cluster of each picture
     fold: np.ndarray  # [n]
     # Number of clusters, Wasserstein distance; without numbers of which none can be held out.
     tried: list[tuple[int, float]]
@@ -67,12 +73,13 @@ def match(
     distances = 1 - _nearest(others, some)[1]
     aim = _quantiles(distances)
     tried = [_best_deal(groups, labels[sample], similar, aim, folds, seed) for groups in cuts]
-    best = int(np.argmin([deal.wasserstein for deal in tried]))
+    best = _coarsest(tried, _chance(distances, len(sample), seed))
     nearest = _nearest(points, some)[0] if len(sample) < len(points) else np.arange(len(points))
     random = stratified(labels[sample], folds, seed)
     counts = [int(groups.max()) + 1 for groups in cuts]
     apart = [(count, deal.wasserstein) for count, deal in zip(counts, tried, strict=True)]
     return Matched(
+        groups=cuts[best][nearest],
         fold=learnable(tried[best].fold[nearest], labels),
         tried=[pair for pair in apart if np.isfinite(pair[1])],
         clusters=counts[best],
@@ -87,6 +94,25 @@ class _Deal:
     fold: np.ndarray
     distances: np.ndarray  # of held-out pictures
     wasserstein: float  # between them and those of new pictures
+
+
+def _coarsest(tried: Sequence[_Deal], chance: float) -> int:
+    """The first of the deals, coarse to fine, that chance alone cannot tell from the nearest one.
+
+    Few clusters leave classes with one alone, which then always trains: what holds out far fewer
+    pictures than the nearest deal does not count.
+    """
+    nearest = min(tried, key=lambda deal: deal.wasserstein)
+    as_near = (deal.wasserstein <= nearest.wasserstein + chance for deal in tried)
+    as_many = (len(deal.distances) >= ENOUGH * len(nearest.distances) for deal in tried)
+    return [near and many for near, many in zip(as_near, as_many, strict=True)].index(True)
+
+
+def _chance(new: np.ndarray, count: int, seed: int) -> float:
+    """How far two samples of one distribution lie apart: of this many, and of as many as `new`."""
+    random = np.random.default_rng(seed)
+    pairs = ((random.choice(new, count), random.choice(new, len(new))) for _ in range(RESAMPLES))
+    return float(np.mean([_wasserstein(one, _quantiles(other)) for one, other in pairs]))
 
 
 def _best_deal(

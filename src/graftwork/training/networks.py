@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from graftwork.evaluating.folds import NEVER, most_typical, one_of
+from graftwork.evaluating.folds import NEVER, most_typical
 from graftwork.evaluating.record import GoneBack, WayPoint
 from graftwork.evaluating.start import Start
 from graftwork.evaluating.way import chosen_point
@@ -83,17 +83,17 @@ def choose_network(
 
 
 def _fold(source: Source) -> np.ndarray:
-    """The folds of networks; of several, the most typical one where one network is trained."""
-    fold = source.held_out.network_fold
-    if source.experiment.selection.folds > 1 or len(set(fold.tolist()) - {NEVER}) < 2:
-        return fold
-    if source.head is None:
-        return one_of(fold, int(fold[fold != NEVER].min()))
-    known = ~np.isnan(source.head.held_out[:, 0])
-    losses = np.full(len(fold), np.nan)
-    labels = source.held_out.labels
-    losses[known] = log_losses(source.head.held_out[known], labels[known])
-    return one_of(fold, most_typical(fold, losses))
+    """What is held out of networks: each of several folds in turn, or the most typical one."""
+    ways = source.held_out.network_folds
+    used = set(ways[0].tolist()) - {NEVER}
+    if source.experiment.selection.folds > 1 or len(used) < 2:
+        return ways[0]
+    hardness = np.full((len(ways[0]), 2), np.nan)
+    if source.head is not None:
+        known = ~np.isnan(source.head.held_out[:, 0])
+        said, labels = source.head.held_out[known], source.held_out.labels[known]
+        hardness[known] = np.stack([log_losses(said, labels), said.argmax(1) != labels], 1)
+    return most_typical(ways, hardness)
 
 
 def _attempt(
