@@ -23,7 +23,7 @@ from graftwork.training.fitting import ATTEMPTS
 from pipelines import evaluate, finetune
 
 RECKLESS = {
-    "times_100": ["transfer.rates.step=1.0"],  # lp_ft's own is 0.01
+    "times_100": ["transfer.rates.step=1.0"],  # lp_ft's own is 0.003
     "hopeless": ["transfer/rates=uniform", "transfer.rates.lr=10"],
 }
 
@@ -61,9 +61,12 @@ def test_a_destroyed_network_is_trained_again_more_slowly_and_everybody_is_told(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At a hundred times the rates; what is kept is trained, on everything, as slowly."""
-    peaking = "transfer.warmup=0.25"  # of 48 steps: at the end of an epoch, as curves have it
     experiment, artifacts = finetuned(
-        project, "times_100", *RECKLESS["times_100"], "transfer.trained_shares=[1.0]", peaking
+        project,
+        "times_100",
+        *RECKLESS["times_100"],
+        "transfer.trained_shares=[1.0]",
+        "transfer.warmup=0.25",
     )
     said = capsys.readouterr().err
     record = SelectionRecord.read(artifacts.selection)
@@ -78,11 +81,11 @@ def test_a_destroyed_network_is_trained_again_more_slowly_and_everybody_is_told(
         ) in said
     told = {"guard/gone_back": attempts, "guard/ended_as_start": 0}
     assert guard_metrics(artifacts) == told
-    refit = pd.read_csv(artifacts.history)[-12:]
+    refit = pd.read_csv(artifacts.history)[-9:]  # as many steps, in longer epochs
     start = Start.read(artifacts.start)
     assert start is not None
     peak = 3.0**-attempts * np.sqrt(np.square(start.weight).mean())
-    assert refit["lr"].max() == pytest.approx(peak)
+    assert refit["lr"].max() == pytest.approx(peak, rel=0.05)  # it lies within an epoch
     assert refit["train/loss"].iloc[-1] < record.gone_back[0].start_loss
     training = model_folder.read_contract(artifacts.model).training
     assert (training["trained_share"], training["fitted"]) == (1.0, 39)

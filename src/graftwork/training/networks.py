@@ -115,8 +115,11 @@ def _attempt(
     end = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     found = []
     for share in shares:
-        go(classifier, trained.start, end, share)
-        logits = network_logits(experiment, source.artifacts, classifier, away)
+        if share == 0 and head is not None and source.features is not None:
+            logits = head.logits(source.features[out])  # stored: no pass through the network
+        else:
+            go(classifier, trained.start, end, share)
+            logits = network_logits(experiment, source.artifacts, classifier, away)
         found.append(softmax(logits) if len(away) else np.zeros((0, source.num_classes)))
     return Attempted(classifier, trained, end, found)
 

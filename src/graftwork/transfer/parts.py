@@ -62,6 +62,10 @@ class FittedHead:
     held_out: np.ndarray
     fixed: HeadInit  # the part that gives this head, what it chose left it as the only choice
 
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """float64 `[n, num_classes]` of features `[n, num_features]`."""
+        return features.astype("float64") @ self.weight.astype("float64").T + self.bias
+
 
 @dataclass(frozen=True)
 class HeadInit(Component):
