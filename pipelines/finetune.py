@@ -10,7 +10,9 @@ from graftwork.artifacts import Artifacts
 from graftwork.evaluating.held_out import held_out
 from graftwork.experiment import Experiment
 from graftwork.features import features_of
-from graftwork.training import finetuning
+from graftwork.training.finetuning import finetune
+from graftwork.training.history import Told, write_history
+from graftwork.training.source import Finetuned
 from pipelines.stage import main
 
 
@@ -26,12 +28,12 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     )
     test = manifest.of_split(frame, "test") if experiment.trainer.watch_test else None
     with ExitStack() as stack:
-        tell: finetuning.Told = lambda row, epoch: None  # noqa: E731
+        tell: Told = lambda row, epoch: None  # noqa: E731
         if distributed.rank() == 0:
             from graftwork.tracking import open_run
 
             tell = stack.enter_context(open_run(experiment, artifacts)).log_metrics
-        found = finetuning.finetune(experiment, artifacts, chooses, test, len(classes), tell)
+        found = finetune(experiment, artifacts, chooses, test, len(classes), tell)
         if distributed.rank() == 0:
             _save(experiment, artifacts, classes, found)
             gone_back, ended = len(found.record.gone_back), found.record.ended_as_start
@@ -42,7 +44,7 @@ def _save(
     experiment: Experiment,
     artifacts: Artifacts,
     classes: list[str],
-    found: finetuning.Finetuned,
+    found: Finetuned,
 ) -> None:
     from graftwork import predictions
     from graftwork.engines.backbone import receipt
@@ -73,7 +75,7 @@ def _save(
     artifacts.held_out.unlink(missing_ok=True)
     if found.held_out is not None:
         predictions.write(artifacts.held_out, found.held_out[0], classes, found.held_out[1])
-    finetuning.write_history(found.rows, artifacts.history)
+    write_history(found.rows, artifacts.history)
 
 
 if __name__ == "__main__":

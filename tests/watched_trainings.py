@@ -19,8 +19,9 @@ from graftwork.evaluating.record import GoneBack
 from graftwork.experiment import Experiment
 from graftwork.features import features_of
 from graftwork.training import networks
-from graftwork.training.finetuning import Finetuned, finetune
+from graftwork.training.finetuning import finetune
 from graftwork.training.fitting import Trained, train
+from graftwork.training.source import Finetuned
 
 
 @dataclasses.dataclass

@@ -18,7 +18,7 @@ from graftwork import manifest
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.training import finetuning
+from graftwork.training.history import write_history
 from pipelines import evaluate as stage_of_evaluation
 from pipelines import experiment
 from pipelines.winners import look_at_tests
@@ -46,7 +46,7 @@ def finetune(settings: Experiment, artifacts: Artifacts) -> None:
         sys.exit(143)
     with open_run(settings, artifacts) as run:
         run.log_metrics({"val/top1": 0.5}, step=0)
-    finetuning.write_history([{"epoch": e, "train/top1": e / 9} for e in (1, 2)], artifacts.history)
+    write_history([{"epoch": e, "train/top1": e / 9} for e in (1, 2)], artifacts.history)
 
 
 def evaluate(settings: Experiment, artifacts: Artifacts) -> None:

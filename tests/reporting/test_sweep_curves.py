@@ -9,7 +9,7 @@ import pytest
 
 from graftwork.artifacts import Artifacts
 from graftwork.reporting import sweep_curves
-from graftwork.training.finetuning import write_history
+from graftwork.training.history import write_history
 
 
 def job(folder: Path, number: int, *overrides: str, top1: float, split: str = "test") -> None:

@@ -20,7 +20,7 @@ from graftwork.experiment import Experiment
 from graftwork.model_folder import StoredBackbone
 from graftwork.split_predictions import network_logits, softmax
 from graftwork.training import networks
-from graftwork.training.finetuning import Finetuned
+from graftwork.training.source import Finetuned
 from graftwork.transfer.rates import Uniform
 
 FITTED = 39  # pictures of train and val; `selection=random` holds a fifth of them out

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from graftwork.artifacts import Artifacts
     from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
-    from graftwork.training.finetuning import Row
+    from graftwork.training.history import Row
 
 
 @dataclass(frozen=True)

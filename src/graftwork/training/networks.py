@@ -17,18 +17,11 @@ from graftwork.evaluating.way import chosen_point
 from graftwork.metrics.log_loss import log_losses
 from graftwork.split_predictions import network_logits, softmax
 from graftwork.training.auxiliary import auxiliary_heads
-from graftwork.training.finetuning import (
-    Finetuned,
-    Model,
-    Row,
-    Source,
-    Told,
-    out_of_fold,
-    probe_facts,
-    probed,
-    record_of,
-)
+from graftwork.training.choice_record import record_of
 from graftwork.training.fitting import Trained, train
+from graftwork.training.heads import out_of_fold, probe_facts, probed
+from graftwork.training.history import Row, Told
+from graftwork.training.source import Finetuned, Model, Source
 
 if TYPE_CHECKING:
     from graftwork.artifacts import Artifacts

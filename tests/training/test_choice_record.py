@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +11,9 @@ import pytest
 from graftwork.evaluating.folds import NEVER, learnable, stratified
 from graftwork.evaluating.held_out import HeldOut
 from graftwork.evaluating.matched import PERCENTILES, match
-from graftwork.evaluating.record import SelectionRecord
-from graftwork.training.finetuning import Source, out_of_fold, record_of, write_history
+from graftwork.training.choice_record import record_of
+from graftwork.training.heads import out_of_fold
+from graftwork.training.source import Source
 from graftwork.transfer.head_init import ConvergedProbe
 
 CLASSES = 4
@@ -76,19 +76,6 @@ def test_random_folds_flatter_and_the_record_says_by_how_much() -> None:
     assert (record.held_out, record.fitted) == ((matched.fold != NEVER).sum(), 240)
 
 
-def test_clusters_of_which_none_could_be_held_out_are_not_recorded(tmp_path: Path) -> None:
-    """They are at no distance, which no JSON could say."""
-    features, labels, _, new = series()
-    matched = match(features, labels, new, folds=5, seed=0, max_pictures=1000)
-    found = source("matched", features, labels, matched.fold)
-    matched = dataclasses.replace(matched, tried=[(2, float("inf")), *matched.tried])
-    held_out = dataclasses.replace(found.held_out, matched=matched)
-    record = record_of(dataclasses.replace(found, held_out=held_out), matched.fold, "a penalty")
-    record.write(tmp_path / "selection.json")
-    assert SelectionRecord.read(tmp_path / "selection.json") == record
-    assert len(record.clusters or []) == len(matched.tried) - 1
-
-
 def test_of_random_folds_no_optimism_is_known() -> None:
     features, labels, _, _ = series()
     fold = learnable(stratified(labels, 5, seed=0), labels)
@@ -118,11 +105,3 @@ def test_predictions_of_held_out_pictures_stand_beside_their_rows() -> None:
     assert rows["sha256"].tolist() == [str(n) for n in range(100, 240)]
     assert probabilities.sum(1) == pytest.approx(1)
     assert (probabilities.argmax(1) == labels[100:]).mean() > 0.9
-
-
-def test_history_has_every_column_and_the_epoch_first(tmp_path: Path) -> None:
-    path = tmp_path / "reports" / "history.csv"
-    write_history([{"epoch": 0, "probe/strength": 0.5}, {"lr": 0.1, "epoch": 1}], path)
-    assert path.read_text() == (
-        "epoch,lr,probe/strength,train/loss,train/top1,val/loss,val/top1\n0,,0.5,,,,\n1,0.1,,,,,\n"
-    )

@@ -1,0 +1,52 @@
+"""A head on stored features: no network is built, torch is not imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graftwork.evaluating.folds import NEVER
+from graftwork.model_folder import StoredBackbone
+from graftwork.training.choice_record import record_of
+from graftwork.training.source import Finetuned, Model, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graftwork.evaluating.held_out import HeldOut
+    from graftwork.training.history import Row
+    from graftwork.transfer.parts import FittedHead
+
+
+def probe_alone(source: Source, head: FittedHead, rows: list[Row]) -> Finetuned:
+    """The probe as the model, and its cross-validation as what chose it."""
+    held_out = source.held_out
+    facts = {"epochs": 0, "trained_share": 0.0, **probe_facts(head)}
+    words = "the head's penalty: the strongest within a standard error of the lowest log loss"
+    record = record_of(source, held_out.head_fold, words)
+    chosen = out_of_fold(held_out, head)
+    return Finetuned(probed(source, head), rows, facts, record, chosen, None)
+
+
+def out_of_fold(held_out: HeldOut, head: FittedHead) -> tuple[pd.DataFrame, np.ndarray] | None:
+    """The held-out pictures of heads, and what the head's like said that had not seen them."""
+    out = held_out.head_fold != NEVER
+    if not out.any():
+        return None
+    return held_out.rows[out].reset_index(drop=True), head.held_out[out]
+
+
+def probe_facts(head: FittedHead) -> dict[str, float]:
+    """Facts of the head without the prefix that curves give them."""
+    return {name.partition("/")[2]: value for name, value in head.facts.items()}
+
+
+def probed(source: Source, head: FittedHead) -> Model:
+    """The stored backbone with a new head: no network is built, torch is not imported."""
+    from graftwork.features import frozen_network
+
+    network = frozen_network(source.experiment, source.artifacts)
+    tensors = {"head.weight": head.weight, "head.bias": head.bias}
+    stored = StoredBackbone(network.tensors, network.tensors_sha256, tensors)
+    return Model(stored, network.input_spec)

@@ -1,0 +1,22 @@
+"""The curves of a training: one row of numbers an epoch."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+Row = dict[str, float]
+Told = Callable[[Row, int], None]  # numbers of an epoch and its number; 0 is before training
+
+CURVES = {f"{split}/{name}" for split in ("train", "val") for name in ("loss", "top1")}
+
+
+def write_history(rows: Sequence[Row], path: Path) -> None:
+    """Training curves as CSV, the epoch first; the columns that dvc.yaml plots are always there."""
+    names = sorted({name for row in rows for name in row} - {"epoch"} | CURVES)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["epoch", *names], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
