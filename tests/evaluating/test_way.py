@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from graftwork.evaluating.way import chosen_point, tempered_log_loss
+from graftwork.evaluating.way import chosen_point, tempered_log_losses
 from graftwork.metrics.log_loss import log_losses
 from graftwork.split_predictions import softmax
 
@@ -30,6 +30,10 @@ def loss(found: np.ndarray) -> float:
     return float(log_losses(found, LABELS).mean())
 
 
+def tempered(found: np.ndarray, labels: np.ndarray = LABELS) -> float:
+    return float(tempered_log_losses(found, labels).mean())
+
+
 def share(*points: np.ndarray) -> float:
     chosen, told = chosen_point(SHARES, points, LABELS)
     assert [point.share for point in told if point.chosen] == [chosen]
@@ -40,7 +44,7 @@ def share(*points: np.ndarray) -> float:
 def test_a_clear_winner_is_taken_however_high_its_log_loss(best: int) -> None:
     points = [answers(60, off=0.1)] * 3
     points[best] = answers(80)
-    assert tempered_log_loss(points[best], LABELS) > tempered_log_loss(answers(60, off=0.1), LABELS)
+    assert tempered(points[best]) > tempered(answers(60, off=0.1))
     assert share(*points) == SHARES[best]
 
 
@@ -67,6 +71,16 @@ def test_the_probe_is_kept_where_training_is_no_better() -> None:
     probe = answers(80)
     assert share(probe, probe.copy(), probe.copy()) == 0.0
     assert share(probe, answers(60), answers(40)) == 0.0
+
+
+def test_the_probe_is_left_only_for_what_is_better_beyond_chance() -> None:
+    """82 of a hundred against 80, eight of which only one of the two knows, at equal losses."""
+    probe, trained = answers(80, first=5), answers(82)
+    assert share(trained, probe, probe) == share(probe, trained, trained) == 0.0
+    assert share(probe, answers(90), probe) == 0.5, "top-1 speaks for it"
+    surer = answers(82, off=0.1)
+    assert share(probe, surer, probe) == 0.5, "log loss speaks for it"
+    assert chosen_point([0.5, 1.0], [probe, surer], LABELS)[0] == 1.0, "no probe, none is kept"
 
 
 def test_without_held_out_pictures_the_whole_way_is_gone() -> None:
@@ -97,7 +111,7 @@ def random_logits(seed: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_tempered_log_loss_knows_no_temperature(seed: int, factor: float) -> None:
     logits = random_logits(seed)
-    one, other = (tempered_log_loss(softmax(k * logits), LABELS) for k in (1, factor))
+    one, other = (tempered(softmax(k * logits)) for k in (1, factor))
     assert one == pytest.approx(other, rel=1e-5)
     assert abs(loss(softmax(factor * logits)) - loss(softmax(logits))) > 0.005
 
@@ -108,8 +122,8 @@ def test_the_temperature_is_the_best_one(seed: int) -> None:
     best = minimize_scalar(
         lambda at: loss(softmax(logits / at)), bounds=(0.25, 4), method="bounded"
     ).fun
-    assert tempered_log_loss(softmax(logits), LABELS) == pytest.approx(best, rel=1e-3)
+    assert tempered(softmax(logits)) == pytest.approx(best, rel=1e-3)
 
 
 def test_a_probability_of_zero_costs_a_finite_loss() -> None:
-    assert 2 < tempered_log_loss(np.array([[1.0, 0.0]]), np.ones(1, int)) < 30
+    assert 2 < tempered(np.array([[1.0, 0.0]]), np.ones(1, int)) < 30
