@@ -412,6 +412,14 @@ def test_the_summary(divided, artifacts, capsys):
     assert "no pictures of class 0" in printed
 
 
+def test_a_class_named_like_several_labels_is_reported_and_kept(divided, artifacts, capsys):
+    divided.add("apple pear", "train", 2)
+    report = prepare(divided.dataset(), artifacts)
+    assert report["several_labels"] == ["apple pear"] and "apple pear" in report["classes"]
+    data_report.show(report, artifacts.data_report)
+    assert "- 'apple pear' reads like several labels." in capsys.readouterr().out
+
+
 def test_names_of_classes_are_neither_markup_nor_escape_codes(divided, artifacts, capsys):
     for name in ("dog [/us]", "[cat]", ":cat:", "\x1b]0;owned\x07cat\x1b[2J"):
         divided.add(name, "train")

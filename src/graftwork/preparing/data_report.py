@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from graftwork.manifest import OK, SPLITS
-from graftwork.preparing import duplicates, passed_over, splits, without_labels
+from graftwork.preparing import duplicates, passed_over, several_labels, splits, without_labels
 from graftwork.preparing.listing import listed
 from graftwork.preparing.words import counted
 
@@ -46,6 +46,7 @@ def describe(
         "classes": counts.to_dict("index"),
         "missing_classes": {n: list(counts.index[counts[n] == 0]) for n in present},
         "empty_classes": sorted(set(divided["class"]) - set(classes)),
+        "several_labels": several_labels.several_labels(classes),
         "tiny_classes": _tiny(counts, present),
         "several_frames": int(usable["several_frames"].sum()),
         "turned": int(usable["turned"].sum()),
@@ -103,6 +104,8 @@ def _findings(report: dict[str, Any]) -> list[str]:
     ]
     if report["empty_classes"]:
         found.append(f"No usable picture, so no class: {_some(report['empty_classes'])}.")
+    if report["several_labels"]:
+        found.append(several_labels.finding(report["several_labels"]))
     if report["tiny_classes"]:
         found.append(f"Fewer pictures than splits: {_some(list(report['tiny_classes']))}.")
     if groups := report["groups_in_several_splits"]:
