@@ -14,6 +14,7 @@ from graftwork.preparing.listing import listed
 from graftwork.preparing.words import counted
 
 CLASSES_SHOWN = 20
+FILES_SHOWN = 5
 
 
 def describe(
@@ -148,6 +149,16 @@ def _some(names: list[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + more
 
 
+def _unusable(report: dict[str, Any]) -> list[str]:
+    """The first files that cannot be used, with the reason; the photos without labels too."""
+    kinds = report["unreadable"], report["unlabelled"]["unreadable"]
+    files = [file for kind in kinds for file in kind["files"]][:FILES_SHOWN]
+    more = sum(kind["count"] for kind in kinds) - len(files)
+    named = [f"  {file['path']}: {file['verdict']}" for file in files]
+    heading = ["Files that cannot be used:"] if files else []
+    return [*heading, *named, *([f"  and {more} more"] if more else [])]
+
+
 def show(report: dict[str, Any], path: Path) -> None:
     """Prints the report in short: classes by split, then what was found."""
     from rich.console import Console
@@ -169,4 +180,6 @@ def show(report: dict[str, Any], path: Path) -> None:
     console.print(table)
     for finding in report["findings"]:
         console.print(literal(f"- {finding}"))
+    for line in _unusable(report):
+        console.print(literal(line), soft_wrap=True)
     console.print(literal(f"Report: {path}"), soft_wrap=True)
