@@ -11,6 +11,7 @@ from graftwork.evaluating.held_out import held_out
 from graftwork.experiment import Experiment
 from graftwork.features import features_of
 from graftwork.training import finetuning
+from pipelines.ahead import check_ahead
 from pipelines.stage import main
 
 
@@ -77,4 +78,4 @@ def _save(
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, check_ahead)
