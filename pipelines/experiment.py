@@ -28,6 +28,7 @@ from graftwork.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.stopping import stop_orderly
 from pipelines import sweep, sweepers
+from pipelines.ahead import check_ahead
 from pipelines.overrides import CONF, Request, quoted, requested
 from pipelines.ranking import selection_score
 from pipelines.stage import Run, measured, reported
@@ -63,6 +64,7 @@ def job(config: DictConfig) -> float | None:
 def conduct(artifacts: Artifacts) -> None:
     """Runs every stage on params.yaml. A run in MLflow ends with the experiment."""
     experiment = Experiment.from_file(artifacts.params)
+    check_ahead(experiment)
     try:
         for run in stages():
             log.info("%s", run.__module__.rpartition(".")[2])

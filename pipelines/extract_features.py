@@ -8,6 +8,7 @@ from graftwork import features, manifest
 from graftwork.artifacts import Artifacts
 from graftwork.evaluating.held_out import needs_features
 from graftwork.experiment import Experiment
+from pipelines.ahead import check_ahead
 from pipelines.stage import main
 
 
@@ -24,4 +25,4 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, check_ahead)

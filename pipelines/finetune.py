@@ -13,6 +13,7 @@ from graftwork.features import features_of
 from graftwork.training.finetuning import finetune
 from graftwork.training.history import Told, write_history
 from graftwork.training.source import Finetuned
+from pipelines.ahead import check_ahead
 from pipelines.stage import main
 
 
@@ -79,4 +80,4 @@ def _save(
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, check_ahead)

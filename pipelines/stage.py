@@ -35,8 +35,12 @@ def measured(run: Run, experiment: Experiment, artifacts: Artifacts) -> None:
     path.write_text(json.dumps(cost.as_dict(), indent=1) + "\n")
 
 
-def main(run: Run) -> None:
-    """The command line of a stage. Exit code 2 and one message for a user's mistake."""
+def main(run: Run, check: Callable[[Experiment], None] = lambda experiment: None) -> None:
+    """The command line of a stage. Exit code 2 and one message for a user's mistake.
+
+    Args:
+        check: what else may be wrong, before the stage begins; see `pipelines.ahead`.
+    """
     parser = argparse.ArgumentParser(description=run.__doc__)
     parser.add_argument("--root", default=".", help="folder of the experiment (params.yaml)")
     parser.add_argument("--shared", help="folder of raw data, weights and store (default: root)")
@@ -44,7 +48,9 @@ def main(run: Run) -> None:
     stop_orderly()
     with reported():
         artifacts = Artifacts.at(options.root, options.shared)
-        measured(run, Experiment.from_file(artifacts.params), artifacts)
+        experiment = Experiment.from_file(artifacts.params)
+        check(experiment)
+        measured(run, experiment, artifacts)
 
 
 class Told(SystemExit):

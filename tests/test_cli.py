@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from conftest import CONF
@@ -23,6 +24,14 @@ finally:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     for word in ("doctor", "models", "ui", "results", "inspect", "pareto", "profile"):
         assert word in done.stdout
+
+
+def test_the_version_is_said_and_nothing_done(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["graftwork", "--version"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"graftwork {version('graftwork')}\n"
 
 
 def test_a_mistake_is_one_message_and_exit_code_2(monkeypatch, capsys, tmp_path):

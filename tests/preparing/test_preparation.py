@@ -412,6 +412,33 @@ def test_the_summary(divided, artifacts, capsys):
     assert "no pictures of class 0" in printed
 
 
+@pytest.mark.parametrize(("damaged", "named", "more"), [(4, 4, ""), (8, 5, "and 3 more")])
+def test_the_summary_names_the_first_files_that_cannot_be_used(
+    divided, artifacts, capsys, damaged, named, more
+):
+    divided.add("pear", "train", damaged, content=b"<html>")
+    data_report.show(prepare(divided.dataset(), artifacts), artifacts.data_report)
+    _, _, said = capsys.readouterr().out.partition("Files that cannot be used:\n")
+    lines = [line.strip() for line in said.splitlines()]
+    assert lines[:named] == [
+        f"{divided.folder / f'{14 + i:03d}.png'}: a web page, not an image" for i in range(named)
+    ]
+    assert lines[named] == more or not more and lines[named].startswith("Report: ")
+
+
+def test_the_summary_of_good_files_names_none(divided, artifacts, capsys):
+    data_report.show(prepare(divided.dataset(), artifacts), artifacts.data_report)
+    assert "cannot be used" not in capsys.readouterr().out
+
+
+def test_a_class_named_like_several_labels_is_reported_and_kept(divided, artifacts, capsys):
+    divided.add("apple pear", "train", 2)
+    report = prepare(divided.dataset(), artifacts)
+    assert report["several_labels"] == ["apple pear"] and "apple pear" in report["classes"]
+    data_report.show(report, artifacts.data_report)
+    assert "- 'apple pear' reads like several labels." in capsys.readouterr().out
+
+
 def test_names_of_classes_are_neither_markup_nor_escape_codes(divided, artifacts, capsys):
     for name in ("dog [/us]", "[cat]", ":cat:", "\x1b]0;owned\x07cat\x1b[2J"):
         divided.add(name, "train")

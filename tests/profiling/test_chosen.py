@@ -21,7 +21,7 @@ def test_a_word_means_what_it_means_to_the_pipelines():
     wanted = built(Model, "model", "model=mobilenetv2")
     assert chosen.model_of("mobilenetv2", conf=CONF) == wanted
     assert chosen.transfer_of(conf=CONF) == built(Transfer, "transfer")
-    assert chosen.trainer_of(CONF) == built(Trainer, "trainer")
+    assert chosen.trainer_of(conf=CONF) == built(Trainer, "trainer")
     overrides = ["transfer=fine_tune", "transfer.epochs=3"]
     assert chosen.transfer_of("fine_tune", overrides[1:], CONF) == built(
         Transfer, "transfer", *overrides

@@ -59,6 +59,26 @@ def test_a_network_without_weights_is_trained_from_scratch(monkeypatch, tmp_path
     assert one["trainable_parameters"] == one["profile"]["parameters"]
 
 
+def test_overrides_reach_strategy_and_trainer(monkeypatch, tmp_path):
+    file = tmp_path / "profile.json"
+    overrides = ("model.options.depth=20", "transfer/trainable=head_only", "trainer.batch_size=4")
+    sets = [part for override in overrides for part in ("--set", override)]
+    assert profile(monkeypatch, "cifar_resnet", "--json", str(file), *sets) == 0
+    (one,) = json.loads(file.read_text())
+    assert (one["transfer"], one["batch_size"]) == ("from_scratch", 4)
+    assert one["trainable_parameters"] == (64 + 1) * 1000
+
+
+@pytest.mark.parametrize("how", [("--set", "transfer=fine_tune"), ("--transfer", "fine_tune")])
+def test_a_strategy_by_either_option(how, monkeypatch, tmp_path):
+    file = tmp_path / "profile.json"
+    parts = ("--set", "transfer/trainable=from_group", "--set", "transfer.trainable.first=2")
+    assert profile(monkeypatch, "tiny_cnn", "--json", str(file), *how, *parts) == 0
+    (one,) = json.loads(file.read_text())
+    assert one["transfer"] == "fine_tune"
+    assert 0 < one["trainable_parameters"] < one["profile"]["parameters"]
+
+
 def test_published_figures_stand_beside_its_own(monkeypatch, capsys):
     assert profile(monkeypatch, "alexnet", "--size", "227") == 0
     shown = capsys.readouterr().out

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from graftwork.manifest import OK, SPLITS
-from graftwork.preparing import duplicates, passed_over, splits, without_labels
+from graftwork.preparing import duplicates, passed_over, several_labels, splits, without_labels
 from graftwork.preparing.listing import listed
 from graftwork.preparing.words import counted
 
 CLASSES_SHOWN = 20
+FILES_SHOWN = 5
 
 
 def describe(
@@ -46,6 +47,7 @@ def describe(
         "classes": counts.to_dict("index"),
         "missing_classes": {n: list(counts.index[counts[n] == 0]) for n in present},
         "empty_classes": sorted(set(divided["class"]) - set(classes)),
+        "several_labels": several_labels.several_labels(classes),
         "tiny_classes": _tiny(counts, present),
         "several_frames": int(usable["several_frames"].sum()),
         "turned": int(usable["turned"].sum()),
@@ -103,6 +105,8 @@ def _findings(report: dict[str, Any]) -> list[str]:
     ]
     if report["empty_classes"]:
         found.append(f"No usable picture, so no class: {_some(report['empty_classes'])}.")
+    if report["several_labels"]:
+        found.append(several_labels.finding(report["several_labels"]))
     if report["tiny_classes"]:
         found.append(f"Fewer pictures than splits: {_some(list(report['tiny_classes']))}.")
     if groups := report["groups_in_several_splits"]:
@@ -145,6 +149,16 @@ def _some(names: list[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + more
 
 
+def _unusable(report: dict[str, Any]) -> list[str]:
+    """The first files that cannot be used, with the reason; the photos without labels too."""
+    kinds = report["unreadable"], report["unlabelled"]["unreadable"]
+    files = [file for kind in kinds for file in kind["files"]][:FILES_SHOWN]
+    more = sum(kind["count"] for kind in kinds) - len(files)
+    named = [f"  {file['path']}: {file['verdict']}" for file in files]
+    heading = ["Files that cannot be used:"] if files else []
+    return [*heading, *named, *([f"  and {more} more"] if more else [])]
+
+
 def show(report: dict[str, Any], path: Path) -> None:
     """Prints the report in short: classes by split, then what was found."""
     from rich.console import Console
@@ -166,4 +180,6 @@ def show(report: dict[str, Any], path: Path) -> None:
     console.print(table)
     for finding in report["findings"]:
         console.print(literal(f"- {finding}"))
+    for line in _unusable(report):
+        console.print(literal(line), soft_wrap=True)
     console.print(literal(f"Report: {path}"), soft_wrap=True)

@@ -70,9 +70,9 @@ def transfer_choice(word: str, conf: Path = CONF) -> list[str]:
     return [f"transfer={word}"]
 
 
-def trainer_of(conf: Path = CONF) -> Trainer:
-    """How training runs by default: its batch size and precision."""
-    return build(_composed(conf, ())["trainer"], Trainer, "trainer")
+def trainer_of(overrides: Sequence[str] = (), conf: Path = CONF) -> Trainer:
+    """How training runs, by default or as overrides say: its batch size and precision."""
+    return build(_composed(conf, tuple(overrides))["trainer"], Trainer, "trainer")
 
 
 def _words(conf: Path, group: str) -> list[str]:

@@ -62,9 +62,10 @@ def run(request: Request, files: Files, *, layers: bool, measure: bool) -> None:
         UserError: anything wrong in the request.
     """
     request.check()
-    models = [_model(word, request) for word in dict.fromkeys(request.words)]
-    transfers = [_transfer(model, request) for model in models]
-    trainer = trainer_of()
+    words = list(dict.fromkeys(request.words))
+    models = [_model(word, request) for word in words]
+    transfers = [_transfer(*pair, request) for pair in zip(words, models, strict=True)]
+    trainer = trainer_of((*model_choice(words[0]), *_strategy(request), *request.overrides))
 
     from graftwork.profiling import formats, page, tables
     from graftwork.profiling.resources import examined, setting
@@ -86,12 +87,17 @@ def run(request: Request, files: Files, *, layers: bool, measure: bool) -> None:
 
 
 def _model(word: str, request: Request) -> Model:
-    model = model_of(word, request.overrides)
+    model = model_of(word, (*_strategy(request), *request.overrides))
     return dataclasses.replace(model, input_size=request.size) if request.size else model
 
 
-def _transfer(model: Model, request: Request) -> Transfer:
+def _transfer(word: str, model: Model, request: Request) -> Transfer:
     """The strategy asked for; unasked, one that this model can be trained with."""
-    if request.transfer is None and model.weights is None:
-        return transfer_of(WITHOUT_WEIGHTS)
-    return transfer_of(request.transfer)
+    asked = request.transfer or any(text.startswith("transfer=") for text in request.overrides)
+    strategy = request.transfer if asked or model.weights is not None else WITHOUT_WEIGHTS
+    return transfer_of(strategy, (*model_choice(word), *request.overrides))
+
+
+def _strategy(request: Request) -> list[str]:
+    """Overrides of its parts mean something in a composition with this strategy only."""
+    return transfer_choice(request.transfer) if request.transfer else []

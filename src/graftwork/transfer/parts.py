@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 class Trainable(Component):
     """What is trained, and what is frozen."""
 
+    @property
+    def names_groups(self) -> bool:
+        """Whether it may ask for layer groups that a network lacks."""
+        return False
+
     @abstractmethod
     def groups(self, groups: Sequence[str], epoch: int) -> list[bool]:
         """Whether each layer group is trained in this epoch.

@@ -31,6 +31,10 @@ class FromGroup(Trainable):
 
     first: str  # name of the first trained group (blocks.3), or how many groups to freeze (4)
 
+    @property
+    def names_groups(self) -> bool:
+        return True
+
     def groups(self, groups: Sequence[str], epoch: int) -> list[bool]:
         """Raises UserError for a name that matches no group, or a number beyond the last."""
         if self.first.isdecimal():

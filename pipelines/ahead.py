@@ -1,0 +1,28 @@
+"""What training would refuse, refused before anything is spent on it."""
+
+from __future__ import annotations
+
+from graftwork.experiment import Experiment
+
+
+def check_ahead(experiment: Experiment) -> None:
+    """Looks at machine and network, which takes torch: only where training could be refused.
+
+    Raises:
+        UserError: a GPU is wanted that this machine lacks, or the strategy names a layer group
+            that the network lacks.
+    """
+    if not experiment.transfer.epochs:
+        return
+    if experiment.trainer.accelerator == "gpu":
+        experiment.trainer.uses_gpu()
+    if experiment.transfer.trainable.names_groups:
+        _check_groups(experiment)
+
+
+def _check_groups(experiment: Experiment) -> None:
+    """The network is built without memory, without its weights and for any number of classes."""
+    from graftwork.profiling.profile import built
+
+    groups = built(experiment.model, num_classes=2).layer_groups()[:-1]
+    experiment.transfer.trainable.groups([group.name for group in groups], epoch=0)
