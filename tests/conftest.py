@@ -17,7 +17,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
-from untraced import install, untraced
+from untraced import install, install_in_mlflow, untraced
 
 from graftwork.artifacts import Artifacts
 from graftwork.recording import mlflow_store
@@ -66,6 +66,7 @@ def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
     def made_or_copied(path: Path, artifacts: Artifacts) -> None:
         if not first.exists():
+            install_in_mlflow()
             make(path, artifacts)
             shutil.copy(path, first)
             return
