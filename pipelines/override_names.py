@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -23,6 +23,7 @@ class Groups:
     loader: ConfigLoader
     config_name: str
     search: list[str]  # overrides that say where else to look
+    _known: dict[tuple[str, ObjectType], list[str]] = field(default_factory=dict, init=False)
 
     def options(self, group: str) -> list[str]:
         """The files of a group, without those that only others build on; none: not a group."""
@@ -41,7 +42,11 @@ class Groups:
         return [*paths, *itertools.chain.from_iterable(map(self.names, paths))]
 
     def _list(self, group: str, kind: ObjectType) -> list[str]:
-        return self.loader.get_group_options(group, kind, self.config_name, self.search)
+        """Hydra composes anew for every answer, 20 ms; each question is asked many times."""
+        if (group, kind) not in self._known:
+            found = self.loader.get_group_options(group, kind, self.config_name, self.search)
+            self._known[group, kind] = found
+        return self._known[group, kind]
 
     def chosen_by(self, override: Override) -> bool:
         """Whether the override chooses among files, as `model=...` does."""

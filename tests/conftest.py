@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +17,39 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
+from untraced import install, install_in_mlflow, untraced
 
+from graftwork.artifacts import Artifacts
+from graftwork.recording import mlflow_store
+
+install()
 # A shell that starts tests in the background has them ignore Ctrl-C, and all that they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CONF = Path(__file__).parents[1] / "conf"
+ELSEWHERE = "/a/folder"  # stands for the folder of a test, so that tests share what is composed
+TINY = (
+    "dataset=folder",
+    f"dataset.path={ELSEWHERE}",
+    "model=tiny_cnn",
+    "transfer=from_scratch",
+    "trainer=smoke",
+    "evaluation.bootstrap_samples=100",
+)
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 40, 50)}
 
 
 def composed(*overrides: str) -> dict[str, Any]:
     """The parameters that these overrides make of conf/, as DVC composes them."""
+    return json.loads(_composed(overrides))
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> str:
+    """As JSON, of which everyone gets a copy of its own: composing takes a fifth of a second."""
     with initialize_config_dir(str(CONF), version_base=None):
         config = compose("config", overrides=list(overrides))
-        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+        return json.dumps(untraced(OmegaConf.to_container)(config, resolve=True))
 
 
 def draw_photo(path: Path, colour: tuple[int, int, int], seed: int, side: int = 40) -> None:
@@ -32,6 +57,27 @@ def draw_photo(path: Path, colour: tuple[int, int, int], seed: int, side: int = 
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).normal(0, 25, (side, side + seed % 7, 3))
     Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8)).save(path, quality=92)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow's fifty migrations take a second or two: further databases are copies of the first."""
+    make, first = mlflow_store._make_tables, tmp_path_factory.mktemp("tables") / "mlflow.db"
+
+    def made_or_copied(path: Path, artifacts: Artifacts) -> None:
+        if not first.exists():
+            install_in_mlflow()
+            make(path, artifacts)
+            shutil.copy(path, first)
+            return
+        shutil.copy(first, path)
+        with closing(sqlite3.connect(path)) as database, database:
+            place = f"{artifacts.mlflow_artifacts.as_uri()}/0"  # MLflow's own experiment
+            database.execute("UPDATE experiments SET artifact_location = ?", (place,))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow_store, "_make_tables", made_or_copied)
+        yield
 
 
 @pytest.fixture
@@ -60,14 +106,7 @@ def tiny_params(tiny_folder: Path) -> Callable[..., dict[str, Any]]:
     """`tiny_params(*overrides)`: tiny_cnn from scratch on the tiny folder, in seconds."""
 
     def params(*overrides: str) -> dict[str, Any]:
-        return composed(
-            "dataset=folder",
-            f"dataset.path={tiny_folder}",
-            "model=tiny_cnn",
-            "transfer=from_scratch",
-            "trainer=smoke",
-            "evaluation.bootstrap_samples=100",
-            *overrides,
-        )
+        text = _composed((*TINY, *overrides))
+        return json.loads(text.replace(json.dumps(ELSEWHERE), json.dumps(str(tiny_folder))))
 
     return params

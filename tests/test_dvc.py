@@ -24,7 +24,17 @@ Run = Callable[..., subprocess.CompletedProcess]
 @pytest.fixture
 def project(tmp_path: Path, tiny_folder: Path) -> Path:
     """A repository as a newcomer clones it, set to the tiny folder of photos."""
-    copy = tmp_path / "a project"
+    return cloned(tmp_path / "a project", *TINY, f"dataset.path={tiny_folder}")
+
+
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository in which no stage ever runs."""
+    return cloned(tmp_path_factory.mktemp("mistakes") / "a project", *TINY[:3])
+
+
+def cloned(copy: Path, *overrides: str) -> Path:
+    """A copy of this project, committed with these settings."""
     copy.mkdir()
     for name in ("conf", "pipelines", "src", ".dvc"):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "cache", "tmp")
@@ -32,7 +42,7 @@ def project(tmp_path: Path, tiny_folder: Path) -> Path:
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(PROJECT / name, copy / name)
     git = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost"]
-    run(copy, "pipelines.params", *TINY, f"dataset.path={tiny_folder}")
+    run(copy, "pipelines.params", *overrides)
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
         subprocess.run([*git, *command], cwd=copy, check=True)
     return copy
@@ -68,24 +78,21 @@ def test_a_newcomers_way_through_dvc(project: Path, tiny_folder: Path) -> None:
     assert "Running stage" not in run(project, "dvc", "repro"), "nothing had changed"
     assert "Top-1 accuracy" in run(project, "graftwork", "results")
 
-    draw_photo(tiny_folder / "train" / "red" / "new.jpg", COLOURS["red"], seed=999)
-    before = photos(project)
-    assert "Running stage 'prepare'" in run(project, "dvc", "repro")
-    assert photos(project) == before + 1
-
-    run(project, "dvc", "metrics", "show")
-    plots = run(project, "dvc", "plots", "show")
-    assert "index.html" in plots
-
-
-def test_experiments_of_dvc(project: Path, tiny_folder: Path) -> None:
-    run(project, "dvc", "repro")
     # DVC composes conf/ anew for every experiment: what differs from its defaults is said again.
     settings = [f"-S{override}" for override in (*TINY, f"dataset.path={tiny_folder}")]
     changed = run(project, "dvc", "exp", "run", *settings, "-Sevaluation.bootstrap_samples=150")
     assert "Running stage 'evaluate'" in changed
     assert "Running stage 'finetune'" not in changed and "gone from it" not in changed
     assert "150" in run(project, "dvc", "exp", "show", "--csv", "--no-pager")
+
+    run(project, "dvc", "metrics", "show")
+    plots = run(project, "dvc", "plots", "show")
+    assert "index.html" in plots
+
+    draw_photo(tiny_folder / "train" / "red" / "new.jpg", COLOURS["red"], seed=999)
+    before = photos(project)
+    assert "Running stage 'prepare'" in run(project, "dvc", "repro", "prepare")
+    assert photos(project) == before + 1
 
 
 def test_what_composing_anew_drops_is_said(tmp_path: Path) -> None:
@@ -111,12 +118,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("override", "words"), WRONG, ids=lambda item: item[:30])
-def test_a_mistake_by_dvcs_door_ends_as_by_any_other(project: Path, override, words) -> None:
-    before = (project / "params.yaml").read_text()
-    arguments = ["dataset=folder", f"dataset.path={project}", *TINY[:2], override]
-    wrong = run(project, "dvc", "exp", "run", *(f"-S{text}" for text in arguments), code=2)
+def test_a_mistake_by_dvcs_door_ends_as_by_any_other(left_alone: Path, override, words) -> None:
+    before = (left_alone / "params.yaml").read_text()
+    arguments = ["dataset=folder", f"dataset.path={left_alone}", *TINY[:2], override]
+    wrong = run(left_alone, "dvc", "exp", "run", *(f"-S{text}" for text in arguments), code=2)
     assert words in wrong and wrong.count("graftwork:") == 1
     assert "Traceback" not in wrong and "Running stage" not in wrong
-    assert (project / "params.yaml").read_text() == before
+    assert (left_alone / "params.yaml").read_text() == before
     git = ["git", "status", "--porcelain", "--untracked-files=no"]
-    assert not subprocess.run(git, cwd=project, capture_output=True, text=True).stdout.strip()
+    assert not subprocess.run(git, cwd=left_alone, capture_output=True, text=True).stdout.strip()

@@ -9,11 +9,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import composed
+from forked_commands import ForkedCommands
 
 from graftwork.model_folder import FORMAT
 
@@ -80,15 +82,27 @@ FILE = [
 ]
 
 
-@pytest.fixture
-def fatal_torch(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def fatal_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment where importing torch ends the process."""
-    fake = tmp_path / "fatal" / "torch"
-    fake.mkdir(parents=True)
+    fake = tmp_path_factory.mktemp("fatal") / "torch"
+    fake.mkdir()
     (fake / "__init__.py").write_text(f"import os; os._exit({TORCH_IMPORTED})")
-    (tmp_path / "empty").mkdir()
     path = os.pathsep.join([str(fake.parent), str(PROJECT / "src"), str(PROJECT)])
     return {**os.environ, "PYTHONPATH": path}
+
+
+@pytest.fixture(scope="module")
+def commands(fatal_torch: dict[str, str]) -> Iterator[ForkedCommands]:
+    """`commands.run(arguments, folder)`: `python -m ...` in that environment."""
+    found = ForkedCommands(fatal_torch)
+    yield found
+    found.close()
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
 
 
 def run(arguments: list[str], folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess:
@@ -105,13 +119,13 @@ def check_refusal(done: subprocess.CompletedProcess, said: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("overrides", "said"), COMMAND_LINE, ids=lambda v: " ".join(v)[:50])
-def test_command_line(overrides, said, fatal_torch, tmp_path):
-    check_refusal(run(["pipelines.experiment", *overrides], tmp_path, fatal_torch), said)
+def test_command_line(overrides, said, commands, tmp_path):
+    check_refusal(commands.run(["pipelines.experiment", *overrides], tmp_path), said)
     assert not list(tmp_path.rglob("mlflow.db"))
 
 
 @pytest.mark.parametrize(("key", "value", "said"), FILE, ids=lambda v: str(v)[:40])
-def test_file(key, value, said, fatal_torch, tmp_path):
+def test_file(key, value, said, commands, tmp_path):
     params = composed()
     node = params
     *groups, last = key.split(".")
@@ -119,11 +133,11 @@ def test_file(key, value, said, fatal_torch, tmp_path):
         node = node[group]
     node[last] = value
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    check_refusal(run(["pipelines.finetune"], tmp_path, fatal_torch), said)
+    check_refusal(commands.run(["pipelines.finetune"], tmp_path), said)
 
 
-def test_without_params(fatal_torch, tmp_path):
-    done = run(["pipelines.prepare"], tmp_path, fatal_torch)
+def test_without_params(commands, tmp_path):
+    done = commands.run(["pipelines.prepare"], tmp_path)
     check_refusal(done, ["params.yaml", "make params"])
 
 
@@ -168,9 +182,9 @@ def test_a_full_disk():
 
 
 @pytest.mark.parametrize("command", ["ui", "pareto"])
-def test_a_damaged_store(command, fatal_torch, tmp_path):
+def test_a_damaged_store(command, commands, tmp_path):
     (tmp_path / "mlflow.db").write_text("no database" * 500)
-    done = run(["graftwork", command], tmp_path, fatal_torch)
+    done = commands.run(["graftwork", command], tmp_path)
     check_refusal(done, ["mlflow.db", "file is not a database", "move it away"])
     assert "tracking.uri=null" not in done.stderr
 
@@ -189,7 +203,7 @@ INSPECT = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), INSPECT, ids=lambda v: " ".join(v)[:50])
-def test_inspect(arguments, said, fatal_torch, tmp_path):
+def test_inspect(arguments, said, commands, tmp_path):
     (tmp_path / "model").mkdir()
     spec = {"size": 32, "mean": [0.5], "std": [0.5], "interpolation": "bilinear", "crop_pct": 1.0}
     contract = {"format": FORMAT, "architecture": {}, "classes": ["a"], "input_spec": spec}
@@ -198,9 +212,17 @@ def test_inspect(arguments, said, fatal_torch, tmp_path):
     contract |= {"weights_sha256": {"backbone.safetensors": "", "head.safetensors": ""}}
     (tmp_path / "model" / "model.json").write_text(json.dumps(contract))
     (tmp_path / "page.jpg").write_text("<html>")
-    check_refusal(run(["graftwork", "inspect", *arguments], tmp_path, fatal_torch), said)
+    check_refusal(commands.run(["graftwork", "inspect", *arguments], tmp_path), said)
 
 
 def test_torch_would_have_been_noticed(fatal_torch, tmp_path):
     done = subprocess.run([sys.executable, "-c", "import torch"], cwd=tmp_path, env=fatal_torch)
     assert done.returncode == TORCH_IMPORTED
+
+
+def test_a_forked_command_would_have_noticed_it_too(commands, tmp_path):
+    (tmp_path / "late.py").write_text("import torch")
+    assert commands.run(["late"], tmp_path).returncode == TORCH_IMPORTED
+    (tmp_path / "broken.py").write_text("print(1)\nraise RuntimeError('a bug')")
+    done = commands.run(["broken"], tmp_path)
+    assert (done.returncode, done.stdout) == (1, "1\n") and "Traceback" in done.stderr

@@ -21,6 +21,12 @@ from benchmarks.sweeping import Bench
 TEST = [0.5, 0.6, 0.7, 0.8, 0.9]
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough for an interval; every one ranks all scores anew."""
+    monkeypatch.setattr(selection, "RESAMPLES", 200)
+
+
 def scores(method: str, chosen: list[float], kind: str = "probe") -> list[Score]:
     pairs = zip(chosen, TEST, strict=True)
     return [Score(f"{kind}/n {i}", method, *pair) for i, pair in enumerate(pairs)]
