@@ -85,7 +85,10 @@ def train(
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     pictures = _pictures(experiment, artifacts, classifier, fit, watched)
-    epochs = experiment.transfer.epochs_of(len(pictures.train_dataloader()))
+    batches = len(pictures.train_dataloader())
+    epochs = experiment.transfer.epochs_of(batches)
+    if steps is not None:
+        epochs = min(epochs, -(-steps // batches))  # progress tells what is left of these
     gone_back: list[GoneBack] = []
     counts = 0, 0
     for attempt in range(1, ATTEMPTS + 1):
