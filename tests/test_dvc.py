@@ -50,8 +50,9 @@ def cloned(copy: Path, *overrides: str) -> Path:
 
 def run(folder: Path, *arguments: str, code: int = 0) -> str:
     """What `python -m ...` printed in a folder."""
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env = {
-        **os.environ,
+        **ours,  # compiled files appear beside the code, as everywhere else
         "PYTHONPATH": str(folder / "src"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_AUTHOR_NAME": "tests",

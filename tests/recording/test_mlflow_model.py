@@ -74,6 +74,7 @@ def test_it_predicts_from_raw_bytes_as_the_model_folder_does(recorded, tmp_path)
     (logged,) = MlflowClient(store).get_run(run_id).outputs.model_outputs
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     env |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    env["PYTHONDONTWRITEBYTECODE"] = "1"  # what was recorded stays as it was
     command = [sys.executable, "-c", LOAD, store, f"models:/{logged.model_id}", *map(str, photos)]
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
