@@ -104,6 +104,8 @@ def test_what_a_head_chose_is_the_only_choice_of_its_like() -> None:
     head = ConvergedProbe([1.0, 1e-1, 1e-2, 1e-4], 0.5).fit(features, labels, 3, fold)
     assert head.fixed == ConvergedProbe([head.facts["probe/strength"]], 0.5)
     again = head.fixed.fit(features, labels, 3, fold)
+    alone = head.fixed.cross_validated(features, labels, 3, fold)
+    np.testing.assert_array_equal(alone, again.held_out)
     assert again.facts["probe/strength"] == head.facts["probe/strength"]
     np.testing.assert_allclose(again.weight, head.weight, atol=1e-2)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
     from graftwork.training.history import Row
+    from graftwork.transfer.strategy import Transfer
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,7 @@ def train(
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     pictures = _pictures(experiment, artifacts, classifier, fit, watched)
-    batches = len(pictures.train_dataloader())
-    epochs = experiment.transfer.epochs_of(batches)
-    if steps is not None:
-        epochs = min(epochs, -(-steps // batches))  # progress tells what is left of these
+    epochs = epochs_within(experiment.transfer, len(pictures.train_dataloader()), steps)
     gone_back: list[GoneBack] = []
     counts = 0, 0
     for attempt in range(1, ATTEMPTS + 1):
@@ -117,6 +115,13 @@ def train(
         chose = watchers.best is not None
         return Trained(epoch, chose, done, *counts, start, gone_back, factor, came_back=True)
     raise AssertionError("an attempt returns")
+
+
+def epochs_within(transfer: Transfer, batches: int, steps: int | None) -> int:
+    """The strategy's epochs, or the fewer in which the steps are done: of these progress tells what
+    is left."""
+    epochs = transfer.epochs_of(batches)
+    return epochs if steps is None else min(epochs, -(-steps // batches))
 
 
 @dataclass(frozen=True)
