@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from graftwork import distributed, manifest, model_folder
 from graftwork.artifacts import Artifacts
 from graftwork.evaluating.held_out import held_out
+from graftwork.evaluating.stored_match import stored
 from graftwork.experiment import Experiment
 from graftwork.features import features_of
 from graftwork.training.finetuning import finetune
@@ -25,7 +26,11 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     frame = manifest.read(artifacts.manifest)
     classes = json.loads(artifacts.classes.read_text())
     chooses = held_out(
-        experiment, frame, len(classes), lambda rows: features_of(experiment, artifacts, rows)
+        experiment,
+        frame,
+        len(classes),
+        lambda rows: features_of(experiment, artifacts, rows),
+        stored(artifacts.folds),
     )
     test = manifest.of_split(frame, "test") if experiment.trainer.watch_test else None
     with ExitStack() as stack:

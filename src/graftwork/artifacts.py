@@ -51,6 +51,11 @@ class Artifacts:
         return self.shared / "store" / "features"
 
     @property
+    def folds(self) -> Path:
+        """Distance-matched folds."""
+        return self.shared / "store" / "folds"
+
+    @property
     def networks(self) -> Path:
         """Converted and compiled networks."""
         return self.shared / "store" / "networks"

@@ -12,7 +12,7 @@ from graftwork import manifest
 from graftwork.errors import UserError
 from graftwork.evaluating.folds import NEVER, dealt, learnable, stratified
 from graftwork.evaluating.groups import groups_of
-from graftwork.evaluating.matched import Matched, match, nearest_distances
+from graftwork.evaluating.matched import Match, Matched, match, nearest_distances
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,13 +100,18 @@ def needs_features(experiment: Experiment, frame: pd.DataFrame, num_classes: int
 
 
 def held_out(
-    experiment: Experiment, frame: pd.DataFrame, num_classes: int, features_of: FeaturesOf
+    experiment: Experiment,
+    frame: pd.DataFrame,
+    num_classes: int,
+    features_of: FeaturesOf,
+    matching: Match = match,
 ) -> HeldOut:
     """Decides what is held out.
 
     Args:
         frame: the manifest.
         features_of: of the frozen backbone; asked only where the method looks at them.
+        matching: finds distance-matched folds.
 
     Raises:
         UserError: the data lacks what the method needs.
@@ -121,11 +126,16 @@ def held_out(
     if method == "validation":
         fold = learnable(np.where(rows["split"] == "val", 0, NEVER), rows["label"].to_numpy())
         return HeldOut(method, why, "the validation split", rows, fold, [fold])
-    return _dealt(experiment, frame, method, why, features_of)
+    return _dealt(experiment, frame, method, why, features_of, matching)
 
 
 def _dealt(
-    experiment: Experiment, frame: pd.DataFrame, method: str, why: str, features_of: FeaturesOf
+    experiment: Experiment,
+    frame: pd.DataFrame,
+    method: str,
+    why: str,
+    features_of: FeaturesOf,
+    matching: Match,
 ) -> HeldOut:
     rows = _fitted(frame)
     labels = rows["label"].to_numpy(np.int64)
@@ -133,7 +143,7 @@ def _dealt(
     parts, matched = selection.head_folds, None
     if method == "matched":
         new, source = _new(frame)
-        matched = match(
+        matched = matching(
             features_of(rows), labels, features_of(new), parts, seed, selection.max_pictures
         )
         what = f"whole clusters, as far from the rest as {source} are from all"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -43,6 +44,20 @@ class Matched:
     new: np.ndarray  # distances of new pictures to all of training
     held_out: np.ndarray  # of held-out ones to the rest of it
     random: np.ndarray  # likewise, under random folds
+
+
+class Match(Protocol):
+    """`match`, or what knows its answer."""
+
+    def __call__(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        new: np.ndarray,
+        folds: int,
+        seed: int,
+        max_pictures: int,
+    ) -> Matched: ...
 
 
 def match(
