@@ -62,7 +62,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     import torch
     from torch.nn import functional as F
 
-    from graftwork.training import fitting, networks
+    from graftwork.training import attempt, fitting
     from graftwork.training.fast_forward import fast_forward, foldable
     from graftwork.training.graft_module import GraftModule, parameter_groups
     from graftwork.training.precision import chosen
@@ -73,7 +73,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     )  # fmt: skip
     frame = manifest.of_split(manifest.read(place.artifacts.manifest), "train")
     classes = int(frame.label.max()) + 1
-    classifier = networks.new_classifier(experiment, place.artifacts, None, classes)
+    classifier = attempt.new_classifier(experiment, place.artifacts, None, classes)
 
     def ours() -> float:
         start = time.perf_counter()

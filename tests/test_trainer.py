@@ -27,8 +27,10 @@ def settings(name: str = "default", **changes: Any) -> Trainer:
         ({"precision": "fp16"}, "precision: 'fp16' is unknown.*bf16"),
         ({"accelerator": "tpu"}, "accelerator: 'tpu' is unknown"),
         ({"keep": "first"}, "keep: 'first' is unknown.*auto"),
-        ({"refit": "maybe"}, "refit: 'maybe' is unknown.*always"),
+        ({"refit": "maybe"}, "refit: 'maybe' is unknown.*again"),
         ({"refit_below": -1}, "refit_below: -1"),
+        ({"refit_epochs": 0}, "refit_epochs: 0"),
+        ({"refit_rate": 0.0}, "refit_rate: 0"),
         ({"gradient_clip": -1.0}, "gradient_clip"),
         ({"limit_epochs": 0}, "limit_epochs"),
         ({"limit_batches": 0}, "limit_batches"),
@@ -64,13 +66,15 @@ def test_steps_end_a_training_before_its_epochs_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refit", "pictures", "expected"),
-    [("auto", 499, True), ("auto", 500, False), ("always", 10**7, True), ("never", 3, False)],
-)
-def test_small_sets_are_fitted_again_on_everything(
-    refit: str, pictures: int, expected: bool
-) -> None:
-    assert settings(refit=refit, refit_below=500).refits(pictures) is expected
+    ("refit", "pictures", "trainings", "expected"),
+    [
+        ("auto", 499, 1, "on"), ("auto", 500, 1, "never"), ("auto", 10**7, 3, "again"),
+        ("again", 10**7, 1, "again"), ("on", 10**7, 1, "on"), ("never", 3, 1, "never"),
+        ("on", 3, 2, "again"),  # of two networks none can be trained on
+    ],
+)  # fmt: skip
+def test_what_a_refit_comes_to(refit: str, pictures: int, trainings: int, expected: str) -> None:
+    assert settings(refit=refit, refit_below=500).refit_of(pictures, trainings) == expected
 
 
 def gpus(count: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from graftwork.evaluating.held_out import held_out
 from graftwork.evaluating.record import GoneBack
 from graftwork.experiment import Experiment
 from graftwork.features import features_of
-from graftwork.training import networks
+from graftwork.training import attempt
 from graftwork.training.finetuning import finetune
 from graftwork.training.fitting import Trained, train
 from graftwork.training.source import Finetuned
@@ -31,6 +31,7 @@ class Call:
     fit: set[str]  # sha256
     watched: dict[str, set[str]]
     keep_best: bool
+    epochs: int | None
     steps: int | None
     factor: float
     network: Classifier  # as training left it
@@ -44,7 +45,7 @@ class WatchedTrainings:
         self.calls: list[Call] = []
         self.experiment, self.artifacts = prepared
         self._real: Any = train
-        patch.setattr(networks, "train", self._train)
+        patch.setattr(attempt, "train", self._train)
 
     def _train(
         self, experiment: Any, artifacts: Any, network: Any, fit: Any, watched: Any, *given: Any,
@@ -53,8 +54,8 @@ class WatchedTrainings:
         found: Trained = self._real(experiment, artifacts, network, fit, watched, *given, **named)
         seen = {split: set(rows["sha256"]) for split, rows in watched.items()}
         call = Call(
-            set(fit["sha256"]), seen, named["keep_best"], named["steps"], named["factor"],
-            copy.deepcopy(network), found,
+            set(fit["sha256"]), seen, named["keep_best"], named["epochs"], named["steps"],
+            named["factor"], copy.deepcopy(network), found,
         )  # fmt: skip
         self.calls.append(call)
         return found

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "fp32", "bf16")
 KEPT = ("auto", "best", "last")
-REFITS = ("auto", "always", "never")
+REFITS = ("auto", "on", "again", "never")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,10 @@ class Trainer(Component):
     accelerator: str  # auto, cpu, gpu
     workers: int  # loader processes; 0: load in the training process
     keep: str  # epoch; best: by held-out top-1; auto: best if selection.min_val are held out
-    refit: str  # again on everything, held-out pictures included; auto: below refit_below
-    refit_below: int  # pictures
+    refit: str  # with held-out pictures too: on from what they chose, again; auto: see refit_below
+    refit_below: int  # pictures, fewer than which auto trains on; else what chose is kept
+    refit_epochs: int  # of training on
+    refit_rate: float  # of training on, as a share of the strategy's rates
     watch_test: bool  # test/loss and test/top1 after each epoch: for curves, chooses nothing
     patience: int  # epochs without improvement before stopping early; 0: never
     limit_epochs: int | None  # at most this many epochs
@@ -50,6 +52,8 @@ class Trainer(Component):
         check_choice("keep", self.keep, KEPT)
         check_choice("refit", self.refit, REFITS)
         check_range("refit_below", self.refit_below, 0)
+        check_range("refit_epochs", self.refit_epochs, 1)
+        check_range("refit_rate", self.refit_rate, 0, low_open=True)
         check_range("patience", self.patience, 0)
         for name in ("limit_epochs", "limit_batches"):
             if (value := getattr(self, name)) is not None:
@@ -83,9 +87,17 @@ class Trainer(Component):
             )
         return True
 
-    def refits(self, pictures: int) -> bool:
-        """Whether networks are trained again on all of so many pictures."""
-        return self.refit == "always" or (self.refit == "auto" and pictures < self.refit_below)
+    def refit_of(self, pictures: int, trainings: int) -> str:
+        """What `refit` comes to for so many pictures: on, again or never.
+
+        Args:
+            trainings: that chose, each without a part of the pictures; of several none can go on.
+        """
+        if trainings > 1:
+            return "again"
+        if self.refit == "auto":
+            return "on" if pictures < self.refit_below else "never"
+        return self.refit
 
     def lightning(
         self, epochs: int, callbacks: Sequence[Any], root: Path, steps: int | None = None

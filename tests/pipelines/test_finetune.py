@@ -183,7 +183,7 @@ def test_lp_ft_starts_from_the_converged_probe(stage: Stage) -> None:
     """With a learning rate of nearly nothing the head is the probe's."""
     heads = []
     quiet = ("transfer=lp_ft", "transfer.initialisation=random", "transfer.rates.step=1e-12")
-    quiet += ("transfer.trained_shares=[1]", "trainer.refit=always")
+    quiet += ("transfer.trained_shares=[1]", "trainer.refit=again")
     for overrides in (FROZEN, quiet):
         experiment, artifacts = stage(*overrides)
         finetune.run(experiment, artifacts)

@@ -20,6 +20,7 @@ from graftwork.experiment import Experiment
 from graftwork.model_folder import StoredBackbone
 from graftwork.split_predictions import network_logits, softmax
 from graftwork.training import networks
+from graftwork.training.attempt import go
 from graftwork.training.source import Finetuned
 from graftwork.transfer.rates import Uniform
 
@@ -64,9 +65,9 @@ def test_points_on_the_way_are_its_ends_bit_for_bit_and_the_mean_between_them() 
         for name, tensor in start.items()
     }
     for share, expected in ((1.0, end), (0.0, start)):
-        networks.go(network, start, end, share)
+        go(network, start, end, share)
         assert same(network.state_dict(), expected)
-    networks.go(network, start, end, 0.5)
+    go(network, start, end, 0.5)
     for name, tensor in network.state_dict().items():
         if name == "1.num_batches_tracked":
             assert tensor == 7  # half a batch is none: counts are those of the end
@@ -79,7 +80,7 @@ def test_where_training_helps_nothing_the_probe_of_all_pictures_is_kept(
 ) -> None:
     found = watched.run(
         transfer={"trained_shares": [0.0, 0.5, 1.0], "rates": DESTROYING, "epochs": 1},
-        trainer={"refit": "always"},
+        trainer={"refit": "again"},
     )
     probe = watched.run(transfer={"epochs": 0})
     weights, expected = found.model.weights, probe.model.weights
@@ -112,9 +113,38 @@ def test_without_a_refit_the_network_that_chose_is_kept(watched: WatchedTraining
     np.testing.assert_array_equal(found.start.weight, only.trained.start["head.weight"])
 
 
+def test_what_chose_is_trained_on_with_everything_a_little_and_gently(
+    watched: WatchedTrainings,
+) -> None:
+    settings = {"refit": "on", "refit_epochs": 1, "refit_rate": 0.25}
+    found = watched.run(trainer=settings, transfer={"trained_shares": [0.5]})
+    first, on = watched.calls
+    assert first.fit < on.fit and len(on.fit) == FITTED == found.record.fitted
+    assert on.watched == {} and (on.epochs, on.factor, on.trained.steps) == (1, 0.25, 5)
+    assert same(on.trained.start, first.network.state_dict())  # it goes on where that one ended
+    probe = watched.run(transfer={"epochs": 0}).model.weights
+    assert isinstance(probe, StoredBackbone) and found.start is not None
+    np.testing.assert_array_equal(found.start.weight, probe.head["head.weight"])
+    end = on.network.state_dict()["head.weight"].numpy()
+    half = (probe.head["head.weight"] + end) / 2  # of the way from the start that all give
+    np.testing.assert_allclose(tensors(found)["head.weight"].numpy(), half, atol=1e-6)
+
+
+def test_where_training_on_destroys_the_network_that_chose_is_kept(
+    watched: WatchedTrainings,
+) -> None:
+    gone = GoneBack(1, 9, 3.0, 0.5, 1.0)
+    watched.without_training(FITTED, gone)
+    found = watched.run(trainer={"refit": "on"}, transfer={"trained_shares": [1.0]})
+    first, _ = watched.calls
+    assert found.record.gone_back == [gone] and not found.record.ended_as_start
+    assert found.record.fitted == len(first.fit) < FITTED
+    assert same(tensors(found), first.network.state_dict())
+
+
 def test_a_refit_is_on_everything_and_as_many_steps_long(watched: WatchedTrainings) -> None:
     """An epoch of everything has 5 steps, of what is not held out 4."""
-    found = watched.run(trainer={"refit": "always"}, transfer={"trained_shares": [0.5]})
+    found = watched.run(trainer={"refit": "again"}, transfer={"trained_shares": [0.5]})
     first, again = watched.calls
     assert first.fit < again.fit and len(again.fit) == FITTED == found.record.fitted
     assert first.watched == {"val": again.fit - first.fit} and again.watched == {}
@@ -143,7 +173,7 @@ def test_which_epoch_is_kept(
 ) -> None:
     """Seven or eight of 39 are held out; a refit has nothing that could choose an epoch."""
     watched.without_training(FITTED)
-    found = watched.run(trainer={"keep": keep, "refit": "always"}, selection={"min_val": min_val})
+    found = watched.run(trainer={"keep": keep, "refit": "again"}, selection={"min_val": min_val})
     assert [call.keep_best for call in watched.calls] == [expected, False]
     assert found.record.held_out in (7, 8)
 
@@ -186,7 +216,7 @@ def test_a_refit_that_never_comes_back_ends_as_the_probe_and_the_record_says_so(
         return 1.0, [dataclasses.replace(p, chosen=p.share == 1.0) for p in points]
 
     monkeypatch.setattr(networks, "chosen_point", the_end)
-    found = watched.run(transfer={"trained_shares": shares}, trainer={"refit": "always"})
+    found = watched.run(transfer={"trained_shares": shares}, trainer={"refit": "again"})
     assert len(watched.calls) == 2
     assert found.record.gone_back == [gone] and found.record.ended_as_start
     points = found.record.shares or []

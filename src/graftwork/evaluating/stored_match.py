@@ -59,6 +59,7 @@ def _read(path: Path) -> Matched | None:
 
 def _write(path: Path, found: Matched) -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, **dict(zip(ARRAYS, map(np.asarray, astuple(found)), strict=True)))
+    values = dict(zip(ARRAYS, map(np.asarray, astuple(found)), strict=True))
+    np.savez(buffer, allow_pickle=False, **values)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, buffer.getvalue())

@@ -62,6 +62,7 @@ def train(
     rows: list[Row],
     *,
     keep_best: bool = False,
+    epochs: int | None = None,
     steps: int | None = None,
     factor: float = 1.0,
 ) -> Trained:
@@ -76,6 +77,7 @@ def train(
             count on.
         rows: curves so far; grows by a row an epoch.
         keep_best: whether the epoch with the highest `val/top1` is kept, not the last.
+        epochs: None: the strategy's.
         steps: at most so many, where the strategy's epochs would be more.
         factor: of the rates of the first attempt.
 
@@ -86,7 +88,8 @@ def train(
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     pictures = _pictures(experiment, artifacts, classifier, fit, watched)
-    epochs = epochs_within(experiment.transfer, len(pictures.train_dataloader()), steps)
+    if epochs is None:
+        epochs = epochs_within(experiment.transfer, len(pictures.train_dataloader()), steps)
     gone_back: list[GoneBack] = []
     counts = 0, 0
     for attempt in range(1, ATTEMPTS + 1):

@@ -1,0 +1,124 @@
+"""One training of a network without some pictures, and what it says of them along the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from graftwork.split_predictions import network_logits, softmax
+from graftwork.training.auxiliary import auxiliary_heads
+from graftwork.training.fitting import Trained, train
+from graftwork.training.history import Row, Told
+from graftwork.training.source import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graftwork.artifacts import Artifacts
+    from graftwork.classifier import Classifier
+    from graftwork.experiment import Experiment
+    from graftwork.transfer.parts import FittedHead
+
+State = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """A network trained without some pictures, and what it said of them along the way."""
+
+    classifier: Classifier  # at the end of the way
+    trained: Trained
+    end: dict[str, torch.Tensor]  # the state dict there
+    probabilities: list[np.ndarray]  # [held out, num_classes] at each share
+
+
+def attempted(
+    source: Source,
+    out: np.ndarray,
+    watched: Mapping[str, pd.DataFrame],
+    told: Told,
+    rows: list[Row],
+    shares: Sequence[float],
+) -> Attempted:
+    """A network that has not seen the pictures of `out`, booleans `[n]`."""
+    experiment, held_out = source.experiment, source.held_out
+    head = source.head_without(out) if out.any() else source.head
+    away = held_out.rows[out].reset_index(drop=True)
+    keep = experiment.trainer.keep
+    best = keep == "best" or (keep == "auto" and len(away) >= experiment.selection.min_val)
+    splits = {"val": away, **watched} if len(away) else dict(watched)
+    classifier = new_network(source, head)
+    trained = train_on(source, classifier, ~out, splits, told, rows, keep_best=best)
+    end = state_of(classifier)
+    found = []
+    for share in shares:
+        if share == 0 and head is not None and source.features is not None:
+            logits = head.logits(source.features[out])  # stored: no pass through the network
+        else:
+            go(classifier, trained.start, end, share)
+            logits = network_logits(experiment, source.artifacts, classifier, away)
+        found.append(softmax(logits) if len(away) else np.zeros((0, source.num_classes)))
+    return Attempted(classifier, trained, end, found)
+
+
+def new_network(source: Source, head: FittedHead | None) -> Classifier:
+    """See `new_classifier`."""
+    return new_classifier(source.experiment, source.artifacts, head, source.num_classes)
+
+
+def train_on(
+    source: Source,
+    classifier: Classifier,
+    fitted: np.ndarray,
+    watched: Mapping[str, pd.DataFrame],
+    told: Told,
+    rows: list[Row],
+    *,
+    keep_best: bool = False,
+    epochs: int | None = None,
+    steps: int | None = None,
+    factor: float = 1.0,
+    auxiliary: bool = True,
+) -> Trained:
+    """Trains the classifier on the pictures of `fitted`, booleans `[n]`; see `fitting.train`."""
+    experiment = source.experiment
+    weight = experiment.model.auxiliary_weight if auxiliary else 0.0
+    with auxiliary_heads(classifier, weight, source.num_classes, experiment.seed):
+        return train(
+            experiment, source.artifacts, classifier,
+            source.held_out.rows[fitted].reset_index(drop=True), watched, source.num_classes,
+            told, rows, keep_best=keep_best, epochs=epochs, steps=steps, factor=factor,
+        )  # fmt: skip
+
+
+def new_classifier(
+    experiment: Experiment, artifacts: Artifacts, head: FittedHead | None, num_classes: int
+) -> Classifier:
+    """The network as it stands before its first step; the same for the same seed."""
+    from graftwork.engines import backbone
+
+    classifier = backbone.build(experiment, artifacts)
+    torch.manual_seed(experiment.seed)
+    classifier.head = experiment.model.head.build(classifier.num_features, num_classes)
+    if head is not None:
+        weight, bias = map(torch.from_numpy, (head.weight, head.bias))
+        classifier.head.load_state_dict({"weight": weight, "bias": bias})
+    return classifier
+
+
+def state_of(classifier: Classifier) -> dict[str, torch.Tensor]:
+    """A copy of its weights and buffers as they are now."""
+    return {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+
+
+def go(classifier: Classifier, start: State, end: State, share: float) -> None:
+    """Sets the weights to a point on the way; 1 gives the end and 0 the start, bit for bit."""
+    for name, tensor in classifier.state_dict().items():
+        if share in (0, 1) or not tensor.is_floating_point():
+            tensor.copy_((start if share == 0 else end)[name])
+        else:
+            tensor.copy_(start[name].lerp(end[name], share))

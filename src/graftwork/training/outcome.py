@@ -1,0 +1,147 @@
+"""What is made of the choice: the probe, the network that chose, or one of all pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graftwork.classifier import Classifier
+from graftwork.evaluating.folds import NEVER
+from graftwork.evaluating.record import GoneBack, WayPoint
+from graftwork.evaluating.start import Start
+from graftwork.training.attempt import Attempted, go, new_network, state_of, train_on
+from graftwork.training.choice_record import record_of
+from graftwork.training.fitting import Trained
+from graftwork.training.heads import out_of_fold, probe_facts, probed
+from graftwork.training.history import Row, Told
+from graftwork.training.source import Finetuned, Model, Source
+
+Chosen = tuple[np.ndarray, np.ndarray]  # positions of held-out pictures, their probabilities
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is made of the choice."""
+
+    source: Source
+    fold: np.ndarray
+    attempts: list[Attempted]
+    points: list[WayPoint]
+    rows: list[Row]
+    gone_back: list[GoneBack]
+
+    def as_probe(self, destroyed: bool) -> Finetuned:
+        """Nothing of the training is kept: the probe of all pictures is as good or better."""
+        source, head = self.source, self.source.head
+        assert head is not None, "a strategy that may end where it began has a computed head"
+        facts = {**self._facts(), "trained_share": 0.0}
+        why = (
+            "the probe that training began from, since every attempt destroyed the network"
+            if destroyed
+            else "the probe that training began from: no point further on the way is better"
+        )
+        record = self._record(why, self.fold, len(source.held_out.rows), destroyed)
+        chosen = out_of_fold(source.held_out, head)
+        return Finetuned(probed(source, head), self.rows, facts, record, chosen, None)
+
+    def as_trained(
+        self, share: float, chosen: Chosen, watched: Mapping[str, pd.DataFrame], told: Told
+    ) -> Finetuned:
+        """The network that has not seen the held-out pictures."""
+        attempt = self.attempts[0]
+        go(attempt.classifier, attempt.trained.start, attempt.end, share)
+        fitted = int((self.fold == NEVER).sum())
+        return self._kept(attempt.classifier, attempt.trained, share, chosen, fitted)
+
+    def trained_on(
+        self, share: float, chosen: Chosen, watched: Mapping[str, pd.DataFrame], told: Told
+    ) -> Finetuned:
+        """The same network, trained on with the held-out pictures too, for a few gentle epochs.
+
+        What it has learnt of the others is not learnt again. Auxiliary classifiers, which help the
+        first epochs, do not come back. It is kept at the same share of the way from the start that
+        all pictures give; where it is destroyed, the network that chose is what there is.
+        """
+        source, attempt = self.source, self.attempts[0]
+        trainer, count = source.experiment.trainer, len(self.fold)
+        classifier = attempt.classifier
+        classifier.load_state_dict(attempt.end)
+        factor = trainer.refit_rate * attempt.trained.factor
+        everything = np.ones(count, bool)
+        trained = train_on(
+            source, classifier, everything, watched, told, self.rows,
+            epochs=trainer.refit_epochs, factor=factor, auxiliary=False,
+        )  # fmt: skip
+        result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
+        if trained.destroyed:
+            return result.as_trained(share, chosen, watched, told)
+        first = state_of(new_network(source, source.head))
+        go(classifier, first, state_of(classifier), share)
+        return result._kept(classifier, replace(trained, start=first), share, chosen, count)
+
+    def trained_again(
+        self, share: float, chosen: Chosen, watched: Mapping[str, pd.DataFrame], told: Told
+    ) -> Finetuned:
+        """A new training on everything, as many steps long, kept at the same share of the way."""
+        source, count = self.source, len(self.fold)
+        firsts = [attempt.trained for attempt in self.attempts]
+        steps, factor = max(f.steps for f in firsts), min(f.factor for f in firsts)
+        classifier = new_network(source, source.head)
+        everything = np.ones(count, bool)
+        trained = train_on(
+            source, classifier, everything, watched, told, self.rows, steps=steps, factor=factor
+        )
+        result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
+        if trained.destroyed:
+            return result.as_probe(destroyed=True)
+        go(classifier, trained.start, state_of(classifier), share)
+        return result._kept(classifier, trained, share, chosen, count)
+
+    def _kept(
+        self, classifier: Classifier, trained: Trained, share: float, chosen: Chosen, fitted: int
+    ) -> Finetuned:
+        source = self.source
+        facts = {**self._facts(), "trained_share": share, "kept_epoch": trained.epoch}
+        words = ["the epoch: the one with the highest top-1"] if trained.chose_epoch else []
+        if len(self.points) > 1:
+            way = "how far to go from the first weights to the trained ones"
+            words.append(f"{way}: {share:g} of the way")
+        chose = ", and ".join(words) or "nothing: they only tell how good the network is"
+        record = self._record(chose, self.fold, fitted, False)
+        order, probabilities = chosen
+        held_out = (source.held_out.rows.iloc[order].reset_index(drop=True), probabilities)
+        start = self._start(trained)
+        model = Model(classifier, classifier.input_spec)
+        return Finetuned(model, self.rows, facts, record, held_out if len(order) else None, start)
+
+    def _start(self, trained: Trained) -> Start | None:
+        """The head that this training began from."""
+        if self.source.head is None:
+            return None
+        shares = self.source.experiment.transfer.trained_shares
+        each = [attempt.probabilities[shares.index(0)] for attempt in self.attempts if 0 in shares]
+        weight, bias = (trained.start[f"head.{name}"].numpy() for name in ("weight", "bias"))
+        return Start(weight, bias, np.concatenate(each) if each else None)
+
+    def _facts(self) -> dict[str, Any]:
+        first = self.attempts[0].trained
+        head = self.source.head
+        facts: dict[str, Any] = probe_facts(head) if head is not None else {}
+        facts |= {
+            "epochs": len(self.rows) - (head is not None),
+            "trainable_parameters": first.trainable,
+        }
+        return facts | ({"auxiliary_parameters": first.auxiliary} if first.auxiliary else {})
+
+    def _record(self, chose: str, fold: np.ndarray, fitted: int, destroyed: bool) -> Any:
+        points = self.points
+        if destroyed:  # whatever they said of a training that came back
+            points = [replace(point, chosen=point.share == 0) for point in points]
+        return record_of(
+            self.source, fold, chose, fitted=fitted, gone_back=self.gone_back,
+            shares=points if len(points) > 1 else None, ended_as_start=destroyed,
+        )  # fmt: skip
