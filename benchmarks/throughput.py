@@ -89,9 +89,8 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     def bare(folded: bool) -> float:
         classifier.train()
         GraftModule(classifier, experiment.transfer, classes)  # freezes as the strategy says
-        optimiser = torch.optim.AdamW(
-            list(parameter_groups(classifier, experiment.transfer)), fused=True
-        )
+        groups = list(parameter_groups(classifier, experiment.transfer))
+        optimiser = torch.optim.AdamW(groups, fused=True)
         bf16 = chosen(experiment.trainer.precision, on_gpu=False) == "bf16"
         pairs = foldable(classifier) if folded else []
         with fast_forward(classifier, fold=pairs, depthwise_fp32=bf16):
@@ -99,8 +98,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
             for x, y in zip(images, labels, strict=True):
                 with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
                     logits = classifier(classifier.normalise(x))
-                smoothing = experiment.transfer.label_smoothing
-                loss = F.cross_entropy(logits.float(), y, label_smoothing=smoothing)
+                loss = F.cross_entropy(logits.float(), y, label_smoothing=0.1)
                 optimiser.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)

@@ -18,7 +18,7 @@ from pipelines.params import write
 
 PROJECT = Path(__file__).parents[1]
 # Overrides of a training without features: there is no start to come back to.
-NEW_HEAD = ("transfer/head_init=as_built", "transfer.trained_shares=[1.0]")
+NEW_HEAD = ("transfer/head_init=as_built", "transfer.average.trained_shares=[1.0]")
 
 
 @dataclass(frozen=True)

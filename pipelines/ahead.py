@@ -25,4 +25,5 @@ def _check_groups(experiment: Experiment) -> None:
     from graftwork.profiling.profile import built
 
     groups = built(experiment.model, num_classes=2).layer_groups()[:-1]
-    experiment.transfer.trainable.groups([group.name for group in groups], epoch=0)
+    transfer = experiment.transfer
+    transfer.trainable.ever([group.name for group in groups], transfer.epochs)

@@ -19,7 +19,7 @@ NEEDS = {
     "csv": ["dataset.path={folder}/table.csv"],
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
     "mlp": ["transfer=fine_tune"],
-    "as_built": ["transfer.trained_shares=[1.0]"],
+    "as_built": ["transfer.average.trained_shares=[1.0]"],
     "from_group": ["transfer.trainable.first=2"],
 }
 

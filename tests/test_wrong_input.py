@@ -52,7 +52,7 @@ COMMAND_LINE = [
     (["evaluation.metrics=3"], ["evaluation.metrics", "expected named components"]),
     # bounds and choices
     (["trainer.batch_size=0"], ["trainer.batch_size", "0", ">= 1"]),
-    (["transfer.label_smoothing=1.5"], ["transfer.label_smoothing", "1.5", "0.99"]),
+    (["transfer.objective.label_smoothing=1.5"], ["objective.label_smoothing", "1.5", "0.99"]),
     (["extraction.engine=openvno"], ["extraction.engine", "Did you mean 'openvino'"]),
     (["trainer.precision=fp16x"], ["trainer.precision", "auto", "bf16"]),
     (["model.pooling=average"], ["model.pooling", "Did you mean 'avg'"]),

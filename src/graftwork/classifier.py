@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -11,9 +10,6 @@ from torch import nn
 from graftwork.layer_groups import Backbone, LayerGroup, backbone_groups
 from graftwork.models.base import InputSpec
 from graftwork.pooling import Pooling
-
-if TYPE_CHECKING:
-    from graftwork.training.auxiliary import AuxiliaryHeads
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and OpenCV turn colour into grey
 HEAD = "head"
@@ -32,15 +28,11 @@ class Classifier(nn.Module):
         head: a module from `[B, num_features]` to `[B, num_classes]`.
         input_spec: what the backbone wants to see.
         num_features: width of what the pooling returns.
-
-    Attributes:
-        auxiliary: further classifiers, None but while it is trained with them.
     """
 
     backbone: Backbone
     _mean: torch.Tensor
     _std: torch.Tensor
-    auxiliary: AuxiliaryHeads | None
 
     def __init__(
         self,
@@ -56,7 +48,6 @@ class Classifier(nn.Module):
         self.head = head
         self.input_spec = input_spec
         self.num_features = num_features
-        self.auxiliary = None
         self._unused = unused_parameters(self)
         self._still: tuple[nn.Module, ...] = ()  # modules that stay in eval mode
         for name, values in (("mean", input_spec.mean), ("std", input_spec.std)):
@@ -84,27 +75,10 @@ class Classifier(nn.Module):
         """Normalised float `[B, C, S, S]` to logits `[B, num_classes]`."""
         return self.head(self.features(images))
 
-    def training_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """As `forward`, and beside them the logits of each auxiliary classifier in training."""
-        if self.auxiliary is None:
-            return self(images), []
-        with self.auxiliary.watching(self.backbone) as maps:
-            logits = self(images)
-        return logits, self.auxiliary(maps)
-
     # layer groups
     def layer_groups(self) -> list[LayerGroup]:
-        """From the stem to the last group of the backbone, then `head`.
-
-        Auxiliary classifiers belong to `head`: they are as new, so they learn at its rate.
-        """
-        parts = {HEAD: self.head, "auxiliary": self.auxiliary}
-        head = tuple(
-            f"{part}.{name}"
-            for part, module in parts.items()
-            if module is not None
-            for name, _ in module.named_parameters()
-        )
+        """From the stem to the last group of the backbone, then `head`."""
+        head = tuple(f"{HEAD}.{name}" for name, _ in self.head.named_parameters())
         return [*backbone_groups(self.backbone, self._unused), LayerGroup(HEAD, head)]
 
     def parameters_of(self, group: LayerGroup) -> list[nn.Parameter]:
@@ -126,8 +100,7 @@ class Classifier(nn.Module):
         Args:
             trained: for each group of the backbone (without the head), from the stem on.
             batch_norm: `frozen` keeps statistics and affine of every BatchNorm in the backbone.
-            head: whether the head is trained. Auxiliary classifiers are trained with it where
-                something before them is; the others are not computed.
+            head: whether the head is trained.
         """
         groups = self.layer_groups()
         assert len(trained) == len(groups) - 1, (len(trained), len(groups) - 1)
@@ -136,8 +109,6 @@ class Classifier(nn.Module):
         for group, train in zip(groups, [*trained, head], strict=True):
             for parameter in self.parameters_of(group):
                 parameter.requires_grad_(train)
-        if self.auxiliary is not None:
-            self.auxiliary.switch([group.parameters for group in groups[:-1]], trained, head)
         if batch_norm == "frozen":
             for module in _batch_norms(self.backbone):
                 module.requires_grad_(False)

@@ -30,7 +30,7 @@ def test_the_same_network_has_the_same_key_whatever_trains_on_it(key: Callable[.
     expected = key()
     for irrelevant in (
         "model/head=mlp",
-        "transfer.label_smoothing=0.2",
+        "transfer.objective.label_smoothing=0.2",
         "extraction.engine=torch",
         "extraction.min_cosine=0.5",
         "dataset.decoded_side=64",

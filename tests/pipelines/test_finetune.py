@@ -183,7 +183,7 @@ def test_lp_ft_starts_from_the_converged_probe(stage: Stage) -> None:
     """With a learning rate of nearly nothing the head is the probe's."""
     heads = []
     quiet = ("transfer=lp_ft", "transfer.initialisation=random", "transfer.rates.step=1e-12")
-    quiet += ("transfer.trained_shares=[1]", "trainer.refit=again")
+    quiet += ("transfer.average.trained_shares=[1]", "trainer.refit=again")
     for overrides in (FROZEN, quiet):
         experiment, artifacts = stage(*overrides)
         finetune.run(experiment, artifacts)
@@ -247,7 +247,11 @@ def test_a_preempted_training_ends_with_143_and_no_model(stage: Stage) -> None:
 def test_two_processes_train_what_one_does(stage: Stage) -> None:
     """Frozen statistics: the gradients of a batch are the same, however it is shared."""
     common = ("transfer.batch_norm=frozen", "selection=validation", "trainer.limit_batches=null")
-    common += ("trainer.precision=fp32", "trainer.batch_size=6", "transfer.label_smoothing=0")
+    common += (
+        "trainer.precision=fp32",
+        "trainer.batch_size=6",
+        "transfer.objective.label_smoothing=0",
+    )
     tensors, rows = [], []
     for processes in (1, 2):
         experiment, artifacts = stage(*common, f"trainer.processes={processes}")

@@ -12,6 +12,7 @@ from graftwork.components import build
 from graftwork.errors import UserError
 from graftwork.models.base import InputSpec
 from graftwork.profiling.memory import forecast, forecast_prediction
+from graftwork.transfer.averages import PartOfTheWay
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup
 
@@ -109,7 +110,7 @@ def test_the_first_weights_count_wherever_something_is_trained(
     """Training may have to go back to them; a forward pass has nowhere to go."""
     weights = 4 * (WEIGHTS + HEAD + BUFFERS)
     for shares in ([1.0], [0.5, 0.75]):
-        kept = replace(transfer, batch_norm="frozen", trained_shares=shares)
+        kept = replace(transfer, batch_norm="frozen", average=PartOfTheWay(shares))
         found = forecast(chain, kept, batch_size=2, precision="fp32")
         assert found.parameters == 2 * weights
     assert forecast_prediction(chain, batch_size=2, precision="fp32").parameters == weights

@@ -22,10 +22,13 @@ from graftwork.engines.keys import network_key
 from graftwork.models.auxiliary import PLACES
 from graftwork.models.base import Model
 from graftwork.prediction import Predictor
-from graftwork.training.auxiliary import AuxiliaryHeads, auxiliary_heads
 from graftwork.training.fast_forward import fast_forward, foldable
 from graftwork.training.fitting import trained_parameters
 from graftwork.training.graft_module import GraftModule, parameter_groups
+from graftwork.transfer.auxiliary import AuxiliaryClassifiers
+from graftwork.transfer.auxiliary_heads import AuxiliaryHeads
+from graftwork.transfer.bound import Outputs
+from graftwork.transfer.objectives import CrossEntropy
 from graftwork.transfer.strategy import Transfer
 
 Params = Callable[..., dict[str, Any]]
@@ -54,10 +57,15 @@ def small_head(channels: int) -> nn.Module:
 
 @pytest.fixture
 def classifier() -> Classifier:
-    """tiny_cnn with an auxiliary classifier behind the stem and one behind the first stage."""
-    found = network()
-    found.auxiliary = AuxiliaryHeads({"stem": small_head(16), "stages.0": small_head(32)}, 0.3)
-    return found
+    return network()
+
+
+@pytest.fixture
+def heads() -> AuxiliaryHeads:
+    """An auxiliary classifier behind the stem of tiny_cnn, and one behind its first stage."""
+    torch.manual_seed(1)
+    small = {"stem": small_head(16), "stages.0": small_head(32)}
+    return AuxiliaryHeads(small, 0.3, CrossEntropy(0.2))
 
 
 def strategy(*overrides: str) -> Transfer:
@@ -69,11 +77,13 @@ def strategy(*overrides: str) -> Transfer:
 def module(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., GraftModule]:
-    """`module(classifier, *overrides)`: to be stepped by hand; `logged` holds what it logged."""
+    """`module(classifier, heads, *overrides)`: to be stepped by hand; `logged` holds what it
+    logged."""
 
-    def made(classifier: Classifier, *overrides: str) -> GraftModule:
-        found = GraftModule(classifier, strategy(*overrides), 3).train()
-        found.classifier.train()
+    def made(classifier: Classifier, heads: AuxiliaryHeads, *overrides: str) -> GraftModule:
+        penalties = {"auxiliary": heads}
+        found = GraftModule(classifier, strategy(*overrides), 3, penalties=penalties).train()
+        monkeypatch.setattr(found, "now", lambda: found.moment(0))
         found.logged = {}
         monkeypatch.setattr(
             found, "log", lambda name, value, **_: found.logged.update({name: value})
@@ -105,18 +115,28 @@ def changed(before: dict[str, torch.Tensor], module: nn.Module) -> set[str]:
     return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 
+def losses(heads: AuxiliaryHeads, classifier: Classifier) -> torch.Tensor:
+    """The penalty of the batch."""
+    pixels = classifier.normalise(IMAGES)
+    with heads.watching(classifier.backbone):
+        features = classifier.features(pixels)
+    outputs = Outputs(pixels, features, classifier.head(features), LABELS)
+    found = heads(outputs, None)
+    assert found is not None
+    return found
+
+
 def test_the_loss_is_the_heads_and_the_weighted_auxiliary_ones(
-    classifier: Classifier, module: Callable[..., GraftModule]
+    classifier: Classifier, heads: AuxiliaryHeads, module: Callable[..., GraftModule]
 ) -> None:
-    trained = module(classifier, "transfer.label_smoothing=0.2")
+    trained = module(classifier, heads, "transfer.objective.label_smoothing=0.2")
     total = trained.training_step(BATCH, 0).item()
 
     def loss(logits: torch.Tensor) -> float:
         return F.cross_entropy(logits, LABELS, label_smoothing=0.2).item()
 
-    assert classifier.auxiliary is not None
     maps = classifier.backbone.stem(classifier.normalise(IMAGES))
-    stem, stage = classifier.auxiliary.heads
+    stem, stage = heads.heads
     further = [loss(stem(maps)), loss(stage(classifier.backbone.stages[0](maps)))]
     main = loss(classifier(classifier.normalise(IMAGES)))
     assert total == pytest.approx(main + 0.3 * sum(further), rel=1e-5)
@@ -126,35 +146,40 @@ def test_the_loss_is_the_heads_and_the_weighted_auxiliary_ones(
 
 
 def test_training_moves_them_and_every_trained_parameter_has_a_gradient(
-    classifier: Classifier, module: Callable[..., GraftModule]
+    classifier: Classifier, heads: AuxiliaryHeads, module: Callable[..., GraftModule]
 ) -> None:
     """A data-parallel run would wait for ever for a gradient that does not come."""
-    trained = module(classifier)
-    before = state(classifier)
+    trained = module(classifier, heads)
+    before = state(heads)
     first = step(trained)
     assert all(p.grad is not None for p in trained.parameters() if p.requires_grad)
-    moved = changed(before, classifier)
-    assert {name for name in before if name.startswith("auxiliary")} <= moved
+    assert changed(before, heads) == set(before)
     for _ in range(5):
         last = step(trained)
     assert last < first
 
 
-def test_they_reach_the_layers_below_them_only(classifier: Classifier) -> None:
-    _, further = classifier.training_logits(classifier.normalise(IMAGES))
-    further[0].sum().backward()
+def test_they_reach_the_layers_below_them_only(
+    classifier: Classifier, heads: AuxiliaryHeads
+) -> None:
+    heads.freeze([("backbone.stem.x",), ("backbone.stages.0.x",)], [True, False])
+    heads.active = ("stem",)
+    losses(heads, classifier).backward()
     with_gradient = {
         n.split(".")[1] for n, p in classifier.named_parameters() if p.grad is not None
     }
-    assert with_gradient == {"stem", "heads"}
+    assert with_gradient == {"stem"}
 
 
-def test_inference_runs_none_of_them(classifier: Classifier) -> None:
+def test_a_pass_that_is_not_watched_runs_none_of_them(
+    classifier: Classifier, heads: AuxiliaryHeads
+) -> None:
     images = classifier.eval().normalise(IMAGES)
-    plain = network().eval()
-    assert torch.equal(classifier(images), plain(images))
-    assert torch.equal(classifier.features(images), plain.features(images))
-    assert not any(m._forward_hooks for m in classifier.modules())
+    with heads.watching(classifier.backbone):
+        assert torch.equal(classifier(images), network().eval()(images))
+    heads.maps.clear()
+    classifier(images)
+    assert not heads.maps and not any(m._forward_hooks for m in classifier.modules())
 
 
 @pytest.mark.parametrize(
@@ -170,45 +195,38 @@ def test_those_with_nothing_trained_before_them_are_off(
     trainable: str,
     active: tuple[str, ...],
     classifier: Classifier,
+    heads: AuxiliaryHeads,
     module: Callable[..., GraftModule],
 ) -> None:
     kind, _, rest = trainable.partition(" ")
     overrides = [f"transfer/trainable={kind}", *([f"transfer.trainable.{rest}"] if rest else [])]
-    trained = module(classifier, *overrides)
-    assert classifier.auxiliary is not None and classifier.auxiliary.active == active
-    before = state(classifier.auxiliary)
+    trained = module(classifier, heads, *overrides)
+    assert heads.active == active
+    before = state(heads)
     step(trained)
-    moved = {name.split(".")[1] for name in changed(before, classifier.auxiliary)}
+    moved = {name.split(".")[1] for name in changed(before, heads)}
     assert moved == {str(("stem", "stages.0").index(place)) for place in active}
     assert ("train/auxiliary_loss" in trained.logged) == bool(active)
-    asked = {p for p in classifier.auxiliary.parameters() if p.requires_grad}
+    asked = {p for p in heads.parameters() if p.requires_grad}
     assert all(p.grad is not None for p in asked) and bool(asked) == bool(active)
 
 
-def test_they_belong_to_the_head_and_are_paced_like_it(classifier: Classifier) -> None:
-    groups = classifier.layer_groups()
-    listed = [name for group in groups for name in group.parameters]
-    assert sorted(listed) == sorted(name for name, _ in classifier.named_parameters())
-    own = {name for name in listed if name.startswith("auxiliary.")}
-    assert own and own <= set(groups[-1].parameters)
+def test_they_are_paced_like_the_head(classifier: Classifier, heads: AuxiliaryHeads) -> None:
     transfer = strategy("transfer/rates=layer_decay")
     rates = {
         id(p): group["lr"]
-        for group in parameter_groups(classifier, transfer)
+        for group in parameter_groups(classifier, transfer, further=[*heads.parameters()])
         for p in group["params"]
     }
-    assert classifier.auxiliary is not None
-    assert {rates[id(p)] for p in classifier.auxiliary.parameters()} == {
-        transfer.rates.of(0, size=1.0)
-    }
-    assert len(rates) == len(listed)
+    assert {rates[id(p)] for p in heads.parameters()} == {transfer.rates.of(0, size=1.0)}
+    assert len(rates) == len([*classifier.parameters(), *heads.parameters()])
 
 
 def test_frozen_batch_norm_is_the_backbones_and_folding_changes_nothing(
-    classifier: Classifier, module: Callable[..., GraftModule]
+    classifier: Classifier, heads: AuxiliaryHeads, module: Callable[..., GraftModule]
 ) -> None:
-    trained = module(classifier, "transfer.batch_norm=frozen")
-    before = state(classifier)
+    trained = module(classifier, heads, "transfer.batch_norm=frozen")
+    before, theirs = state(classifier), state(heads)
     gradients = []
     for fold in (False, True):
         classifier.load_state_dict(before)
@@ -216,34 +234,39 @@ def test_frozen_batch_norm_is_the_backbones_and_folding_changes_nothing(
         pairs = foldable(classifier) if fold else []
         with fast_forward(classifier, fold=pairs, depthwise_fp32=False):
             trained.training_step(BATCH, 0).backward()
-        gradients.append([p.grad for p in classifier.parameters() if p.grad is not None])
+        gradients.append([p.grad for p in trained.parameters() if p.grad is not None])
     for plain, folded in zip(*gradients, strict=True):
         torch.testing.assert_close(folded, plain, atol=1e-5, rtol=1e-3)
-    statistics = {name for name in changed(before, classifier) if "running" in name}
-    assert statistics == {n for n in before if n.startswith("auxiliary") and "running" in n}
+    assert not {name for name in changed(before, classifier) if "running" in name}
+    assert {n for n in changed(theirs, heads) if "running" in n} == {
+        n for n in theirs if "running" in n
+    }
 
 
-def test_they_are_there_within_the_context_alone() -> None:
+def bound(classifier: Classifier, weight: float, num_classes: int, seed: int) -> Any:
+    return AuxiliaryClassifiers(weight).bound(classifier, CrossEntropy(0.0), num_classes, seed)
+
+
+def test_a_training_has_new_ones_of_its_own() -> None:
     classifier = network("googlenet", "model.input_size=32")
     plain = state(classifier)
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    with auxiliary_heads(classifier, 0.3, num_classes=4, seed=1):
+    with bound(classifier, 0.3, num_classes=4, seed=1) as heads:
         assert torch.equal(torch.rand(3), expected), "the generator is left as it was"
-        assert classifier.auxiliary is not None
-        assert classifier.auxiliary.places == tuple(PLACES["googlenet"].values())
-        first = state(classifier.auxiliary)
-        _, further = classifier.training_logits(classifier.normalise(IMAGES))
-        assert [logits.shape for logits in further] == [(6, 4), (6, 4)]
-        auxiliary, everything = trained_parameters(classifier)[::-1]
-        assert auxiliary == sum(p.numel() for p in classifier.auxiliary.parameters())
+        assert heads.places == tuple(PLACES["googlenet"].values())
+        first = state(heads)
+        assert losses(heads, classifier) > 0
+        module = GraftModule(classifier, strategy(), 4, penalties={"auxiliary": heads})
+        everything, auxiliary = trained_parameters(module)
+        assert auxiliary == sum(p.numel() for p in heads.parameters())
         assert everything == sum(t.numel() for t in classifier.backbone.parameters()) + 3 * 1025
     assert list(state(classifier)) == list(plain)
-    with auxiliary_heads(classifier, 0.3, num_classes=4, seed=1):
-        assert not changed(first, classifier.auxiliary), "the same seed gives the same start"
-    with auxiliary_heads(classifier, 0.0, num_classes=4, seed=1):
-        assert classifier.auxiliary is None
+    with bound(classifier, 0.3, num_classes=4, seed=1) as again:
+        assert not changed(first, again), "the same seed gives the same start"
+    with bound(classifier, 0.0, num_classes=4, seed=1) as none:
+        assert none is None
 
 
 def test_checkpointing_changes_no_gradient_of_theirs() -> None:
@@ -252,11 +275,11 @@ def test_checkpointing_changes_no_gradient_of_theirs() -> None:
     for enable in (False, True):
         classifier.backbone.set_grad_checkpointing(enable)
         classifier.zero_grad()
-        with auxiliary_heads(classifier, 0.3, num_classes=3, seed=0):
+        with bound(classifier, 0.3, num_classes=3, seed=0) as heads:
             torch.manual_seed(0)  # of the dropout
-            _, further = classifier.training_logits(classifier.normalise(IMAGES))
-            torch.stack(further).mean().backward()
-        gradients.append([p.grad.clone() for p in classifier.parameters() if p.grad is not None])
+            losses(heads, classifier).backward()
+        parameters = [*classifier.parameters(), *heads.parameters()]
+        gradients.append([p.grad.clone() for p in parameters if p.grad is not None])
     assert len(gradients[0]) == len(gradients[1]) > 50
     for plain, again in zip(*gradients, strict=True):
         torch.testing.assert_close(again, plain)
@@ -264,11 +287,11 @@ def test_checkpointing_changes_no_gradient_of_theirs() -> None:
 
 def test_inception_v3_trains_with_its_own(module: Callable[..., GraftModule]) -> None:
     classifier = network("timm", "model.architecture=inception_v3", "model.input_size=96")
-    with auxiliary_heads(classifier, 0.4, num_classes=3, seed=0):
-        trained = module(classifier)
+    with bound(classifier, 0.4, num_classes=3, seed=0) as heads:
+        trained = module(classifier, heads)
         images = torch.randint(0, 256, (3, 96, 96, 3), dtype=torch.uint8)
         trained.training_step((images, LABELS[:3]), 0).backward()
-        asked = [p for p in classifier.parameters() if p.requires_grad]
+        asked = [p for p in trained.parameters() if p.requires_grad]
         assert all(p.grad is not None for p in asked)
         assert trained.logged["train/auxiliary_loss"].compute() > 0
 
@@ -298,7 +321,7 @@ def test_nothing_of_them_is_kept(tiny_params: Params, tmp_path: Path) -> None:
     assert training["trainable_parameters"] == kept
     # each: a 1x1 convolution to 128, its BatchNorm, 2048 to 1024, 1024 to 3 classes
     heads = (width * 128 + 2 * 128 + 2049 * 1024 + 1025 * 3 for width in (512, 528))
-    assert training["auxiliary_parameters"] == sum(heads)
+    assert training["penalty_parameters"] == sum(heads)
 
     plain = network("googlenet", "model.auxiliary_weight=0", "model.input_size=32").eval()
     plain.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
@@ -312,7 +335,7 @@ def test_nothing_of_them_is_kept(tiny_params: Params, tmp_path: Path) -> None:
 
 def test_weights_are_kept_part_of_the_way(tiny_params: Params, tmp_path: Path) -> None:
     common = ("model=googlenet", "model.weights=null", "model.input_size=32")
-    frozen = ("transfer.batch_norm=frozen", "transfer.trained_shares=[0.5]")
+    frozen = ("transfer.batch_norm=frozen", "transfer.average.trained_shares=[0.5]")
     params = tiny_params(*common, *frozen, "tracking.log_model=false")
     tensors = tensors_in(trained_folder(params, tmp_path / "project"))
     assert set(tensors) == set(network("googlenet").state_dict())

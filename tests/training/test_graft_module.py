@@ -19,10 +19,10 @@ from graftwork.errors import UserError
 from graftwork.models.base import Model
 from graftwork.trainer import Trainer, quiet
 from graftwork.training.datamodule import PictureData
-from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups, rate_factor
+from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups
 from graftwork.training.guard import Guard
 from graftwork.training.watching import BestWeights, Curves
-from graftwork.transfer.regularisers import WeightDecay
+from graftwork.transfer.schedules import WarmupCosine
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup, HeadOnly
 
@@ -79,7 +79,7 @@ def fitted(
     settings = dataclasses.replace(settings, accelerator="cpu", **changes)
     curves = Curves(lambda row, epoch: None, [])
     data = data or pictures()
-    module = GraftModule(network, transfer, num_classes, data.watched)
+    module = GraftModule(network, transfer, num_classes, watched=data.watched)
     trainer = settings.lightning(transfer.epochs, [curves, *callbacks], tmp_path)
     with quiet():
         trainer.fit(module, datamodule=data)
@@ -151,7 +151,9 @@ def test_a_wrong_group_shows_before_any_data_is_read() -> None:
 def test_logged_numbers_are_exact(tmp_path: Path) -> None:
     """13 validation pictures in batches of 8: means of batch means would be others."""
     network = classifier(7)
-    transfer = strategy(epochs=1, warmup=0.0, label_smoothing=0.3)
+    transfer = strategy(
+        "transfer.schedule.warmup=0", "transfer.objective.label_smoothing=0.3", epochs=1
+    )
     data = pictures()
     _, rows = fitted(network, transfer, tmp_path, data=data, num_classes=7)
     network.eval()
@@ -203,7 +205,7 @@ def test_test_pictures_alone_are_exact(tmp_path: Path) -> None:
 
 
 def test_training_learns_and_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
-    transfer = strategy("transfer.rates.lr=0.01", epochs=12, warmup=0.0)
+    transfer = strategy("transfer.rates.lr=0.01", epochs=12, schedule=WarmupCosine(0.0))
     runs = []
     for _ in range(2):
         network = classifier()
@@ -253,22 +255,13 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     assert max(clipped) <= 1e-3 * 1.001 < max(gradient.norm().item() for gradient in norms)
 
 
-def test_rate_factor_warms_up_and_falls_to_nothing() -> None:
-    factors = [rate_factor(step, 100, 10) for step in range(101)]
-    assert 0 < factors[0] < 0.1
-    assert np.diff(factors[:11]).min() > 0 and factors[10] == 1.0
-    assert np.diff(factors[10:]).max() <= 0 and factors[100] == 0.0
-    assert factors[55] == pytest.approx(0.5)
-    assert rate_factor(0, 10, 0) == 1.0
-
-
 def test_groups_have_their_rates_and_only_weights_decay() -> None:
     network = classifier()
     transfer = strategy(
         "transfer/rates=layer_decay",
         "transfer.rates.layer_decay=0.5",
         "transfer.rates.backbone_factor=0.1",
-        regulariser=WeightDecay(0.3),
+        "transfer.optimiser.weight_decay=0.3",
     )
     found = {}
     for group in parameter_groups(network, transfer):

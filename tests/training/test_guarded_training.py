@@ -65,8 +65,8 @@ def test_a_destroyed_network_is_trained_again_more_slowly_and_everybody_is_told(
         project,
         "times_100",
         *RECKLESS["times_100"],
-        "transfer.trained_shares=[1.0]",
-        "transfer.warmup=0.25",
+        "transfer.average.trained_shares=[1.0]",
+        "transfer.schedule.warmup=0.25",
         "trainer.refit=again",
     )
     said = capsys.readouterr().err

@@ -20,8 +20,8 @@ from graftwork.experiment import Experiment
 from graftwork.model_folder import StoredBackbone
 from graftwork.split_predictions import network_logits, softmax
 from graftwork.training import networks
-from graftwork.training.attempt import go
 from graftwork.training.source import Finetuned
+from graftwork.transfer.averages import PartOfTheWay
 from graftwork.transfer.rates import Uniform
 
 FITTED = 39  # pictures of train and val; `selection=random` holds a fifth of them out
@@ -35,7 +35,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Arti
     save_weights(place / "weights.pth")
     values = transfer_params(
         place / "photos", place / "weights.pth", "selection=random", "trainer.batch_size=7",
-        "transfer.epochs=2", "transfer.warmup=0", "transfer.trained_shares=[1.0]",
+        "transfer.epochs=2", "transfer.schedule.warmup=0", "transfer.average.trained_shares=[1.0]",
     )  # fmt: skip
     return tiny_experiment(values, place / "project")
 
@@ -64,10 +64,11 @@ def test_points_on_the_way_are_its_ends_bit_for_bit_and_the_mean_between_them() 
         name: tensor + (torch.rand_like(tensor) if tensor.is_floating_point() else 7)
         for name, tensor in start.items()
     }
+    way = PartOfTheWay([1.0])
     for share, expected in ((1.0, end), (0.0, start)):
-        go(network, start, end, share)
+        way.place(network, start, end, share)
         assert same(network.state_dict(), expected)
-    go(network, start, end, 0.5)
+    way.place(network, start, end, 0.5)
     for name, tensor in network.state_dict().items():
         if name == "1.num_batches_tracked":
             assert tensor == 7  # half a batch is none: counts are those of the end
@@ -79,7 +80,7 @@ def test_where_training_helps_nothing_the_probe_of_all_pictures_is_kept(
     watched: WatchedTrainings,
 ) -> None:
     found = watched.run(
-        transfer={"trained_shares": [0.0, 0.5, 1.0], "rates": DESTROYING, "epochs": 1},
+        transfer={"average": PartOfTheWay([0.0, 0.5, 1.0]), "rates": DESTROYING, "epochs": 1},
         trainer={"refit": "again"},
     )
     probe = watched.run(transfer={"epochs": 0})
@@ -117,7 +118,7 @@ def test_what_chose_is_trained_on_with_everything_a_little_and_gently(
     watched: WatchedTrainings,
 ) -> None:
     settings = {"refit": "on", "refit_epochs": 1, "refit_rate": 0.25}
-    found = watched.run(trainer=settings, transfer={"trained_shares": [0.5]})
+    found = watched.run(trainer=settings, transfer={"average": PartOfTheWay([0.5])})
     first, on = watched.calls
     assert first.fit < on.fit and len(on.fit) == FITTED == found.record.fitted
     assert on.watched == {} and (on.epochs, on.factor, on.trained.steps) == (1, 0.25, 5)
@@ -135,7 +136,7 @@ def test_where_training_on_destroys_the_network_that_chose_is_kept(
 ) -> None:
     gone = GoneBack(1, 9, 3.0, 0.5, 1.0)
     watched.without_training(FITTED, gone)
-    found = watched.run(trainer={"refit": "on"}, transfer={"trained_shares": [1.0]})
+    found = watched.run(trainer={"refit": "on"}, transfer={"average": PartOfTheWay([1.0])})
     first, _ = watched.calls
     assert found.record.gone_back == [gone] and not found.record.ended_as_start
     assert found.record.fitted == len(first.fit) < FITTED
@@ -144,7 +145,7 @@ def test_where_training_on_destroys_the_network_that_chose_is_kept(
 
 def test_a_refit_is_on_everything_and_as_many_steps_long(watched: WatchedTrainings) -> None:
     """An epoch of everything has 5 steps, of what is not held out 4."""
-    found = watched.run(trainer={"refit": "again"}, transfer={"trained_shares": [0.5]})
+    found = watched.run(trainer={"refit": "again"}, transfer={"average": PartOfTheWay([0.5])})
     first, again = watched.calls
     assert first.fit < again.fit and len(again.fit) == FITTED == found.record.fitted
     assert first.watched == {"val": again.fit - first.fit} and again.watched == {}
@@ -216,7 +217,7 @@ def test_a_refit_that_never_comes_back_ends_as_the_probe_and_the_record_says_so(
         return 1.0, [dataclasses.replace(p, chosen=p.share == 1.0) for p in points]
 
     monkeypatch.setattr(networks, "chosen_point", the_end)
-    found = watched.run(transfer={"trained_shares": shares}, trainer={"refit": "again"})
+    found = watched.run(transfer={"average": PartOfTheWay(shares)}, trainer={"refit": "again"})
     assert len(watched.calls) == 2
     assert found.record.gone_back == [gone] and found.record.ended_as_start
     points = found.record.shares or []

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+import torch
 
 from graftwork.errors import UserError
 from graftwork.evaluating.folds import NEVER, stratified
 from graftwork.transfer.head_init import AsBuilt, ConvergedProbe
+from graftwork.transfer.objectives import CrossEntropy
+from graftwork.transfer.optimisers import AdamW
+from graftwork.transfer.parts import Moment
 from graftwork.transfer.rates import LayerDecay, RelativeStep, Uniform
-from graftwork.transfer.regularisers import WeightDecay
+from graftwork.transfer.schedules import WarmupCosine
 from graftwork.transfer.trainable import All, FromGroup, HeadOnly, LaterGroups
 
 GROUPS = ["stem", "blocks.0", "blocks.1"]
+FIRST = Moment.of_epoch(0, 9)
 
 
 @pytest.mark.parametrize(
@@ -28,15 +35,15 @@ GROUPS = ["stem", "blocks.0", "blocks.1"]
     ],
 )
 def test_trainable(trainable: All, expected: list[bool]) -> None:
-    assert trainable.groups(GROUPS, epoch=0) == expected
-    assert trainable.groups(GROUPS, epoch=7) == expected
+    assert trainable.groups(GROUPS, FIRST) == expected
+    assert trainable.groups(GROUPS, Moment.of_epoch(7, 9)) == expected
 
 
 def test_a_group_that_matches_nothing_is_an_error_with_the_legal_names() -> None:
     with pytest.raises(UserError, match=r"block\.1.*Did you mean 'blocks\.1'.*stem"):
-        FromGroup("block.1").groups(GROUPS, epoch=0)
+        FromGroup("block.1").groups(GROUPS, FIRST)
     with pytest.raises(UserError, match=r"4 is out of bounds.*0 to 3.*stem"):
-        FromGroup("4").groups(GROUPS, epoch=0)
+        FromGroup("4").groups(GROUPS, FIRST)
 
 
 def test_rates() -> None:
@@ -53,6 +60,39 @@ def test_rates_that_follow_from_the_weights() -> None:
     assert rates.of(0, size=0.0) == rates.of(0, size=0.01) == pytest.approx(0.001)  # new biases
 
 
+def test_rates_warm_up_and_fall_to_nothing() -> None:
+    def factor(step: int, warmup: float = 0.1, steps: int = 100) -> float:
+        return WarmupCosine(warmup).factor(Moment(step, steps, 0, 1))
+
+    factors = [factor(step) for step in range(101)]
+    assert 0 < factors[0] < 0.1
+    assert np.diff(factors[:11]).min() > 0 and factors[10] == 1.0
+    assert np.diff(factors[10:]).max() <= 0 and factors[100] == 0.0
+    assert factors[55] == pytest.approx(0.5)
+    assert factor(0, warmup=0.0, steps=10) == 1.0
+
+
+def test_a_smoothed_target_keeps_its_mass_and_spreads_the_rest() -> None:
+    logits, labels = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0])
+    expected = -(torch.tensor([[0.8, 0.1, 0.1]]) * logits.log_softmax(1)).sum()
+    torch.testing.assert_close(CrossEntropy(0.3).loss(logits, labels), expected)
+
+
+def test_images_are_not_mixed_unless_a_part_does() -> None:
+    images, labels = torch.zeros(2, 4, 4, 3, dtype=torch.uint8), torch.tensor([0, 1])
+    mixed = CrossEntropy(0.0).mix(images, labels, torch.Generator())
+    assert mixed[0] is images and mixed[1] is labels
+
+
+def test_what_is_ever_trained() -> None:
+    class Unfreezing(All):
+        def groups(self, names: Sequence[str], moment: Moment) -> list[bool]:
+            return [index >= len(names) - moment.epoch for index in range(len(names))]
+
+    assert Unfreezing().ever(GROUPS, epochs=3) == [False, True, True]
+    assert Unfreezing().ever(GROUPS, epochs=0) == [False, False, False]
+
+
 def wrong_parts() -> list:
     probe = {"strengths": [1e-3], "standardise": 0.5}
     step = {"step": 0.1, "backbone_factor": 1.0, "layer_decay": 0.5, "smallest": 0.01}
@@ -61,7 +101,7 @@ def wrong_parts() -> list:
         (lambda: LayerDecay(1e-3, 1.0, 1.5), "layer_decay"),
         (lambda: LayerDecay(-1.0, 1.0, 0.5), "head_lr"),
         (lambda: LayerDecay(1e-3, 0.0, 0.5), "backbone_factor"),
-        (lambda: WeightDecay(-0.1), "weight_decay"),
+        (lambda: AdamW(-0.1), "weight_decay"),
         (lambda: LaterGroups(1.5), "frozen_share"),
         (lambda: RelativeStep(**step | {"step": 0.0}), "step"),
         (lambda: RelativeStep(**step | {"backbone_factor": 0.0}), "backbone_factor"),
@@ -123,4 +163,4 @@ def test_one_strength_alone_is_told_how_good_it_is_but_chosen_by_nobody() -> Non
 @pytest.mark.parametrize(("share", "frozen"), [(0.0, 0), (0.3, 3), (0.39, 3), (0.99, 9), (1.0, 10)])
 def test_later_groups_freezes_a_share_rounded_down(share: float, frozen: int) -> None:
     names = [f"blocks.{index}" for index in range(10)]
-    assert LaterGroups(share).groups(names, epoch=0) == [False] * frozen + [True] * (10 - frozen)
+    assert LaterGroups(share).groups(names, FIRST) == [False] * frozen + [True] * (10 - frozen)

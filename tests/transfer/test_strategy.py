@@ -8,6 +8,7 @@ from conftest import composed
 
 from graftwork.components import build
 from graftwork.errors import UserError
+from graftwork.transfer.parts import Moment
 from graftwork.transfer.strategy import Transfer
 
 Params = Callable[..., dict[str, Any]]
@@ -34,34 +35,34 @@ def test_the_strategies_differ_where_they_should() -> None:
 
 def test_parts_are_exchanged_by_one_key() -> None:
     found = strategy("transfer/trainable=from_group", "transfer.trainable.first=blocks.3")
-    assert found.trainable.groups(["stem", "blocks.3"], epoch=0) == [False, True]
+    assert found.trainable.groups(["stem", "blocks.3"], Moment.of_epoch(0, 5)) == [False, True]
 
 
 def test_a_warm_up_longer_than_the_training_is_refused() -> None:
-    with pytest.raises(UserError, match=r"transfer\.warmup: 9\.0 .*<= 1"):
-        strategy("transfer.warmup=9")
+    with pytest.raises(UserError, match=r"transfer\.schedule\.warmup: 9\.0 .*<= 1"):
+        strategy("transfer.schedule.warmup=9")
 
 
 def test_lp_ft_may_end_where_it_began_and_others_may_not() -> None:
-    assert strategy("transfer=lp_ft").trained_shares[0] == 0
-    assert strategy("transfer=fine_tune").trained_shares == [1.0]
+    assert strategy("transfer=lp_ft").average.trained_shares[0] == 0
+    assert strategy("transfer=fine_tune").average.trained_shares == [1.0]
     with pytest.raises(UserError, match=r"trained_shares: 0 .* untrained head.*converged_probe"):
-        strategy("transfer=fine_tune", "transfer.trained_shares=[0.0,1.0]")
+        strategy("transfer=fine_tune", "transfer.average.trained_shares=[0.0,1.0]")
 
 
 def test_weights_between_two_networks_need_frozen_statistics() -> None:
     with pytest.raises(UserError, match=r"trained_shares: 0\.5 with batch_norm=trained"):
-        strategy("transfer=from_scratch", "transfer.trained_shares=[0.5,1.0]")
+        strategy("transfer=from_scratch", "transfer.average.trained_shares=[0.5,1.0]")
     assert strategy(
-        "transfer=lp_ft", "transfer.batch_norm=trained", "transfer.trained_shares=[0,1]"
+        "transfer=lp_ft", "transfer.batch_norm=trained", "transfer.average.trained_shares=[0,1]"
     )
 
 
 def test_points_on_the_way_are_on_it() -> None:
     with pytest.raises(UserError, match="trained_shares: 1.5 is out of bounds"):
-        strategy("transfer.trained_shares=[1.5]")
+        strategy("transfer.average.trained_shares=[1.5]")
     with pytest.raises(UserError, match="trained_shares: how many: 0 is out of bounds"):
-        strategy("transfer.trained_shares=[]")
+        strategy("transfer.average.trained_shares=[]")
 
 
 def test_a_strategy_that_does_nothing_is_refused() -> None:

@@ -1,6 +1,6 @@
 """Auxiliary classifiers: which networks have them, where they hang, and how they are made.
 
-Only training has them (graftwork.training.auxiliary). A backbone of this project offers them by a
+Only training has them (graftwork.transfer.auxiliary). A backbone of this project offers them by a
 method `auxiliary_heads(num_classes)` that returns modules by the name of the module they read, and
 stands in PLACES.
 """
@@ -51,7 +51,7 @@ def new_heads(backbone: Backbone, num_classes: int) -> dict[str, nn.Module]:
     """
     if hasattr(backbone, "auxiliary_heads"):
         return dict(backbone.auxiliary_heads(num_classes))
-    from graftwork.models.backbones.inception_v3 import auxiliary_head
+    from graftwork.models.backbones.auxiliary_classifiers import auxiliary_head
 
     (place,) = PLACES["inception_v3"].values()
     return {place: auxiliary_head(backbone, num_classes)}

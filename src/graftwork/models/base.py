@@ -73,7 +73,7 @@ class Model(Component):
     head: Head
     input_size: int | None  # px; None: what the backbone was trained at
     input_channels: int | None  # 1: grey, 3: colour; None: what the backbone was trained at
-    auxiliary_weight: float  # of each auxiliary classifier's loss; 0: training builds none
+    auxiliary_weight: float  # of each auxiliary classifier's loss, in training; 0: none
 
     def __post_init__(self) -> None:
         check_choice("pooling", self.pooling, POOLINGS)

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from graftwork.training.fast_forward import fast_forward, norms_behind
+from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
-    from graftwork.transfer.strategy import Transfer
+from graftwork.transfer.strategy import Transfer
 
 FREED = -1
 Event = tuple[int, int]  # (which block, its bytes, or FREED)
@@ -114,7 +114,10 @@ def training_step(
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     network = without_data(classifier, fake)
     names = [group.name for group in network.layer_groups()[:-1]]
-    network.freeze(transfer.trainable.groups(names, epoch), transfer.batch_norm)
+    network.freeze(
+        transfer.trainable.groups(names, Moment.of_epoch(epoch, transfer.epochs)),
+        transfer.batch_norm,
+    )
     network.train()
     with fake:  # without data nothing can be compared: these are the pairs that look foldable
         pairs = norms_behind(network) if transfer.batch_norm == "frozen" else []
@@ -124,7 +127,7 @@ def training_step(
             images = _pixels(network, batch_size)
             logits = _logits(network, images, bf16)
             labels = torch.zeros(batch_size, dtype=torch.int64)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=transfer.label_smoothing)
+            loss = transfer.objective.loss(logits.float(), labels)
             forward = len(recorded.events)
             loss.backward()
             del images, labels, logits, loss

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from graftwork.errors import check_choice, check_range
 from graftwork.profiling import heap
 from graftwork.profiling.allocations import FREED, Event, Step, prediction, training_step
+from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
     import torch
 
     from graftwork.classifier import Classifier
-    from graftwork.transfer.strategy import Transfer
+from graftwork.transfer.strategy import Transfer
 
 STEPS = 3  # the first has no old gradients, the second finds holes of the first: then it repeats
 DEVICES = ("cpu", "cuda")
@@ -105,7 +106,7 @@ def _different(classifier: Classifier, transfer: Transfer) -> Iterator[int]:
     names = [group.name for group in classifier.layer_groups()[:-1]]
     seen = set()
     for epoch in range(transfer.epochs):
-        trained = tuple(transfer.trainable.groups(names, epoch))
+        trained = tuple(transfer.trainable.groups(names, Moment.of_epoch(epoch, transfer.epochs)))
         if trained not in seen:
             seen.add(trained)
             yield epoch

@@ -77,17 +77,11 @@ def profile_of(classifier: Classifier, model: Model, num_classes: int) -> Profil
 
 
 def trainable_parameters(classifier: Classifier, transfer: Transfer) -> int:
-    """How many parameters the strategy ever trains; freezes the network as its last epoch does.
+    """How many parameters the strategy ever trains; all others of the network are frozen.
 
     Raises:
         UserError: the strategy names a layer group that this network lacks.
     """
     names = [group.name for group in classifier.layer_groups()[:-1]]
-    epochs = range(transfer.epochs)
-    stages = list(dict.fromkeys(tuple(transfer.trainable.groups(names, e)) for e in epochs))
-    trained: dict[str, int] = {}
-    for stage in stages or [(False,) * len(names)]:
-        classifier.freeze(stage, transfer.batch_norm)
-        named = classifier.named_parameters()
-        trained |= {name: p.numel() for name, p in named if p.requires_grad}
-    return sum(trained.values())
+    classifier.freeze(transfer.trainable.ever(names, transfer.epochs), transfer.batch_norm)
+    return sum(p.numel() for p in classifier.parameters() if p.requires_grad)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from graftwork.split_predictions import network_logits, softmax
-from graftwork.training.auxiliary import auxiliary_heads
 from graftwork.training.fitting import Trained, train
 from graftwork.training.history import Row, Told
 from graftwork.training.source import Source
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
     from graftwork.transfer.parts import FittedHead
-
-State = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def attempted(
         if share == 0 and head is not None and source.features is not None:
             logits = head.logits(source.features[out])  # stored: no pass through the network
         else:
-            go(classifier, trained.start, end, share)
+            experiment.transfer.average.place(classifier, trained.start, end, share)
             logits = network_logits(experiment, source.artifacts, classifier, away)
         found.append(softmax(logits) if len(away) else np.zeros((0, source.num_classes)))
     return Attempted(classifier, trained, end, found)
@@ -82,17 +79,18 @@ def train_on(
     epochs: int | None = None,
     steps: int | None = None,
     factor: float = 1.0,
-    auxiliary: bool = True,
+    penalties: bool = True,
 ) -> Trained:
     """Trains the classifier on the pictures of `fitted`, booleans `[n]`; see `fitting.train`."""
     experiment = source.experiment
-    weight = experiment.model.auxiliary_weight if auxiliary else 0.0
-    with auxiliary_heads(classifier, weight, source.num_classes, experiment.seed):
-        return train(
-            experiment, source.artifacts, classifier,
-            source.held_out.rows[fitted].reset_index(drop=True), watched, source.num_classes,
-            told, rows, keep_best=keep_best, epochs=epochs, steps=steps, factor=factor,
-        )  # fmt: skip
+    if not penalties:
+        transfer = replace(experiment.transfer, penalties={})
+        experiment = replace(experiment, transfer=transfer)
+    return train(
+        experiment, source.artifacts, classifier,
+        source.held_out.rows[fitted].reset_index(drop=True), watched, source.num_classes,
+        told, rows, keep_best=keep_best, epochs=epochs, steps=steps, factor=factor,
+    )  # fmt: skip
 
 
 def new_classifier(
@@ -113,12 +111,3 @@ def new_classifier(
 def state_of(classifier: Classifier) -> dict[str, torch.Tensor]:
     """A copy of its weights and buffers as they are now."""
     return {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-
-
-def go(classifier: Classifier, start: State, end: State, share: float) -> None:
-    """Sets the weights to a point on the way; 1 gives the end and 0 the start, bit for bit."""
-    for name, tensor in classifier.state_dict().items():
-        if share in (0, 1) or not tensor.is_floating_point():
-            tensor.copy_((start if share == 0 else end)[name])
-        else:
-            tensor.copy_(start[name].lerp(end[name], share))

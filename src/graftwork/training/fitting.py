@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
     from graftwork.training.history import Row
+    from graftwork.transfer.bound import BoundPenalty
     from graftwork.transfer.strategy import Transfer
 
 
@@ -40,7 +42,7 @@ class Trained:
     chose_epoch: bool  # by the pictures that are held out; else it is the last one
     steps: int  # of the attempt that was kept
     trainable: int  # parameters, of what is kept
-    auxiliary: int  # further ones, of auxiliary classifiers
+    further: int  # ones of penalties, which are not kept
     start: dict[str, torch.Tensor]  # the state dict before the first step
     gone_back: list[GoneBack]  # attempts that destroyed the network
     factor: float  # of the rates of the attempt that was kept
@@ -95,13 +97,17 @@ def train(
     for attempt in range(1, ATTEMPTS + 1):
         classifier.load_state_dict(start)
         torch.manual_seed(experiment.seed)
-        module = GraftModule(classifier, experiment.transfer, num_classes, pictures.watched, factor)
-        counts = trained_parameters(classifier)
         watchers = _Watchers.of(experiment, pictures, told, rows, keep_best and "val" in watched)
         try:
-            fit_module(
-                module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps, epochs
-            )
+            with bound(experiment.transfer, classifier, num_classes, experiment.seed) as penalties:
+                module = GraftModule(
+                    classifier, experiment.transfer, num_classes, penalties=penalties,
+                    watched=pictures.watched, factor=factor, seed=experiment.seed, epochs=epochs,
+                )  # fmt: skip
+                counts = trained_parameters(module)
+                fit_module(
+                    module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps
+                )
             check_finite(
                 classifier, watchers.progress.steps
             )  # the very last step has no loss after it that could tell
@@ -109,7 +115,7 @@ def train(
             gone_back.append(_gone_back(attempt, error, watchers.guard.start_loss, factor))
             _say(gone_back[-1])
             if attempt == ATTEMPTS:
-                return _as_it_was(experiment, classifier, start, gone_back, error)
+                return _as_it_was(experiment, classifier, start, counts, gone_back, error)
             factor *= SLOWER
             continue
         classifier.cpu().eval()
@@ -183,6 +189,7 @@ def _as_it_was(
     experiment: Experiment,
     classifier: Classifier,
     start: dict[str, torch.Tensor],
+    counts: tuple[int, int],
     gone_back: list[GoneBack],
     error: Exception,
 ) -> Trained:
@@ -199,18 +206,32 @@ def _as_it_was(
         )
     classifier.load_state_dict(start)
     classifier.cpu().eval()
-    counts = trained_parameters(classifier)
     return Trained(0, False, 0, *counts, start, gone_back, 0.0, came_back=False)
 
 
-def trained_parameters(classifier: Classifier) -> tuple[int, int]:
-    """How many parameters are trained: of the network, and of its auxiliary classifiers."""
+@contextmanager
+def bound(
+    transfer: Transfer, classifier: Classifier, num_classes: int, seed: int
+) -> Iterator[dict[str, BoundPenalty]]:
+    """The strategy's penalties at work, without those that have nothing to add."""
+    with ExitStack() as stack:
+        found = {
+            name: stack.enter_context(
+                penalty.bound(classifier, transfer.objective, num_classes, seed)
+            )
+            for name, penalty in transfer.penalties.items()
+        }
+        yield {name: penalty for name, penalty in found.items() if penalty is not None}
 
-    def count(module: nn.Module | None) -> int:
-        return sum(p.numel() for p in module.parameters() if p.requires_grad) if module else 0
 
-    auxiliary = count(classifier.auxiliary)
-    return count(classifier) - auxiliary, auxiliary
+def trained_parameters(module: GraftModule) -> tuple[int, int]:
+    """How many parameters are ever trained: of the network, and of penalties."""
+    resting = sum(p.numel() for p in module.at_rest if not p.requires_grad)
+
+    def count(part: nn.Module) -> int:
+        return sum(p.numel() for p in part.parameters() if p.requires_grad)
+
+    return count(module.classifier) + resting, count(module.penalties)
 
 
 def fit_module(
@@ -220,7 +241,6 @@ def fit_module(
     root: Path,
     data: Any,
     steps: int | None = None,
-    epochs: int | None = None,
 ) -> None:
     """Runs Lightning as every training here does.
 
@@ -229,11 +249,9 @@ def fit_module(
         root: folder of the experiment.
         data: a LightningDataModule, or an iterable of batches.
         steps: at most so many; None: as many as the epochs have.
-        epochs: None: the strategy's.
     """
     with quiet():
-        epochs = module.transfer.epochs if epochs is None else epochs
-        lightning = trainer.lightning(epochs, watchers, root, steps)
+        lightning = trainer.lightning(module.epochs, watchers, root, steps)
         bf16_on_cpu = not trainer.uses_gpu() and lightning.precision == "bf16-mixed"
         frozen = module.transfer.batch_norm == "frozen"
         pairs = foldable(module.classifier) if frozen else []

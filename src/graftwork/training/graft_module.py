@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.nn import functional as F
 
+from graftwork import distributed
 from graftwork.errors import UserError
 from graftwork.training.lightning import pl, torchmetrics
+from graftwork.transfer.bound import BoundPenalty, Outputs
+from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
     from graftwork.classifier import Classifier
@@ -25,7 +30,7 @@ class Diverged(UserError):
     def __init__(self, what: str, step: int) -> None:
         super().__init__(
             f"training diverged: {what}. Nothing of it was kept. Lower the learning rate "
-            "(transfer.rates), lengthen transfer.warmup, or set trainer.precision=fp32."
+            "(transfer.rates), lengthen transfer.schedule.warmup, or set trainer.precision=fp32."
         )
         self.step = step
 
@@ -38,24 +43,29 @@ def check_finite(classifier: Classifier, step: int) -> None:
 
 
 @dataclass(frozen=True)
-class Objective:
+class Minimised:
     """What a batch gave."""
 
     logits: torch.Tensor  # float32 [B, num_classes]
-    loss: torch.Tensor  # of the classifier
-    auxiliary: torch.Tensor | None  # sum of the auxiliary classifiers' losses
-    total: torch.Tensor  # what is minimised
+    loss: torch.Tensor  # of the objective
+    penalties: dict[str, torch.Tensor]  # by name, before they are weighted
+    total: torch.Tensor  # what is minimised: the loss and the weighted penalties
 
 
 class GraftModule(pl.LightningModule):
-    """A classifier, trained as a transfer strategy says.
+    """A classifier, trained as a transfer strategy says; of its parts only the kinds are known.
 
-    Logs `train/loss`, `train/top1`, `val/loss` (without label smoothing), `val/top1` and, with
+    Logs `train/loss`, `train/top1`, `val/loss` (unsmoothed cross-entropy), `val/top1` and, with
     more than five classes, `val/top5`, once an epoch; the same of `test` where the data shows
-    test pictures, whose numbers nothing here reads. What is minimised is `train/loss` plus, where
-    the network has auxiliary classifiers, their weight times `train/auxiliary_loss`, the sum of
-    their losses (Szegedy et al. 2014, section 5). Sums and counts are added over all processes,
-    so that N of them report what one would.
+    test pictures, whose numbers nothing here reads; and `train/<name>_loss` of each penalty, before
+    it is weighted. Sums and counts are added over all processes, so that N of them report what
+    one would.
+
+    Args:
+        penalties: bound to this classifier, by name.
+        watched: splits, in the order of the validation loaders.
+        factor: of all learning rates.
+        seed: of everything random about the objective.
     """
 
     def __init__(
@@ -63,17 +73,24 @@ class GraftModule(pl.LightningModule):
         classifier: Classifier,
         transfer: Transfer,
         num_classes: int,
+        *,
+        penalties: Mapping[str, BoundPenalty] | None = None,
         watched: Sequence[str] = ("val",),
         factor: float = 1.0,
+        seed: int = 0,
+        epochs: int | None = None,
     ) -> None:
         super().__init__()
-        self.factor = factor  # of all learning rates
-        self.classifier = classifier
-        self.transfer = transfer
-        self.watched = tuple(watched)  # splits, in the order of the validation loaders
-        self.group_names = [group.name for group in classifier.layer_groups()[:-1]]
+        self.classifier, self.transfer = classifier, transfer
+        self.penalties = torch.nn.ModuleDict(penalties or {})
+        self.watched, self.factor, self.seed = tuple(watched), factor, seed
+        self.epochs = transfer.epochs if epochs is None else epochs
+        groups = classifier.layer_groups()[:-1]
+        self.group_names = [group.name for group in groups]
+        self.parameter_names = [group.parameters for group in groups]
+        self.at_rest: list[torch.nn.Parameter] = []  # trained at another time, not now
         self.configure_metrics(num_classes)
-        self.freeze_for(epoch=0)  # wrong group names show before any data is read
+        self.freeze_for(self.moment(0))  # wrong group names show before any data is read
 
     def configure_metrics(self, num_classes: int) -> None:
         """Sums and counts that add up over batches and processes."""
@@ -90,50 +107,85 @@ class GraftModule(pl.LightningModule):
             return torchmetrics.MetricCollection(counts, prefix=f"{split}/", compute_groups=False)
 
         self.train_loss, self.train_hits = mean(), hits("train", 1)
-        self.auxiliary_loss = mean()
+        self.penalty_loss = torch.nn.ModuleDict({name: mean() for name in self.penalties})
         top_k = (1, 5) if num_classes > 5 else (1,)
         self.watched_loss = torch.nn.ModuleList(mean() for _ in self.watched)
         self.watched_hits = torch.nn.ModuleList(hits(split, *top_k) for split in self.watched)
 
-    def freeze_for(self, epoch: int) -> None:
-        """What this epoch trains. Follows from the epoch alone, so that no history is needed."""
-        trained = self.transfer.trainable.groups(self.group_names, epoch)
-        self.classifier.freeze(trained, self.transfer.batch_norm)
+    def moment(self, epoch: int, step: int = 0, steps: int = 0) -> Moment:
+        """Now, as parts are told it."""
+        return Moment(step, steps, epoch, self.epochs)
+
+    def freeze_for(self, moment: Moment) -> None:
+        """What this epoch trains. Follows from the moment alone, so that no history is needed.
+
+        Several processes reduce the gradients of a set of parameters that is fixed when they begin:
+        what is trained at another time has a gradient all the while, and is not moved by it.
+        """
+        names, trainable = self.group_names, self.transfer.trainable
+        ever, now = trainable.ever(names, self.epochs), trainable.groups(names, moment)
+        for penalty in self.penalties.values():
+            cast(BoundPenalty, penalty).freeze(self.parameter_names, ever)
+        self.classifier.freeze(ever, self.transfer.batch_norm)
+        sometimes = [p for p in self.classifier.parameters() if p.requires_grad]
+        self.classifier.freeze(now, self.transfer.batch_norm)
+        self.at_rest = [p for p in sometimes if not p.requires_grad]
+        if distributed.world_size() > 1:
+            for parameter in self.at_rest:
+                parameter.requires_grad_(True)
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        for parameter in self.at_rest:
+            parameter.grad = None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 `[B, S, S, 3]` to logits `[B, num_classes]`."""
         return self.classifier(self.classifier.normalise(images))
 
     def on_train_epoch_start(self) -> None:
-        self.freeze_for(self.current_epoch)
-        self.classifier.train()  # Lightning keeps whatever mode it finds
+        self.freeze_for(self.moment(self.current_epoch))
+        self.train()  # Lightning keeps whatever mode it finds
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        images, labels = batch
-        found = self.objective(images, labels)
+        found = self.minimised(*batch, self.now())
+        labels = batch[1]
         self.train_loss.update(found.loss.detach(), len(labels))
         self.train_hits.update(found.logits.detach(), labels)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
         self.log_dict(self.train_hits, on_step=False, on_epoch=True)
-        if found.auxiliary is not None:
-            self.auxiliary_loss.update(found.auxiliary.detach(), len(labels))
-            self.log("train/auxiliary_loss", self.auxiliary_loss, on_step=False, on_epoch=True)
+        for name, value in found.penalties.items():
+            metric: Any = self.penalty_loss[name]
+            metric.update(value.detach(), len(labels))
+            self.log(f"train/{name}_loss", metric, on_step=False, on_epoch=True)
         return found.total
 
-    def objective(self, images: torch.Tensor, labels: torch.Tensor) -> Objective:
-        """What training minimises on a batch; changes nothing."""
-        logits, further = self.classifier.training_logits(self.classifier.normalise(images))
-        logits = logits.float()
-        loss = self.smoothed(logits, labels)
-        heads = self.classifier.auxiliary
-        if heads is None or not further:
-            return Objective(logits, loss, None, loss)
-        auxiliary = torch.stack([self.smoothed(one.float(), labels) for one in further]).sum()
-        return Objective(logits, loss, auxiliary, loss + heads.weight * auxiliary)
+    def now(self) -> Moment:
+        """The moment of the step that is taken."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        return self.moment(self.current_epoch, self.trainer.global_step, steps)
 
-    def smoothed(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss that training minimises."""
-        return F.cross_entropy(logits, labels, label_smoothing=self.transfer.label_smoothing)
+    def minimised(self, images: torch.Tensor, labels: torch.Tensor, moment: Moment) -> Minimised:
+        """What training minimises on a batch at this moment; changes nothing."""
+        images, targets = self.transfer.objective.mix(images, labels, self.generator(moment))
+        bound = {name: cast(BoundPenalty, penalty) for name, penalty in self.penalties.items()}
+        pixels = self.classifier.normalise(images)
+        with ExitStack() as stack:
+            for penalty in bound.values():
+                stack.enter_context(penalty.watching(self.classifier.backbone))
+            features = self.classifier.features(pixels)
+        logits = self.classifier.head(features).float()
+        total = loss = self.transfer.objective.loss(logits, targets)
+        outputs = Outputs(pixels, features, logits, targets)
+        values = {name: penalty(outputs, moment) for name, penalty in bound.items()}
+        added = {name: value for name, value in values.items() if value is not None}
+        for name, value in added.items():
+            total = total + bound[name].weight * value
+        return Minimised(logits, loss, added, total)
+
+    def generator(self, moment: Moment) -> torch.Generator:
+        """Follows from seed and step alone, and differs between processes."""
+        digest = hashlib.sha256(f"{self.seed} {moment.step} {self.global_rank}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         images, labels = batch
@@ -154,14 +206,17 @@ class GraftModule(pl.LightningModule):
                     buffer /= self.trainer.world_size
 
     def configure_optimizers(self) -> Any:
-        """AdamW over every layer group from the start, whatever is frozen when."""
+        """The optimiser holds every layer group from the start, whatever is frozen when."""
         steps = int(self.trainer.estimated_stepping_batches)
-        groups = list(parameter_groups(self.classifier, self.transfer, self.factor))
-        optimiser = torch.optim.AdamW(groups, fused=True)  # a third of the time, or less
-        warmup = self.transfer.warmup * steps
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: rate_factor(step, steps, warmup)
-        )
+        further = [*self.penalties.parameters()]
+        groups = list(parameter_groups(self.classifier, self.transfer, self.factor, further))
+        optimiser = self.transfer.optimiser.build(groups)
+        per_epoch = max(1, steps // self.epochs) if self.epochs else 1
+
+        def factor(step: int) -> float:
+            return self.transfer.schedule.factor(self.moment(step // per_epoch, step, steps))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
     def configure_gradient_clipping(
@@ -174,38 +229,30 @@ class GraftModule(pl.LightningModule):
             torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
 
-def rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Share of the peak learning rate at a step: linear warm-up, then a cosine to 0.
-
-    Args:
-        step: from 0.
-        steps: of the whole training.
-        warmup: steps until the peak; more than `steps` never reaches it.
-    """
-    if step < warmup:
-        return (step + 1) / (math.floor(warmup) + 1)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, steps - warmup))))
-
-
 def parameter_groups(
-    classifier: Classifier, transfer: Transfer, factor: float = 1.0
+    classifier: Classifier,
+    transfer: Transfer,
+    factor: float = 1.0,
+    further: Sequence[torch.nn.Parameter] = (),
 ) -> Iterator[dict[str, Any]]:
     """The optimiser's groups, head first: one rate a layer group, or a tensor where rates follow
     from the weights; biases, normalisation and what the backbone's authors exempt are not decayed.
 
     Args:
         factor: of all rates.
+        further: parameters that are as new as the head, and learn at its rate.
     """
     exempt = classifier.no_weight_decay()
     for depth, group in enumerate(reversed(classifier.layer_groups())):
         named = list(zip(group.parameters, classifier.parameters_of(group), strict=True))
+        named += [("", parameter) for parameter in further] if depth == 0 else []
         members: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
         for name, parameter in named:
             decayed = parameter.ndim > 1 and name not in exempt
             rate = factor * transfer.rates.of(depth, root_mean_square(parameter))
             members.setdefault((rate, decayed), []).append(parameter)
         for (rate, decayed), parameters in members.items():
-            decay = transfer.regulariser.weight_decay if decayed else 0.0
+            decay = transfer.optimiser.weight_decay if decayed else 0.0
             yield {"params": parameters, "lr": rate, "weight_decay": decay}
 
 

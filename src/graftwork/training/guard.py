@@ -94,16 +94,17 @@ def _mean_over_processes(trainer: pl.Trainer, loss: torch.Tensor) -> float:
 def _losses(trainer: pl.Trainer, module: Any, batches: Iterable[Batch], count: int) -> torch.Tensor:
     """`[count]`: what training would minimise, of the first weights; nothing moves."""
     guarded: GraftModule = module
-    buffers = {name: buffer.clone() for name, buffer in guarded.classifier.named_buffers()}
+    moving = [*guarded.classifier.buffers(), *guarded.penalties.buffers()]
+    kept = [buffer.clone() for buffer in moving]
     device, found = trainer.strategy.root_device, []
     gpus = [device] if device.type == "cuda" else []  # where dropout draws
     with torch.random.fork_rng(devices=gpus), torch.no_grad():
-        guarded.classifier.train()  # as in training: BatchNorm by the batch where it is trained
+        guarded.train()  # as in training: BatchNorm by the batch where it is trained
         for _, batch in zip(range(count), batches, strict=False):
             images, labels = trainer.strategy.batch_to_device(batch)
             with trainer.precision_plugin.forward_context():
-                loss = guarded.objective(images, labels).total
+                loss = guarded.minimised(images, labels, guarded.moment(0)).total
             found.append(_mean_over_processes(trainer, loss))
-    for name, buffer in guarded.classifier.named_buffers():
-        buffer.copy_(buffers[name])
+    for buffer, before in zip(moving, kept, strict=True):
+        buffer.copy_(before)
     return torch.tensor(found)

@@ -26,7 +26,7 @@ def choose_network(
     fold = _fold(source)
     used = sorted(set(fold.tolist()) - {NEVER})
     watched = {} if test is None else {"test": test}
-    shares = source.experiment.transfer.trained_shares
+    shares = source.experiment.transfer.average.trained_shares
     attempts = [
         attempted(source, fold == which, watched, told, rows, shares)
         for which in used or [NEVER - 1]  # no picture has that fold: everything is fitted

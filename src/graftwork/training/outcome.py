@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from graftwork.classifier import Classifier
 from graftwork.evaluating.folds import NEVER
 from graftwork.evaluating.record import GoneBack, WayPoint
 from graftwork.evaluating.start import Start
-from graftwork.training.attempt import Attempted, go, new_network, state_of, train_on
+from graftwork.training.attempt import Attempted, new_network, state_of, train_on
 from graftwork.training.choice_record import record_of
 from graftwork.training.fitting import Trained
 from graftwork.training.heads import out_of_fold, probe_facts, probed
 from graftwork.training.history import Row, Told
 from graftwork.training.source import Finetuned, Model, Source
 
+State = Mapping[str, torch.Tensor]
 Chosen = tuple[np.ndarray, np.ndarray]  # positions of held-out pictures, their probabilities
 
 
@@ -53,7 +55,7 @@ class Outcome:
     ) -> Finetuned:
         """The network that has not seen the held-out pictures."""
         attempt = self.attempts[0]
-        go(attempt.classifier, attempt.trained.start, attempt.end, share)
+        self._place(attempt.classifier, attempt.trained.start, attempt.end, share)
         fitted = int((self.fold == NEVER).sum())
         return self._kept(attempt.classifier, attempt.trained, share, chosen, fitted)
 
@@ -62,9 +64,9 @@ class Outcome:
     ) -> Finetuned:
         """The same network, trained on with the held-out pictures too, for a few gentle epochs.
 
-        What it has learnt of the others is not learnt again. Auxiliary classifiers, which help the
-        first epochs, do not come back. It is kept at the same share of the way from the start that
-        all pictures give; where it is destroyed, the network that chose is what there is.
+        What it has learnt of the others is not learnt again. Penalties do not come back. It is kept
+        at the same share of the way from the start that all pictures give; where it is destroyed,
+        the network that chose is what there is.
         """
         source, attempt = self.source, self.attempts[0]
         trainer, count = source.experiment.trainer, len(self.fold)
@@ -74,13 +76,13 @@ class Outcome:
         everything = np.ones(count, bool)
         trained = train_on(
             source, classifier, everything, watched, told, self.rows,
-            epochs=trainer.refit_epochs, factor=factor, auxiliary=False,
+            epochs=trainer.refit_epochs, factor=factor, penalties=False,
         )  # fmt: skip
         result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
         if trained.destroyed:
             return result.as_trained(share, chosen, watched, told)
         first = state_of(new_network(source, source.head))
-        go(classifier, first, state_of(classifier), share)
+        self._place(classifier, first, state_of(classifier), share)
         return result._kept(classifier, replace(trained, start=first), share, chosen, count)
 
     def trained_again(
@@ -98,8 +100,11 @@ class Outcome:
         result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
         if trained.destroyed:
             return result.as_probe(destroyed=True)
-        go(classifier, trained.start, state_of(classifier), share)
+        self._place(classifier, trained.start, state_of(classifier), share)
         return result._kept(classifier, trained, share, chosen, count)
+
+    def _place(self, classifier: Classifier, start: State, end: State, share: float) -> None:
+        self.source.experiment.transfer.average.place(classifier, start, end, share)
 
     def _kept(
         self, classifier: Classifier, trained: Trained, share: float, chosen: Chosen, fitted: int
@@ -122,7 +127,7 @@ class Outcome:
         """The head that this training began from."""
         if self.source.head is None:
             return None
-        shares = self.source.experiment.transfer.trained_shares
+        shares = self.source.experiment.transfer.average.trained_shares
         each = [attempt.probabilities[shares.index(0)] for attempt in self.attempts if 0 in shares]
         weight, bias = (trained.start[f"head.{name}"].numpy() for name in ("weight", "bias"))
         return Start(weight, bias, np.concatenate(each) if each else None)
@@ -135,7 +140,7 @@ class Outcome:
             "epochs": len(self.rows) - (head is not None),
             "trainable_parameters": first.trainable,
         }
-        return facts | ({"auxiliary_parameters": first.auxiliary} if first.auxiliary else {})
+        return facts | ({"penalty_parameters": first.further} if first.further else {})
 
     def _record(self, chose: str, fold: np.ndarray, fitted: int, destroyed: bool) -> Any:
         points = self.points

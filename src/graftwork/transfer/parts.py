@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graftwork.components import Component
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
+
+    from graftwork.classifier import Classifier
+    from graftwork.transfer.bound import BoundPenalty
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When: all of a training that a part may depend on, so that what it does needs no history."""
+
+    step: int  # from 0
+    steps: int  # of the whole training
+    epoch: int  # from 0
+    epochs: int  # of the whole training
+
+    @classmethod
+    def of_epoch(cls, epoch: int, epochs: int) -> Moment:
+        """The beginning of an epoch, where the number of steps is not known yet."""
+        return cls(0, 0, epoch, epochs)
 
 
 @dataclass(frozen=True)
@@ -23,15 +43,21 @@ class Trainable(Component):
         return False
 
     @abstractmethod
-    def groups(self, groups: Sequence[str], epoch: int) -> list[bool]:
-        """Whether each layer group is trained in this epoch.
+    def groups(self, names: Sequence[str], moment: Moment) -> list[bool]:
+        """Whether each layer group is trained at this moment.
 
-        A pure function of the epoch, so that what is frozen never depends on what was run before.
+        A pure function of it, so that what is frozen never depends on what was run before. What
+        changes, changes at the beginning of an epoch.
 
         Args:
-            groups: names from stem to the last backbone group; the head is always trained
-                unless the strategy trains nothing.
+            names: from stem to the last backbone group; the head is always trained unless the
+                strategy trains nothing.
         """
+
+    def ever(self, names: Sequence[str], epochs: int) -> list[bool]:
+        """Whether each layer group is trained in any of so many epochs."""
+        each = [self.groups(names, Moment.of_epoch(epoch, epochs)) for epoch in range(epochs)]
+        return [any(trained) for trained in zip(*each, strict=True)] or [False] * len(names)
 
 
 @dataclass(frozen=True)
@@ -49,10 +75,88 @@ class Rates(Component):
 
 
 @dataclass(frozen=True)
-class Regulariser(Component):
-    """What keeps weights small, or near where they began."""
+class Optimiser(Component):
+    """How gradients become steps."""
 
-    weight_decay: float  # decoupled (AdamW); not applied to biases and normalisation
+    weight_decay: float  # not applied to biases and normalisation
+
+    @abstractmethod
+    def build(self, groups: Sequence[Mapping[str, Any]]) -> torch.optim.Optimizer:
+        """The optimiser.
+
+        Args:
+            groups: of parameters, each with its peak rate `lr` and its `weight_decay`.
+        """
+
+
+@dataclass(frozen=True)
+class Schedule(Component):
+    """How rates change while training goes on."""
+
+    @abstractmethod
+    def factor(self, moment: Moment) -> float:
+        """Share of the peak rates at a step; pure: never what was before."""
+
+
+@dataclass(frozen=True)
+class Objective(Component):
+    """What is minimised on a batch."""
+
+    def mix(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images that are trained on, and their targets; as they are unless a part mixes them.
+
+        Args:
+            images: uint8 `[B, S, S, 3]`.
+            labels: int64 `[B]`.
+            generator: of everything random; follows from seed, epoch and step.
+
+        Returns:
+            images of the same shape, and targets: `[B]`, or float32 `[B, num_classes]`.
+        """
+        return images, labels
+
+    @abstractmethod
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The mean over the batch, of float32 `[B, num_classes]` and targets of `mix`."""
+
+
+@dataclass(frozen=True)
+class Penalty(Component):
+    """What is added to the objective."""
+
+    @abstractmethod
+    def bound(
+        self, classifier: Classifier, objective: Objective, num_classes: int, seed: int
+    ) -> AbstractContextManager[BoundPenalty | None]:
+        """While training lasts: what adds the penalty of this classifier to the loss of a batch.
+
+        Entered before the first step, with the weights that training begins from.
+
+        Args:
+            seed: of whatever is random about it.
+
+        Returns:
+            None inside the context where there is nothing to add.
+        """
+
+
+@dataclass(frozen=True)
+class Average(Component):
+    """Which weights are kept: of the last step, of several, or of a point between."""
+
+    trained_shares: list[float]  # points on the way that held-out pictures choose from, [0, 1]
+
+    @abstractmethod
+    def place(
+        self,
+        classifier: Classifier,
+        start: Mapping[str, torch.Tensor],
+        end: Mapping[str, torch.Tensor],
+        share: float,
+    ) -> None:
+        """Sets the classifier's weights to a point of the way from start to end."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from graftwork.models.backbones.auxiliary_classifiers import AuxiliaryClassifier
 from graftwork.models.backbones.inception import (
-    AuxiliaryClassifier,
     Convolution,
     Inception,
     NaiveInception,

@@ -26,8 +26,8 @@ from timm.models import build_model_with_cfg, checkpoint, generate_default_cfgs,
 from torch import nn
 
 from graftwork.models.auxiliary import PLACES
+from graftwork.models.backbones.auxiliary_classifiers import AuxiliaryClassifier
 from graftwork.models.backbones.inception import (
-    AuxiliaryClassifier,
     Convolution,
     Inception,
     NaiveInception,

@@ -1,4 +1,4 @@
-"""Blocks of GoogLeNet: the inception module, its naive form, and the auxiliary classifier.
+"""Blocks of GoogLeNet: the inception module and its naive form.
 
 Szegedy et al. 2014, "Going deeper with convolutions", figures 2 and 3. Their module names are
 torchvision's, so that its state dicts fit.
@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 
 class Convolution(nn.Module):
@@ -106,33 +105,3 @@ class NaiveInception(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
-
-
-class AuxiliaryClassifier(nn.Module):
-    """A small classifier on a map half-way: pooling, 1x1 convolution, two affine layers.
-
-    The paper pools 5x5 at stride 3, which makes 4x4 of a map of 14x14. Here the map is pooled to
-    4x4 whatever its side, as torchvision does, so that any input size goes.
-
-    Args:
-        in_channels: of the map `[B, in_channels, H, W]`; logits `[B, num_classes]` come out.
-        drop_rate: of the dropout between the affine layers; 0.7 in the paper.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        num_classes: int,
-        *,
-        batch_norm: bool = True,
-        drop_rate: float = 0.7,
-    ) -> None:
-        super().__init__()
-        self.conv = Convolution(in_channels, 128, 1, batch_norm=batch_norm)
-        self.fc1 = nn.Linear(128 * 4 * 4, 1024)
-        self.dropout = nn.Dropout(drop_rate)
-        self.fc2 = nn.Linear(1024, num_classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.conv(F.adaptive_avg_pool2d(x, 4)).flatten(1)
-        return self.fc2(self.dropout(F.relu(self.fc1(x), inplace=True)))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graftwork.models.backbones.inception_v3 import auxiliary_head
+from graftwork.models.backbones.auxiliary_classifiers import auxiliary_head
 from graftwork.vision import timm
 
 
