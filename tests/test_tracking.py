@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
 
+from graftwork import manifest
 from graftwork.artifacts import Artifacts
 from graftwork.errors import UserError
 from graftwork.recording.mlflow_store import PATIENCE
@@ -37,6 +39,7 @@ def empty_store(tmp_path_factory) -> Path:
     artifacts = Artifacts.at(tmp_path_factory.mktemp("store"))
     open_run(experiment(), artifacts).finish()
     with sqlite3.connect(artifacts.mlflow_db) as database:
+        database.execute("DELETE FROM experiment_tags")
         database.execute("DELETE FROM runs")
         database.execute("DELETE FROM experiments WHERE name = 'group'")
     return artifacts.mlflow_db
@@ -100,6 +103,24 @@ def test_a_run_carries_params_metrics_cost_and_lineage(artifacts):
     assert listed(artifacts, run.run_id) >= {"params.yaml", "plots"}
     assert json.loads(artifacts.run.read_text()) == {"run_id": run.run_id}
     assert found.info.artifact_uri.startswith(artifacts.mlflow_artifacts.as_uri())
+
+
+def test_a_run_is_found_by_its_data(artifacts):
+    rows = [("a" * 64, "train"), ("b" * 64, "test")]
+    frame = pd.DataFrame({"sha256": [name for name, _ in rows], "split": [s for _, s in rows]})
+    frame = frame.assign(path="/x", label=0, width=1, height=1, verdict="ok", group="", taken=0.0)
+    manifest.write(frame.assign(**{"class": "red"}), artifacts.manifest)
+    with open_run(experiment(), artifacts) as run:
+        pass
+    found = client(artifacts).get_run(run.run_id)
+    (data,) = (given.dataset for given in found.inputs.dataset_inputs)
+    assert (data.name, data.digest) == ("a-dataset", found.data.tags["data.digest"][:36])
+    assert json.loads(data.profile) == {"pictures": 2}
+    kind = client(artifacts).get_experiment(found.info.experiment_id).tags["mlflow.experimentKind"]
+    assert kind == "custom_model_development"
+    same = f"dataset.digest = '{data.digest}'"
+    (listed,) = client(artifacts).search_runs([found.info.experiment_id], same)
+    assert listed.info.run_id == run.run_id
 
 
 def test_a_secret_reaches_no_file(artifacts, monkeypatch):

@@ -84,17 +84,18 @@ _digests: dict[str, Mapping[str, str]] = {}  # of the last manifest, which a swe
 
 
 def data_digests(manifest: Path) -> Mapping[str, str]:
-    """Of all pictures, and of those whose scores can be compared: the test set's."""
+    """Of all pictures, and of those whose scores can be compared: the test set's; how many."""
     if not manifest.is_file():
         return {}
     if (content := sha256_of(manifest)) not in _digests:
-        from graftwork.manifest import digest, of_split, read
+        from graftwork.manifest import digest, of_split, read, usable
 
         frame = read(manifest)
         _digests.clear()
         _digests[content] = {
             "data.digest": digest(frame),
             "data.test_digest": digest(of_split(frame, "test")),
+            "data.pictures": str(len(usable(frame))),
         }
     return _digests[content]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # A server that is away must not hold up training: MLflow's own settings retry for minutes.
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # the pages open on trained models
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
@@ -70,7 +71,7 @@ def experiment_id(client: MlflowClient, name: str, artifacts: Artifacts, uri: st
             if found is None:
                 # A server knows best where its artifacts go.
                 place = artifacts.mlflow_artifacts.as_uri() if uri is None else None
-                return client.create_experiment(name, artifact_location=place)
+                return client.create_experiment(name, artifact_location=place, tags=KIND)
     except Exception as error:
         raise unavailable(store_uri(uri, artifacts), error) from error
     if found.lifecycle_stage == "deleted":

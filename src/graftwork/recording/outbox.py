@@ -115,6 +115,15 @@ def _batch(client: MlflowClient, letter: Letter) -> None:
         metrics, params, tags = metrics[800:], params[100:], tags[100:]
 
 
+def _dataset(client: MlflowClient, letter: Letter) -> None:
+    """The data set as an input of the run, by which MLflow finds runs."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    said = {key: letter[key] for key in ("name", "digest", "source_type", "source", "profile")}
+    context = [InputTag("mlflow.data.context", "training and test")]
+    client.log_inputs(letter["run_id"], datasets=[DatasetInput(Dataset(**said), context)])
+
+
 def _artifacts(client: MlflowClient, letter: Letter) -> None:
     path = Path(letter["path"])
     send = client.log_artifacts if path.is_dir() else client.log_artifact
@@ -140,6 +149,7 @@ def _status(client: MlflowClient, letter: Letter) -> None:
 
 KINDS: dict[str, Callable[[MlflowClient, Letter], None]] = {
     "batch": _batch,
+    "dataset": _dataset,
     "artifacts": _artifacts,
     "text": _text,
     "model": _model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
 
 
+MAX_DIGEST = 36  # characters of a data set's digest that MLflow keeps
+
+
 class Run:
     """An open run. As a context it ends as FINISHED, FAILED or KILLED by itself."""
 
@@ -48,6 +52,7 @@ class Run:
         tags = lineage(self._artifacts, experiment.model.name)
         self._post("batch", params=_param_rows(flat(params)), tags=_tag_rows(tags))
         self.log_text(yaml.safe_dump(nested_public(params), sort_keys=False), "params.yaml")
+        self._log_dataset(experiment, tags)
         if diff := dirty_diff(self._artifacts.shared):
             self.log_text(public(diff), "uncommitted.diff")
         self._log_lock()
@@ -67,6 +72,19 @@ class Run:
     def _log_lock(self) -> None:
         if lock := dvc_lock(self._artifacts):
             self.log_artifacts(lock)
+
+    def _log_dataset(self, experiment: Experiment, tags: Mapping[str, str]) -> None:
+        """Which data, as MLflow's own input: runs are found by it. Nothing before it is listed."""
+        if "data.digest" not in tags:
+            return
+        self._post(
+            "dataset",
+            name=experiment.dataset.name,
+            digest=tags["data.digest"][:MAX_DIGEST],
+            source_type="graftwork",
+            source=json.dumps({"dataset": experiment.dataset.name}),
+            profile=json.dumps({"pictures": int(tags["data.pictures"])}),
+        )
 
     def log_params(self, params: Mapping[str, str]) -> None:
         """Settings, as text, each once in a run's life."""
