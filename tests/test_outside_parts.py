@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from graftwork import model_folder
-from graftwork.artifacts import Artifacts
+from graftwork.model_folder import folder as model_folder
+from graftwork.storage.artifacts import Artifacts
 
 PROJECT = Path(__file__).parents[1]
 PARTS = '''
@@ -54,7 +54,7 @@ class HeadFirst(Trainable):
 '''
 DRIVER = """
 import sys
-from graftwork.artifacts import Artifacts
+from graftwork.storage.artifacts import Artifacts
 from graftwork.experiment import Experiment
 from pipelines import download, finetune, prepare
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
-from graftwork.trainer import Trainer, quiet, share_cores
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.settings.trainer import Trainer
+from graftwork.training.lightning_trainer import lightning, quiet, share_cores
 
 
 def settings(name: str = "default", **changes: Any) -> Trainer:
@@ -44,7 +45,7 @@ def test_bounds(changes: dict[str, Any], message: str) -> None:
 
 def test_the_trainer_keeps_to_itself(tmp_path: Path) -> None:
     with quiet():
-        trainer = settings(precision="bf16", accelerator="cpu").lightning(7, [], tmp_path)
+        trainer = lightning(settings(precision="bf16", accelerator="cpu"), 7, [], tmp_path)
     assert trainer.max_epochs == 7 and trainer.precision == "bf16-mixed"
     assert trainer.gradient_clip_val == 1.0
     assert not trainer.loggers and not trainer.checkpoint_callbacks
@@ -54,14 +55,14 @@ def test_the_trainer_keeps_to_itself(tmp_path: Path) -> None:
 
 def test_smoke_is_short(tmp_path: Path) -> None:
     with quiet():
-        trainer = settings("smoke", accelerator="cpu").lightning(7, [], tmp_path)
+        trainer = lightning(settings("smoke", accelerator="cpu"), 7, [], tmp_path)
     assert trainer.max_epochs == 1 and trainer.limit_train_batches == 2
 
 
 def test_steps_end_a_training_before_its_epochs_do(tmp_path: Path) -> None:
     with quiet():
-        short = settings(accelerator="cpu").lightning(7, [], tmp_path, steps=5)
-        whole = settings(accelerator="cpu").lightning(7, [], tmp_path)
+        short = lightning(settings(accelerator="cpu"), 7, [], tmp_path, steps=5)
+        whole = lightning(settings(accelerator="cpu"), 7, [], tmp_path)
     assert (short.max_epochs, short.max_steps, whole.max_steps) == (7, 5, -1)
 
 

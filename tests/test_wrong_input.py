@@ -17,7 +17,7 @@ import yaml
 from conftest import composed
 from forked_commands import ForkedCommands
 
-from graftwork.model_folder import FORMAT
+from graftwork.model_folder.folder import FORMAT
 
 PROJECT = Path(__file__).parents[1]
 TORCH_IMPORTED = 99
@@ -77,7 +77,11 @@ FILE = [
     ("trainer.batch_size", "lots", ["trainer.batch_size", "a whole number"]),
     ("evaluation.confidence", 1.5, ["evaluation.confidence", "1.5"]),
     ("model._target_", "torch.load", ["model._target_", "torch.load"]),
-    ("evaluation.metrics.top1._target_", "graftwork.metrics.acuracy.TopK", ["accuracy.TopK"]),
+    (
+        "evaluation.metrics.top1._target_",
+        "graftwork.metrics.acuracy.TopK",
+        ["accuracy.TopK"],
+    ),
     ("trainer.accelerator", "gpuu", ["trainer.accelerator", "Did you mean 'gpu'"]),
 ]
 

@@ -8,9 +8,9 @@ from benchmarks import selection
 from benchmarks.defaults import jobs
 from benchmarks.sweeping import composed
 from benchmarks.tasks import HELD_BACK, NETWORKS, SEEDS, STRATEGIES, TASKS, TUNED, networks, tasks
-from graftwork.datasets.base import Splits
-from graftwork.errors import UserError
-from graftwork.evaluation import Evaluation
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Splits
+from graftwork.evaluating.measuring import Evaluation
 
 
 def awaited(kind: type, field: str) -> bool:

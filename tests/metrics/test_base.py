@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from graftwork.components import build
-from graftwork.evaluation import Evaluation, point
+from graftwork.config.components import build
+from graftwork.evaluating.measuring import Evaluation, point
 from graftwork.metrics.accuracy import BalancedAccuracy, TopK, ranks
 from graftwork.metrics.base import Metric, mean_over_occurring, sums_by
 from graftwork.metrics.calibration import CalibrationError, bin_of

@@ -13,15 +13,16 @@ import torch
 from conftest import composed
 from torch.nn import functional as F
 
-from graftwork.classifier import Classifier
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.models.base import Model
-from graftwork.trainer import Trainer, quiet
+from graftwork.models.classifier import Classifier
+from graftwork.settings.trainer import Trainer
+from graftwork.training.callbacks import BestWeights, Curves
 from graftwork.training.datamodule import PictureData
 from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups
 from graftwork.training.guard import Guard
-from graftwork.training.watching import BestWeights, Curves
+from graftwork.training.lightning_trainer import lightning, quiet
 from graftwork.transfer.schedules import WarmupCosine
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup, HeadOnly
@@ -80,7 +81,7 @@ def fitted(
     curves = Curves(lambda row, epoch: None, [])
     data = data or pictures()
     module = GraftModule(network, transfer, num_classes, watched=data.watched)
-    trainer = settings.lightning(transfer.epochs, [curves, *callbacks], tmp_path)
+    trainer = lightning(settings, transfer.epochs, [curves, *callbacks], tmp_path)
     with quiet():
         trainer.fit(module, datamodule=data)
     assert not list(tmp_path.iterdir()), "Lightning must leave no folders behind"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from graftwork.errors import UserError
-from graftwork.evaluating.folds import NEVER, stratified
+from graftwork.config.errors import UserError
+from graftwork.data.folds import NEVER, stratified
 from graftwork.transfer.head_init import AsBuilt, ConvergedProbe
 from graftwork.transfer.objectives import CrossEntropy
 from graftwork.transfer.optimisers import AdamW

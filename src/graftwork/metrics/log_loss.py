@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graftwork.metrics.base import Metric, weighted_mean
+from graftwork.metrics.base import SMALLEST, Metric, weighted_mean
 
 if TYPE_CHECKING:
     from torchmetrics import Metric as TorchMetric
 
 # One picture costs at most 15.9 nats: a float32 probability below this is rounding, not belief.
 # scikit-learn's `log_loss` clips float32 probabilities at the same value.
-SMALLEST = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class LogLoss(Metric):
         return False
 
     def build(self, num_classes: int) -> TorchMetric:
-        from graftwork.torch_metrics import MeanLogLoss
+        from graftwork.metrics.on_torch.averages import MeanLogLoss
 
         return MeanLogLoss()
 

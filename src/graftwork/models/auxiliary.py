@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from graftwork.layer_groups import Backbone
+    from graftwork.models.layer_groups import Backbone
 
 # architecture: {name of the head in published files: module of the backbone that it reads}
 PLACES = {
@@ -42,16 +40,3 @@ def auxiliary_names(backbone: Backbone, names: list[str]) -> set[str]:
     """Those of the names that belong to auxiliary classifiers of such a backbone."""
     heads = PLACES.get(backbone.pretrained_cfg.get("architecture"), {})
     return {name for name in names if name.partition(".")[0] in heads}
-
-
-def new_heads(backbone: Backbone, num_classes: int) -> dict[str, nn.Module]:
-    """Auxiliary classifiers from random weights, by the module of the backbone that each reads.
-
-    Random parts come from torch's global generator.
-    """
-    if hasattr(backbone, "auxiliary_heads"):
-        return dict(backbone.auxiliary_heads(num_classes))
-    from graftwork.models.backbones.auxiliary_classifiers import auxiliary_head
-
-    (place,) = PLACES["inception_v3"].values()
-    return {place: auxiliary_head(backbone, num_classes)}

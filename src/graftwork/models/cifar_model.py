@@ -4,25 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graftwork.errors import UserError, check_choice, check_range
+from graftwork.config.errors import UserError, check_choice, check_range
+from graftwork.models.cifar_depth import blocks_per_stage
 from graftwork.models.timm_model import TimmModel
-
-
-def blocks_per_stage(depth: int) -> int:
-    """n of 6n + 2: three stages of n blocks of two convolutions, the stem and the classifier.
-
-    Raises:
-        UserError: no whole number of blocks makes this depth.
-    """
-    n, rest = divmod(depth - 2, 6)
-    if n >= 1 and not rest:
-        return n
-    below = max(8, 6 * n + 2)
-    legal = f"{below} or {below + 6}" if n >= 1 else f"{below}"
-    raise UserError(
-        f"options.depth: {depth} layers cannot be shared evenly by three stages. Nearest legal: "
-        f"{legal} (6n + 2: 20, 32, 44, 56, 110, ...)."
-    )
 
 
 @dataclass(frozen=True)

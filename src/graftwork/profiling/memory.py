@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from graftwork.errors import check_choice, check_range
+from graftwork.config.errors import check_choice, check_range
 from graftwork.profiling import heap
 from graftwork.profiling.allocations import FREED, Event, Step, prediction, training_step
 from graftwork.transfer.parts import Moment
@@ -16,7 +16,7 @@ from graftwork.transfer.parts import Moment
 if TYPE_CHECKING:
     import torch
 
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
 from graftwork.transfer.strategy import Transfer
 
 STEPS = 3  # the first has no old gradients, the second finds holes of the first: then it repeats
@@ -62,7 +62,7 @@ def forecast(
 
     Args:
         classifier: with its head; it is not run, and left as it is.
-        precision: fp32 or bf16; see graftwork.training.precision.chosen for `auto`.
+        precision: fp32 or bf16; see graftwork.process.precision.chosen for `auto`.
         device: cpu or cuda.
 
     Raises:

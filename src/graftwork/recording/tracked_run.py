@@ -30,8 +30,8 @@ from graftwork.recording.tracked_params import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from graftwork.artifacts import Artifacts
     from graftwork.experiment import Experiment
+    from graftwork.storage.artifacts import Artifacts
 
 
 MAX_DIGEST = 36  # characters of a data set's digest that MLflow keeps

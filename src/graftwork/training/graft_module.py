@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch.nn import functional as F
 
-from graftwork import distributed
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.process import distributed
 from graftwork.training.lightning import pl, torchmetrics
 from graftwork.transfer.bound import BoundPenalty, Outputs
 from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
     from graftwork.training.datamodule import Batch
     from graftwork.transfer.strategy import Transfer
 

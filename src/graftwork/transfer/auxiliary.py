@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.transfer.parts import Objective, Penalty
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
     from graftwork.transfer.bound import BoundPenalty
 
 
@@ -38,8 +38,7 @@ class AuxiliaryClassifiers(Penalty):
             return
         import torch
 
-        from graftwork.models.auxiliary import new_heads
-        from graftwork.transfer.auxiliary_heads import AuxiliaryHeads
+        from graftwork.transfer.auxiliary_heads import AuxiliaryHeads, new_heads
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

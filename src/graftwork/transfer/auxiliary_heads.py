@@ -10,8 +10,23 @@ from typing import Any
 import torch
 from torch import nn
 
+from graftwork.models.auxiliary import PLACES
+from graftwork.models.layer_groups import Backbone
 from graftwork.transfer.bound import BoundPenalty, Outputs
 from graftwork.transfer.parts import Moment, Objective
+
+
+def new_heads(backbone: Backbone, num_classes: int) -> dict[str, nn.Module]:
+    """Auxiliary classifiers from random weights, by the module of the backbone that each reads.
+
+    Random parts come from torch's global generator.
+    """
+    if hasattr(backbone, "auxiliary_heads"):
+        return dict(backbone.auxiliary_heads(num_classes))
+    from graftwork.models.backbones.auxiliary_classifiers import auxiliary_head
+
+    (place,) = PLACES["inception_v3"].values()
+    return {place: auxiliary_head(backbone, num_classes)}
 
 
 class AuxiliaryHeads(BoundPenalty):

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.transfer.parts import Average
 
 if TYPE_CHECKING:
     import torch
 
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.transfer.parts import Optimiser
 
 if TYPE_CHECKING:

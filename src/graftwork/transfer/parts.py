@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graftwork.components import Component
+from graftwork.config.components import Component
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
     from graftwork.transfer.bound import BoundPenalty
 
 
@@ -194,7 +194,7 @@ class HeadInit(Component):
         Args:
             features: float32 `[n, num_features]`.
             labels: integers `[n]`.
-            fold: `[n]`, in which each is held out; see graftwork.evaluating.folds.
+            fold: `[n]`, in which each is held out; see graftwork.data.folds.
         """
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.transfer.parts import Moment, Schedule
 
 

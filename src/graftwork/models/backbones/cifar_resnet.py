@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from graftwork.models.backbones.pooled import Pooled
-from graftwork.models.cifar_model import blocks_per_stage
+from graftwork.models.cifar_depth import blocks_per_stage
 
 STAGES = ("layer1", "layer2", "layer3")
 

@@ -1,0 +1,42 @@
+"""What is measured: the fields of conf/evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graftwork.config.components import Component
+from graftwork.config.errors import UserError, check_choice, check_range
+from graftwork.metrics.base import Metric
+
+IN_SWEEPS = ("winner", "all")
+
+
+@dataclass(frozen=True)
+class Evaluation(Component):
+    """What is measured, and whose test is looked at."""
+
+    metrics: dict[str, Metric]
+    bootstrap_samples: int
+    confidence: float  # of the interval, (0, 1)
+    mistakes: int  # photos of the worst mistakes in the report
+    test_in_sweeps: str  # winner: only of the job that the selection score puts first; all
+
+    def __post_init__(self) -> None:
+        check_range("bootstrap_samples", self.bootstrap_samples, 100)
+        check_range("confidence", self.confidence, 0.5, 0.999)
+        check_range("mistakes", self.mistakes, 0)
+        check_choice("test_in_sweeps", self.test_in_sweeps, IN_SWEEPS)
+        if not any(metric.applies(2) for metric in self.metrics.values()):
+            raise UserError(
+                "metrics: none that says something with any number of classes. Name at least one, "
+                "such as top1 (conf/evaluation/default.yaml)."
+            )
+
+    def metrics_for(self, num_classes: int) -> dict[str, Metric]:
+        """The metrics that say something with so many classes (top-5 of five classes does not).
+
+        In the order of the configuration, but top-1, the headline, first: YAML files are sorted
+        now and then.
+        """
+        ordered = sorted(self.metrics.items(), key=lambda item: item[0] != "top1")
+        return {name: metric for name, metric in ordered if metric.applies(num_classes)}

@@ -1,0 +1,26 @@
+"""How frozen networks run: the fields of conf/extraction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graftwork.config.components import Component
+from graftwork.config.errors import check_choice, check_range
+
+ENGINES = ("auto", "openvino", "torch")
+
+
+@dataclass(frozen=True)
+class Extraction(Component):
+    """How the frozen backbone runs."""
+
+    engine: str
+    precision: str  # auto: bf16 where the hardware has it
+    batch_size: int  # of every pass through a network that is not trained, evaluation included
+    min_cosine: float  # of features to eager fp32, mean of the first batch; else fall back
+
+    def __post_init__(self) -> None:
+        check_choice("engine", self.engine, ENGINES)
+        check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
+        check_range("batch_size", self.batch_size, 1)
+        check_range("min_cosine", self.min_cosine, 0, 1)

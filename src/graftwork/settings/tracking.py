@@ -1,0 +1,37 @@
+"""Where runs are recorded: the fields of conf/tracking."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from graftwork.config.components import Component
+from graftwork.config.errors import UserError
+
+_SERVER = re.compile(r"(https?|postgresql|mysql|mssql)(\+\w+)?://[^/@\s]+|sqlite:////?[^/]")
+
+
+@dataclass(frozen=True)
+class Tracking(Component):
+    """Where runs are recorded."""
+
+    uri: str | None  # None: sqlite in the project; an address: that MLflow server
+    experiment: str  # MLflow's name for a group of runs
+    log_model: bool  # whether the run carries the model itself
+
+    def __post_init__(self) -> None:
+        if not self.experiment.strip():
+            raise UserError("experiment: empty. Give the group of runs a name.")
+        if self.uri is None:
+            return
+        if "@" in self.uri.partition("://")[2].partition("/")[0]:
+            raise UserError(
+                "uri: user and password do not belong into a configuration, which is recorded. "
+                "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
+            )
+        if not _SERVER.match(self.uri):
+            raise UserError(
+                f"uri: '{self.uri}' is not the address of a store. Legal: null (SQLite in the "
+                "project), http://host:port, https://host, sqlite:////absolute/path.db, "
+                "postgresql://host/name. MLflow no longer records into plain folders."
+            )
