@@ -7,15 +7,15 @@ from importlib.metadata import version
 import pytest
 from conftest import CONF
 
-from graftwork.cli.commands import catalogue
-from graftwork.cli.commands import commands as cli
+from graftwork.cli import catalogue
+from graftwork.cli import commands as cli
 from graftwork.config.errors import UserError
 
 
 def test_help_imports_nothing_heavy():
     code = """
 import sys
-from graftwork.cli.commands import commands as cli
+from graftwork.cli import commands as cli
 try:
     cli.main()
 finally:

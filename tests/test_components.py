@@ -9,8 +9,8 @@ from graftwork.config import components
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.data.datasets.base import Dataset, Splits
-from graftwork.features.extraction import Extraction
 from graftwork.metrics.base import Metric
+from graftwork.settings.extraction import Extraction
 from graftwork.settings.trainer import Trainer
 
 SPLITS = {"val_fraction": 0.1, "test_fraction": 0.2, "seed": 0, "train_per_class": None}

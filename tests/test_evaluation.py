@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from graftwork.config.errors import UserError
-from graftwork.evaluating.measuring import Evaluation, measure
+from graftwork.evaluating.measuring import measure
 from graftwork.metrics.accuracy import TopK
 from graftwork.metrics.base import Metric
 from graftwork.metrics.log_loss import LogLoss
+from graftwork.settings.evaluation import Evaluation
 
 
 def evaluation(**metrics: Metric) -> Evaluation:

@@ -19,7 +19,8 @@ from graftwork.experiment import Experiment
 from graftwork.features import extraction as features
 from graftwork.features.engines.frozen import FrozenNetwork, cosine
 from graftwork.features.engines.torch_engine import eager_features
-from graftwork.features.extraction import Extraction, extract, features_of
+from graftwork.features.extraction import extract, features_of
+from graftwork.settings.extraction import Extraction
 from graftwork.storage.artifacts import Artifacts
 
 Made = tuple[Experiment, Artifacts]

@@ -10,18 +10,12 @@ import yaml
 from stage_code import PROJECT, SOURCE, files_run_by
 
 GRAPH = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
-# What only shows or records: a change there changes no result, and must not train again.
-ONLOOKERS = {
-    "download": ["progress.py", "terminal.py"],
-    "prepare": ["progress.py", "terminal.py"],
-    "extract_features": ["progress.py", "terminal.py"],
-    "finetune": ["progress.py", "terminal.py", "tracking.py", "recording", "prediction.py"],
-    "evaluate": ["progress.py", "terminal.py"],
-}
+# What says how things run, show or are recorded changes no result, and must not train again.
+ONLOOKERS = ["config", "process", "recording", "serving", "metrics/on_torch"]
 # Components are named by the configuration, not imported.
 CHOSEN = {
-    "download": ["datasets", "sources"],
-    "prepare": ["datasets"],
+    "download": ["data/datasets", "data/sources"],
+    "prepare": ["data/datasets"],
     "extract_features": ["models"],
     "finetune": ["models", "augmentations", "transfer"],
     "evaluate": ["models", "metrics"],
@@ -41,8 +35,7 @@ def test_every_file_that_a_stage_runs_is_watched(stage):
     # An __init__.py runs with any module of its package, and is empty or says what it offers.
     run = {file for file in files_run_by(stage) if file.name != "__init__.py"}
     # Places of pinned files are part of the parameters; the code that fetched them has done so.
-    fetched = [] if stage == "download" else ["sources"]
-    passed_over = [*ONLOOKERS[stage], *fetched]
+    passed_over = [*ONLOOKERS, *([] if stage == "download" else ["data/sources"])]
     needed = {file for file in run if not within(file, passed_over, SOURCE / "graftwork")}
     unwatched = {str(f) for f in needed if not within(f, watched(stage), PROJECT)}
     assert not unwatched
@@ -70,6 +63,10 @@ def test_a_new_metric_trains_nothing_again():
     seen = {dep for dep in watched("finetune") if dep.startswith("src/graftwork/metrics")}
     assert seen == {"src/graftwork/metrics/base.py", "src/graftwork/metrics/log_loss.py"}
     assert "evaluation" not in GRAPH["finetune"]["params"]
+
+
+def test_another_place_of_the_records_trains_nothing_again():
+    assert "tracking" not in GRAPH["finetune"]["params"]
 
 
 @pytest.mark.parametrize("stage", ["extract_features", "finetune", "evaluate"])

@@ -7,8 +7,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from graftwork.cli.commands import catalogue, doctor
-from graftwork.cli.commands import commands as cli
+from graftwork.cli import catalogue, doctor
+from graftwork.cli import commands as cli
 from graftwork.config.errors import UserError
 from graftwork.process.terminal import literal, visible, visible_lines
 from pipelines.stage import reported

@@ -18,7 +18,8 @@ from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.recording.mlflow_store import PATIENCE
 from graftwork.recording.tracked_run import status_of
-from graftwork.recording.tracking import NAME, PARENT, Tracking, open_run, open_sweep
+from graftwork.recording.tracking import NAME, PARENT, open_run, open_sweep
+from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts
 
 PROJECT = Path(__file__).parents[1]

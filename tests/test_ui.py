@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from graftwork.cli.commands import ui
+from graftwork.cli import ui
 from graftwork.config.errors import UserError
 from graftwork.recording.mlflow_store import open_store
 from graftwork.storage.artifacts import Artifacts

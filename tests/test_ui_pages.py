@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, Browser
 
-from graftwork.cli.commands import ui
+from graftwork.cli import ui
 from graftwork.recording.mlflow_store import open_store
 from graftwork.storage.artifacts import Artifacts
 

@@ -10,7 +10,7 @@ from benchmarks.sweeping import composed
 from benchmarks.tasks import HELD_BACK, NETWORKS, SEEDS, STRATEGIES, TASKS, TUNED, networks, tasks
 from graftwork.config.errors import UserError
 from graftwork.data.datasets.base import Splits
-from graftwork.evaluating.measuring import Evaluation
+from graftwork.settings.evaluation import Evaluation
 
 
 def awaited(kind: type, field: str) -> bool:

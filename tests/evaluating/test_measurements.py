@@ -17,9 +17,10 @@ from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.evaluating import predictions
 from graftwork.evaluating.measurements import Measurements, Predicted, measurements
-from graftwork.evaluating.measuring import Evaluation, measure
+from graftwork.evaluating.measuring import measure
 from graftwork.evaluating.split_predictions import softmax
 from graftwork.selecting.start import Start
+from graftwork.settings.evaluation import Evaluation
 from graftwork.storage.artifacts import Artifacts
 
 CLASSES = ["ant", "bee", "cow"]

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from graftwork.config.components import build
-from graftwork.evaluating.measuring import Evaluation, point
+from graftwork.evaluating.measuring import point
 from graftwork.metrics.accuracy import BalancedAccuracy, TopK, ranks
 from graftwork.metrics.base import Metric, mean_over_occurring, sums_by
 from graftwork.metrics.calibration import CalibrationError, bin_of
 from graftwork.metrics.f1 import MacroF1
 from graftwork.metrics.log_loss import LogLoss, log_losses
+from graftwork.settings.evaluation import Evaluation
 
 CONF = Path(__file__).parents[2] / "conf"
 METRICS = [

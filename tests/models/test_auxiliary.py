@@ -7,11 +7,11 @@ from conftest import composed
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.models.auxiliary import PLACES, auxiliary_names
-from graftwork.transfer.auxiliary_heads import new_heads
 from graftwork.models.backbones import register
 from graftwork.models.base import Model
 from graftwork.models.timm_model import is_registered
 from graftwork.process.vision import timm
+from graftwork.transfer.auxiliary_heads import new_heads
 
 register()
 

@@ -18,7 +18,7 @@ from conftest import CONF, composed
 from small_input import overrides, small
 from torch import nn
 
-from graftwork.cli.commands import catalogue
+from graftwork.cli import catalogue
 from graftwork.config.components import build
 from graftwork.experiment import Experiment
 from graftwork.model_folder import folder as model_folder

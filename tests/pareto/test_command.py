@@ -10,7 +10,7 @@ from xml.dom.minidom import parseString
 import pytest
 from rich.console import Console
 
-from graftwork.cli.commands import commands as cli
+from graftwork.cli import commands as cli
 from graftwork.config.errors import UserError
 from graftwork.pareto.command import compared_runs, show
 from graftwork.recording.mlflow_store import open_store
@@ -109,7 +109,7 @@ def test_mistakes_end_with_exit_code_2(root, monkeypatch, capsys, arguments, mes
 
 def test_it_needs_no_torch(root):
     code = (
-        "import sys\nfrom graftwork import cli\ntry:\n    cli.main()\n"
+        "import sys\nfrom graftwork.cli.commands import main\ntry:\n    main()\n"
         "finally:\n    assert not {'torch', 'timm'} & set(sys.modules)"
     )
     command = [sys.executable, "-c", code, "pareto", "--root", str(root)]

@@ -12,7 +12,7 @@ from conftest import COLOURS, CONF, composed
 from small_input import overrides, small
 from tiny_experiment import local_weights, tiny_experiment
 
-from graftwork.cli.commands import catalogue
+from graftwork.cli import catalogue
 from graftwork.models.backbones import register
 from graftwork.process.vision import timm
 from graftwork.serving.predictor import Predictor

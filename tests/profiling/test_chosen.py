@@ -74,7 +74,7 @@ def test_elsewhere(tmp_path):
 def test_a_mistake_is_refused_before_anything_is_imported(arguments, message):
     code = """
 import sys
-from graftwork.cli.commands import commands as cli
+from graftwork.cli import commands as cli
 try:
     cli.main()
 finally:

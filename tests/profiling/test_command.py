@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import CONF
 
-from graftwork.cli.commands import commands as cli
+from graftwork.cli import commands as cli
 from graftwork.profiling import measuring
 from graftwork.profiling.chosen import model_of
 

@@ -119,7 +119,7 @@ def main() -> None:
 def _predicting(model: Model, job: dict[str, Any]) -> dict[str, Any]:
     import torch
 
-    from graftwork.process.precision import chosen
+    from graftwork.models.precision import chosen
     from graftwork.profiling.speed import predicting, quick_speed
 
     device = "cuda" if torch.cuda.is_available() else "cpu"

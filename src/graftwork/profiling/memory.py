@@ -62,7 +62,7 @@ def forecast(
 
     Args:
         classifier: with its head; it is not run, and left as it is.
-        precision: fp32 or bf16; see graftwork.process.precision.chosen for `auto`.
+        precision: fp32 or bf16; see graftwork.models.precision.chosen for `auto`.
         device: cpu or cuda.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from graftwork.models.base import Model
-from graftwork.process.precision import chosen
+from graftwork.models.precision import chosen
 from graftwork.profiling.imagenet import Accuracy, accuracy_of
 from graftwork.profiling.profile import Profile, built, profile_of, trainable_parameters
 from graftwork.profiling.published import Remark, remarks

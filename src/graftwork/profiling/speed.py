@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from graftwork.config.errors import check_choice, check_range
-from graftwork.process.precision import chosen
+from graftwork.models.precision import chosen
 from graftwork.profiling.energy import meter
 from graftwork.profiling.timing import BUSY, UNDISTURBED, WARM, timed
 from graftwork.settings.trainer import PRECISIONS
@@ -50,7 +50,7 @@ def quick_speed(
     are.
 
     Args:
-        precision: auto, fp32 or bf16; see graftwork.process.precision.
+        precision: auto, fp32 or bf16; see graftwork.models.precision.
         seconds: about how long.
 
     Raises:

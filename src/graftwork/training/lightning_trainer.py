@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from graftwork.models.precision import chosen
 from graftwork.process.cores import cores
-from graftwork.process.precision import chosen
 from graftwork.settings.trainer import Trainer
 from graftwork.training.lightning import pl
 

@@ -20,7 +20,7 @@ from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import sha256_of
 
 NETWORK_LAYOUT = 2  # what lies in the folder of a network
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 COUNTING = ("groups", "layers", "profile", "receptive_field")  # modules of profiling
 MEASURING = ("energy", "speed", "timing")
 
@@ -59,7 +59,7 @@ def feature_key(network: str, engine: str, precision: str, experiment: Experimen
             "engine": engine,
             "precision": precision,
             "decoded_side": experiment.dataset.decoded_side,
-            "code": [sha256_of(path) for path in sorted(PACKAGE.glob("images/**/*.py"))],
+            "code": [sha256_of(path) for path in sorted(PACKAGE.glob("data/images/**/*.py"))],
             "versions": _versions("opencv-python-headless", "pillow"),
         }
     )
@@ -127,9 +127,9 @@ def hardware() -> tuple[str, ...]:
 @cache
 def _code(module: str) -> list[str]:
     """Hashes of the code that a backbone is made of: an edited backbone is another one."""
-    paths = [PACKAGE / "classifier.py", PACKAGE / "pooling.py"]
+    paths: list[Path] = []
     paths += sorted((PACKAGE / "models").rglob("*.py"))
-    paths += sorted((PACKAGE / "engines").glob("*_engine.py"))
+    paths += sorted((PACKAGE / "features" / "engines").glob("*_engine.py"))
     own = getattr(sys.modules[module], "__file__", None)
     return [sha256_of(path) for path in [*paths, *([Path(own)] if own else [])]]
 

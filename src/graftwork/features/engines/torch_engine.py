@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from graftwork.models.classifier import Classifier
-from graftwork.process.precision import chosen
+from graftwork.models.precision import chosen
 
 TOLERANCE = 1e-4  # of the largest feature: what float32 rounding may change when folding
 
