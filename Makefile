@@ -33,6 +33,7 @@ check: lint types ## lint and types
 lint: $(READY)
 	ruff check .
 	ruff format --check .
+	lint-imports --no-logo
 
 types: $(READY)
 	mypy
