@@ -21,8 +21,8 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.workplace import Workplace
-from graftwork.errors import UserError
-from graftwork.terminal import literal, visible_lines
+from graftwork.config.errors import UserError
+from graftwork.process.terminal import literal, visible_lines
 
 BENCHMARKS = ("extract", "step", "heads", "probe", "memory", "rank")
 KEPT = ("defaults", "selection")  # in a folder that is kept; only where they are named

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.sweeping import Bench, Job, Say
 from benchmarks.tasks import SEEDS, STRATEGIES, Task, networks, tasks
-from graftwork.artifacts import Artifacts
+from graftwork.storage.artifacts import Artifacts
 
 
 @dataclass(frozen=True)

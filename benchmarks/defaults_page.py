@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from benchmarks.memory import line
 from benchmarks.tasks import HELD_BACK, NETWORKS, SEEDS, STRATEGIES, TASKS, TUNED, Task
 from benchmarks.verdicts import Pair, pairs, verdicts
-from graftwork.cores import cores
-from graftwork.training.precision import cpu_multiplies_bf16
+from graftwork.models.precision import cpu_multiplies_bf16
+from graftwork.process.cores import cores
 
 if TYPE_CHECKING:
     from benchmarks.defaults import Result

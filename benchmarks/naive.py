@@ -13,7 +13,7 @@ import argparse
 import warnings
 from typing import Any
 
-from graftwork.vision import timm  # isort: skip
+from graftwork.process.vision import timm  # isort: skip
 
 import pandas as pd
 import torch

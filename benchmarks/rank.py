@@ -12,7 +12,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from graftwork.progress import count_bar
+from graftwork.process.progress import count_bar
 
 THREADS = 2
 TIMED = 3  # runs a round, after one that only warms
@@ -117,8 +117,8 @@ def _built(name: str) -> tuple[tuple[str, int, int, int], Callable[[], object]]:
     import torch
     from timm.data.config import resolve_model_data_config
 
+    from graftwork.process.vision import timm
     from graftwork.profiling.layers import layers
-    from graftwork.vision import timm
 
     network = timm.create_model(name, pretrained=False).eval()
     shape = resolve_model_data_config(network)["input_size"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.sweeping import Bench, Job, Say
 from benchmarks.tasks import ASIDE
-from graftwork.artifacts import Artifacts
+from graftwork.storage.artifacts import Artifacts
 
 METHODS = ("matched", "grouped", "random")
 STRENGTHS = ("[1.0e-1]", "[1.0e-3]", "[1.0e-6]")  # of the probe's penalty: too strong to too weak

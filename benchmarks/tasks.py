@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from graftwork.errors import unknown
+from graftwork.config.errors import unknown
 
 TUNED, HELD_BACK = "tuned", "held back"
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "mobilenetv2", "vgg19")

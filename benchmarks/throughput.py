@@ -8,18 +8,18 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.workplace import NEW_HEAD, Workplace, alternating, parameters, ratio, told
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
-from graftwork.features import frozen_network
+from graftwork.data import manifest
+from graftwork.features.extraction import frozen_network
+from graftwork.storage.artifacts import Artifacts
 
 STEPS, EPOCHS = 20, 2  # long enough that starting and ending do not count
 
 
 def extraction_against_engine(place: Workplace, repeats: int, size: int) -> str:
     """Images/s of the whole pass over the pictures, and of the engine on tensors in memory."""
-    from graftwork.engines.loading import Picture, batches
-    from graftwork.engines.streaming import stream
-    from graftwork.images import DecodedImages
+    from graftwork.data.images import DecodedImages
+    from graftwork.features.engines.loading import Picture, batches
+    from graftwork.features.engines.streaming import stream
 
     experiment = parameters(place.folder, f"model.input_size={size}")
     network = frozen_network(experiment, place.artifacts)
@@ -62,10 +62,10 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     import torch
     from torch.nn import functional as F
 
+    from graftwork.models.precision import chosen
     from graftwork.training import attempt, fitting
     from graftwork.training.fast_forward import fast_forward, foldable
     from graftwork.training.graft_module import GraftModule, parameter_groups
-    from graftwork.training.precision import chosen
 
     experiment = parameters(
         place.folder, f"model.input_size={size}", f"trainer.limit_batches={STEPS}",

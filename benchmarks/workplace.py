@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftwork.artifacts import Artifacts
 from graftwork.experiment import Experiment
+from graftwork.storage.artifacts import Artifacts
 from pipelines.params import write
 
 PROJECT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 
 MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 

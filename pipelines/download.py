@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graftwork.artifacts import Artifacts
 from graftwork.experiment import Experiment
-from graftwork.pretrained import bring_weights
+from graftwork.models.pretrained import bring_weights
+from graftwork.storage.artifacts import Artifacts
 from pipelines.stage import main
 
 

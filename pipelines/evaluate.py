@@ -7,10 +7,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from graftwork import distributed
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.process import distributed
+from graftwork.storage.artifacts import Artifacts
 from pipelines.stage import main
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ TEST = "GRAFTWORK_TEST"  # environment: `later` where a sweep's end says whose t
 
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Measures the model folder on the test split and resumes the MLflow run with the results."""
-    from graftwork import manifest, split_predictions
+    from graftwork.data import manifest
+    from graftwork.evaluating import split_predictions
     from graftwork.evaluating.measurements import measurements
 
     begun = time.perf_counter()
@@ -72,10 +73,11 @@ def record(
     """
     from pathlib import Path
 
-    from graftwork import model_folder, predictions
+    from graftwork.evaluating import predictions
+    from graftwork.model_folder import folder as model_folder
     from graftwork.profiling.stored import measured_costs, static_costs
+    from graftwork.recording.tracking import open_run
     from graftwork.reporting import evaluation_report, summary
-    from graftwork.tracking import open_run
 
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
     with open_run(experiment, artifacts) as tracked:

@@ -23,10 +23,10 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.stopping import stop_orderly
+from graftwork.process.stopping import stop_orderly
+from graftwork.storage.artifacts import Artifacts
 from pipelines import sweep, sweepers
 from pipelines.ahead import check_ahead
 from pipelines.overrides import CONF, Request, quoted, requested
@@ -82,7 +82,7 @@ def look_at_test(artifacts: Artifacts) -> None:
 
 
 def _record_failure(experiment: Experiment, artifacts: Artifacts, error: BaseException) -> None:
-    from graftwork.tracking import open_run
+    from graftwork.recording.tracking import open_run
 
     with suppress(UserError, OSError):  # a store that is away must not hide what went wrong
         open_run(experiment, artifacts).close(error)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from graftwork import features, manifest
-from graftwork.artifacts import Artifacts
-from graftwork.evaluating.held_out import needs_features
+from graftwork.data import manifest
 from graftwork.experiment import Experiment
+from graftwork.features import extraction as features
+from graftwork.selecting.held_out import needs_features
+from graftwork.storage.artifacts import Artifacts
 from pipelines.ahead import check_ahead
 from pipelines.stage import main
 

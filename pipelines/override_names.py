@@ -12,7 +12,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig
 
-from graftwork.errors import UserError, unknown
+from graftwork.config.errors import UserError, unknown
 from graftwork.recording.tracked_params import SECRET
 
 

@@ -21,7 +21,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from graftwork.errors import UserError, unknown
+from graftwork.config.errors import UserError, unknown
 from pipelines import sweepers
 from pipelines.composing import MISTAKES, composed, culprits, mistake
 from pipelines.override_names import Groups, check_key, check_options, check_secret, choices_of

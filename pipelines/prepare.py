@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from graftwork.artifacts import Artifacts
+from graftwork.data.preparing.data_report import show
+from graftwork.data.preparing.preparation import prepare
 from graftwork.experiment import Experiment
-from graftwork.preparing.data_report import show
-from graftwork.preparing.preparation import prepare
+from graftwork.storage.artifacts import Artifacts
 from pipelines.stage import main
 
 

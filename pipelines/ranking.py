@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graftwork.artifacts import Artifacts
+from graftwork.storage.artifacts import Artifacts
 
 Scores = Mapping[str, Mapping[str, float]]  # as in metrics.json
 

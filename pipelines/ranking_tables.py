@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from graftwork.terminal import literal
+from graftwork.process.terminal import literal
 from pipelines.ranking import Job, Ranking, Scores
 from pipelines.ranking_words import sentences
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from graftwork.artifacts import Artifacts
-from graftwork.evaluating.luck import paired_lead
 from graftwork.reporting.leads import paired_words, unpaired_words
+from graftwork.selecting.luck import paired_lead
+from graftwork.storage.artifacts import Artifacts
 from pipelines.ranking import Job, Ranking, Scores
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from graftwork.artifacts import Artifacts
-from graftwork.costs import Cost
-from graftwork.errors import as_mistake
+from graftwork.config.errors import as_mistake
 from graftwork.experiment import Experiment
-from graftwork.stopping import CODES, stop_orderly
-from graftwork.terminal import visible_lines
+from graftwork.process.stopping import CODES, stop_orderly
+from graftwork.process.terminal import visible_lines
+from graftwork.recording.costs import Cost
+from graftwork.storage.artifacts import Artifacts
 
 Run = Callable[[Experiment, Artifacts], None]
 

@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graftwork.settings.tracking import Tracking
 from rich.console import Console
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
-from graftwork.files import write_json
+from graftwork.config.errors import UserError
+from graftwork.process.terminal import visible, visible_lines
 from graftwork.recording.tracked_run import Run, status_of
+from graftwork.recording.tracking import NAME, PARENT, open_sweep
 from graftwork.reporting import sweep_curves
-from graftwork.terminal import visible, visible_lines
-from graftwork.tracking import NAME, PARENT, Tracking, open_sweep
+from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import write_json
 from pipelines.evaluate import TEST
 from pipelines.ranking import Ranking, jobs, rankings, selection_score
 from pipelines.ranking_tables import as_csv, as_html, table

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graftwork.artifacts import Artifacts
+from graftwork.storage.artifacts import Artifacts
 from pipelines.ranking import Job, Ranking, params_of, read
 
 if TYPE_CHECKING:  # drawing is imported where a sweep ends: a job should start at once
@@ -28,7 +28,7 @@ def accuracy_against_cost(rankings: Sequence[Ranking]) -> list[Section]:
     """Top-1 of held-out pictures against each cost: a section for each ranking of several jobs."""
     from graftwork.pareto.candidates import SELECTION, candidates, score_of
     from graftwork.pareto.comparison import comparison
-    from graftwork.reporting.pareto_page import pictures
+    from graftwork.pareto.page import pictures
 
     found = []
     for ranking in rankings:

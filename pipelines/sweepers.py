@@ -13,8 +13,8 @@ from typing import Any
 
 from omegaconf import ListConfig, OmegaConf
 
-from graftwork.errors import UserError, check_choice
-from graftwork.evaluating.selection import DIRECTIONS
+from graftwork.config.errors import UserError, check_choice
+from graftwork.settings.selection import DIRECTIONS
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"  # does all jobs, whatever comes
 MAXIMIZE, MINIMIZE = DIRECTIONS

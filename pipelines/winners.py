@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
-from graftwork.files import write_json
+from graftwork.config.errors import UserError
+from graftwork.process.terminal import visible, visible_lines
 from graftwork.recording.tracked_run import status_of
-from graftwork.terminal import visible, visible_lines
+from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import write_json
 from pipelines.ranking import Job, Ranking, jobs, rankings, read
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 from untraced import install, install_in_mlflow, untraced
 
-from graftwork.artifacts import Artifacts
 from graftwork.recording import mlflow_store
+from graftwork.storage.artifacts import Artifacts
 
 install()
 # A shell that starts tests in the background has them ignore Ctrl-C, and all that they start too.

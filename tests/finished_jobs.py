@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graftwork.files import write_json
+from graftwork.storage.files import write_json
 
 
 def folder_of(

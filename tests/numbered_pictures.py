@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graftwork.engines.loading import Picture
+from graftwork.features.engines.loading import Picture
 from graftwork.models.base import InputSpec
 
 SPEC = InputSpec(4, (0.5,) * 3, (0.5,) * 3, "bilinear", 1.0)

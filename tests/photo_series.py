@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.evaluating.selection import Selection
+from graftwork.config.components import build
+from graftwork.settings.selection import Selection
 
 CLASSES = 3
 

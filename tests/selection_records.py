@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graftwork.evaluating.record import (
+from graftwork.selecting.record import (
     Clustering,
     Distances,
     Optimism,

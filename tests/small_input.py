@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from conftest import composed
 
-from graftwork.components import build
+from graftwork.config.components import build
 from graftwork.models.base import Model
 from graftwork.models.input_size import nearest_sizes
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from graftwork.classifier import Classifier
+from graftwork.models.classifier import Classifier
 from graftwork.models.heads import Linear
 from graftwork.models.timm_model import TimmModel
 

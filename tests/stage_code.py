@@ -9,7 +9,12 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 SOURCE = PROJECT / "src"
 # The typed root names every kind of component; a stage runs only those that it uses itself.
-SCHEMA = {"graftwork.experiment", "graftwork.components", "graftwork.errors", "graftwork.artifacts"}
+SCHEMA = {
+    "graftwork.experiment",
+    "graftwork.config.components",
+    "graftwork.config.errors",
+    "graftwork.storage.artifacts",
+}
 
 
 def files_run_by(stage: str) -> set[Path]:

@@ -7,10 +7,10 @@ import torch
 from conftest import composed
 from torch import nn
 
-from graftwork.classifier import Classifier, unused_parameters
-from graftwork.components import build
+from graftwork.config.components import build
 from graftwork.models.base import InputSpec, Model
-from graftwork.vision import timm
+from graftwork.models.classifier import Classifier, unused_parameters
+from graftwork.process.vision import timm
 
 IMAGES = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8)
 

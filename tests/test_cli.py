@@ -7,14 +7,15 @@ from importlib.metadata import version
 import pytest
 from conftest import CONF
 
-from graftwork import catalogue, cli
-from graftwork.errors import UserError
+from graftwork.cli import catalogue
+from graftwork.cli import commands as cli
+from graftwork.config.errors import UserError
 
 
 def test_help_imports_nothing_heavy():
     code = """
 import sys
-from graftwork import cli
+from graftwork.cli import commands as cli
 try:
     cli.main()
 finally:

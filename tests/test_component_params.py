@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graftwork.component_params import params_of
-from graftwork.components import build
+from graftwork.config.component_params import params_of
+from graftwork.config.components import build
 from graftwork.experiment import Experiment
 
 

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 import pytest
+from graftwork.settings.extraction import Extraction
 
-from graftwork import components
-from graftwork.components import build
-from graftwork.datasets.base import Dataset, Splits
-from graftwork.errors import UserError
-from graftwork.features import Extraction
+from graftwork.config import components
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Dataset, Splits
 from graftwork.metrics.base import Metric
-from graftwork.trainer import Trainer
+from graftwork.settings.trainer import Trainer
 
 SPLITS = {"val_fraction": 0.1, "test_fraction": 0.2, "seed": 0, "train_per_class": None}
 TRAINER = {
@@ -69,8 +69,8 @@ def test_bounds_name_the_full_path():
 GADGETS = [
     "os.system", "subprocess.run", "builtins.eval", "builtins.open", "torch.load", "numpy.load",
     "pandas.read_pickle", "torch.utils.collect_env.run", "pickle.loads", "shutil.rmtree",
-    "graftwork.components.importlib.import_module", "graftwork.components.build",
-    "graftwork.store.os.remove", "graftwork.trainer.Trainer", "graftwork.errors.UserError",
+    "graftwork.config.components.importlib.import_module", "graftwork.config.components.build",
+    "graftwork.storage.array_store.os.remove", "graftwork.settings.trainer.Trainer", "graftwork.config.errors.UserError",
     "graftwork.metrics.base.Metric", "graftwork.nothing.Here", "Trainer", "", "...", "hydra.main",
 ]  # fmt: skip
 
@@ -133,7 +133,7 @@ def test_errors_name_the_nested_place(change, place):
 def test_a_package_that_declares_itself_brings_components(tmp_path, monkeypatch):
     (tmp_path / "guest.py").write_text(
         "from dataclasses import dataclass\n"
-        "from graftwork.datasets.base import Splits\n"
+        "from graftwork.data.datasets.base import Splits\n"
         "@dataclass(frozen=True)\n"
         "class Halves(Splits):\n"
         "    pass\n"
@@ -141,7 +141,7 @@ def test_a_package_that_declares_itself_brings_components(tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match="guest.Halves"):
         build({**SPLITS, "_target_": "guest.Halves"}, Splits, "s")
-    declared = EntryPoint("guest", "guest", "graftwork.components")
+    declared = EntryPoint("guest", "guest", "graftwork.config.components")
     monkeypatch.setattr(components, "entry_points", lambda group: [declared])
     components._packages.cache_clear()
     try:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from graftwork.cores import cores
+from graftwork.process.cores import cores
 
 
 def test_cores_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:

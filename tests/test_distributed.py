@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from graftwork import distributed
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.process import distributed
+from graftwork.storage.artifacts import Artifacts
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 
-from graftwork import doctor
+from graftwork.cli import doctor
 
 
 def test_a_reachable_and_an_unreachable_registry(monkeypatch):

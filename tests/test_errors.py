@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from graftwork.errors import UserError, check_choice, check_range, nearest_first, unknown
+from graftwork.config.errors import UserError, check_choice, check_range, nearest_first, unknown
 
 
 def test_nearest_name_comes_first():

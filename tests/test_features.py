@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import draw_photo
+from graftwork.settings.extraction import Extraction
 from tiny_experiment import tiny_experiment, usable
 
-from graftwork import features
-from graftwork.artifacts import Artifacts
-from graftwork.components import build
-from graftwork.engines.frozen import FrozenNetwork, cosine
-from graftwork.engines.torch_engine import eager_features
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.data.images import DecodedImages, eval_view
 from graftwork.experiment import Experiment
-from graftwork.features import Extraction, extract, features_of
-from graftwork.images import DecodedImages, eval_view
+from graftwork.features import extraction as features
+from graftwork.features.engines.frozen import FrozenNetwork, cosine
+from graftwork.features.engines.torch_engine import eager_features
+from graftwork.features.extraction import extract, features_of
+from graftwork.storage.artifacts import Artifacts
 
 Made = tuple[Experiment, Artifacts]
 PHOTOS = 48  # of the tiny folder
@@ -105,7 +106,7 @@ def test_duplicates_are_run_once(made: Callable[..., Made]) -> None:
 def test_another_process_may_have_been_quicker(
     made: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graftwork.store import ArrayStore
+    from graftwork.storage.array_store import ArrayStore
 
     experiment, artifacts = made()
     features_of(experiment, artifacts, usable(artifacts))
@@ -128,8 +129,9 @@ def test_no_pictures_no_rows(made: Callable[..., Made]) -> None:
 
 WARM = """
 import sys
-from graftwork import features, manifest
-from graftwork.artifacts import Artifacts
+from graftwork.features import extraction as features
+from graftwork.data import manifest
+from graftwork.storage.artifacts import Artifacts
 from graftwork.experiment import Experiment
 artifacts = Artifacts.at(sys.argv[1])
 experiment = Experiment.from_file(artifacts.params)

@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from graftwork import manifest
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.data import manifest
 
 
 @pytest.fixture

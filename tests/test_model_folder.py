@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from graftwork import files, model_folder
-from graftwork.classifier import Classifier
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.model_folder import (
+from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder.folder import (
     BACKBONE,
     CONTRACT,
     HEAD,
@@ -26,7 +25,9 @@ from graftwork.model_folder import (
     read_contract,
     save,
 )
-from graftwork.tensors import part, tensors_of
+from graftwork.models.classifier import Classifier
+from graftwork.models.tensors import part, tensors_of
+from graftwork.storage import files
 
 CLASSES = ["blue", "green", "red"]
 Trained = tuple[Experiment, Classifier]

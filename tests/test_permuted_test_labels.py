@@ -15,9 +15,9 @@ import pytest
 from tiny_experiment import local_weights
 from tiny_transfer import PHOTOS, draw_photos, save_weights
 
-from graftwork import model_folder
-from graftwork.artifacts import Artifacts
+from graftwork.model_folder import folder as model_folder
 from graftwork.pareto.command import compared_runs
+from graftwork.storage.artifacts import Artifacts
 from pipelines import experiment, sweepers
 from pipelines.overrides import quoted
 

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from tiny_experiment import tiny_experiment, usable
 
-from graftwork import model_folder, prediction
-from graftwork.classifier import Classifier
-from graftwork.images import DecodedImages, UnreadableImage, eval_view
-from graftwork.prediction import Predictor
+from graftwork.data.images import DecodedImages, UnreadableImage, eval_view
+from graftwork.model_folder import folder as model_folder
+from graftwork.models.classifier import Classifier
+from graftwork.serving import predictor as prediction
+from graftwork.serving.predictor import Predictor
 
 Made = tuple[Predictor, Classifier, Any, Any]
 

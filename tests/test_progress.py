@@ -1,6 +1,6 @@
 import pytest
 
-from graftwork.progress import bytes_bar, count_bar
+from graftwork.process.progress import bytes_bar, count_bar
 
 
 def test_a_terminal_sees_amount_and_time_left(

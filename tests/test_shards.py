@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from graftwork.store import ArrayStore
+from graftwork.storage.array_store import ArrayStore
 
 ARRAYS = {
     f"{number:064x}": np.arange(number, number + np.prod(shape), dtype=np.float32).reshape(shape)

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from graftwork import store as store_module
-from graftwork.store import ArrayStore
+from graftwork.storage import array_store as store_module
+from graftwork.storage.array_store import ArrayStore
 
 
 def arrays(*keys: str, shape=(2, 3)):

@@ -7,9 +7,10 @@ import sys
 import pytest
 from rich.console import Console
 
-from graftwork import catalogue, cli, doctor
-from graftwork.errors import UserError
-from graftwork.terminal import literal, visible, visible_lines
+from graftwork.cli import catalogue, doctor
+from graftwork.cli import commands as cli
+from graftwork.config.errors import UserError
+from graftwork.process.terminal import literal, visible, visible_lines
 from pipelines.stage import reported
 
 OWNED = "\x1b]0;owned\x07cat\x1b[2J"
@@ -41,7 +42,7 @@ def test_rich_takes_every_character_for_itself():
 
 
 def test_messages_need_no_rich():
-    code = "import sys, graftwork.terminal; assert 'rich' not in sys.modules"
+    code = "import sys, graftwork.process.terminal; assert 'rich' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

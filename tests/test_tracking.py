@@ -11,13 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from graftwork.settings.tracking import Tracking
 from mlflow import MlflowClient
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.recording.mlflow_store import PATIENCE
 from graftwork.recording.tracked_run import status_of
-from graftwork.tracking import NAME, PARENT, Tracking, open_run, open_sweep
+from graftwork.recording.tracking import NAME, PARENT, open_run, open_sweep
+from graftwork.storage.artifacts import Artifacts
 
 PROJECT = Path(__file__).parents[1]
 CANARY = "canary-3f9a"
@@ -285,8 +286,8 @@ def test_six_processes_open_a_new_store_at_once(tmp_path):
 import os, sys; sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
 from test_tracking import experiment
-from graftwork.artifacts import Artifacts
-from graftwork.tracking import open_run
+from graftwork.storage.artifacts import Artifacts
+from graftwork.recording.tracking import open_run
 import mlflow.store.tracking.sqlalchemy_store  # once, before the processes part
 def job(number):
     shared = Path(sys.argv[3])
@@ -309,6 +310,6 @@ assert codes == [0] * 6, codes
 
 
 def test_tracking_settings_import_no_mlflow():
-    code = "import sys, graftwork.tracking; assert 'mlflow' not in sys.modules"
+    code = "import sys, graftwork.recording.tracking; assert 'mlflow' not in sys.modules"
     env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
     subprocess.run([sys.executable, "-c", code], check=True, env=env)

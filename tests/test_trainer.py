@@ -10,9 +10,9 @@ import pytest
 import torch
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
-from graftwork.trainer import Trainer, quiet, share_cores
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.settings.trainer import Trainer, quiet, share_cores
 
 
 def settings(name: str = "default", **changes: Any) -> Trainer:

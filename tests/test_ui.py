@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from graftwork import ui
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.cli import ui
+from graftwork.config.errors import UserError
 from graftwork.recording.mlflow_store import open_store
+from graftwork.storage.artifacts import Artifacts
 
 PROJECT = Path(__file__).parents[1]
 
@@ -38,7 +38,7 @@ def server(tmp_path_factory):
     root = tmp_path_factory.mktemp("a project")
     open_store(None, Artifacts.at(root))
     port = ui._free()
-    code = "import sys; from pathlib import Path; from graftwork.ui import serve; " \
+    code = "import sys; from pathlib import Path; from graftwork.cli.ui import serve; " \
            "serve(Path(sys.argv[1]), int(sys.argv[2]))"  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
     command = [sys.executable, "-c", code, str(root), str(port)]

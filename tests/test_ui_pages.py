@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, Browser
 
-from graftwork import ui
-from graftwork.artifacts import Artifacts
+from graftwork.cli import ui
 from graftwork.recording.mlflow_store import open_store
+from graftwork.storage.artifacts import Artifacts
 
 pytestmark = [
     pytest.mark.slow,

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from graftwork import vision
+from graftwork.process import vision
 
 
 def test_timm_and_torchvision_import() -> None:
-    from graftwork.vision import timm, torchvision
+    from graftwork.process.vision import timm, torchvision
 
     assert timm.is_model("resnet18") and torchvision.__version__
 

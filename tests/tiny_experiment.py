@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
+from graftwork.data import manifest
 from graftwork.experiment import Experiment
+from graftwork.storage.artifacts import Artifacts
 
 
 def tiny_experiment(
@@ -39,7 +39,7 @@ def local_weights(path: Path, key_map: str = "by_name") -> dict[str, Any]:
     content = path.read_bytes()
     return {
         "source": {
-            "_target_": "graftwork.sources.file.LocalFile",
+            "_target_": "graftwork.data.sources.file.LocalFile",
             "path": str(path),
             "size": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),

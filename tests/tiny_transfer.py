@@ -30,7 +30,7 @@ def draw_photos(root: Path, counts: Mapping[str, int] = PHOTOS, spread: float = 
 def save_weights(path: Path, seed: int = 0) -> None:
     """Weights of tiny_cnn that stand for pretrained ones: random, and the same every time."""
     from graftwork.models.backbones import register
-    from graftwork.vision import timm
+    from graftwork.process.vision import timm
 
     register()
     torch.manual_seed(seed)

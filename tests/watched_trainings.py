@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
-from graftwork.classifier import Classifier
-from graftwork.evaluating.held_out import held_out
-from graftwork.evaluating.record import GoneBack
+from graftwork.data import manifest
 from graftwork.experiment import Experiment
-from graftwork.features import features_of
+from graftwork.features.extraction import features_of
+from graftwork.models.classifier import Classifier
+from graftwork.selecting.held_out import held_out
+from graftwork.selecting.record import GoneBack
+from graftwork.storage.artifacts import Artifacts
 from graftwork.training import attempt
 from graftwork.training.finetuning import finetune
 from graftwork.training.fitting import Trained, train

@@ -1,6 +1,6 @@
 """`python -m graftwork`."""
 
-from graftwork.cli import main
+from graftwork.cli.commands import main
 
 if __name__ == "__main__":
     main()

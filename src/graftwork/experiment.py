@@ -10,16 +10,16 @@ from typing import Any
 import yaml
 
 from graftwork.augmentations.base import Augmentation
-from graftwork.components import Component, build, placed
-from graftwork.datasets import unlabelled
-from graftwork.datasets.base import Dataset
-from graftwork.errors import UserError, check_range
-from graftwork.evaluating.selection import Selection
-from graftwork.evaluation import Evaluation
-from graftwork.features import Extraction
+from graftwork.config.components import Component, build, placed
+from graftwork.config.errors import UserError, check_range
+from graftwork.data.datasets import unlabelled
+from graftwork.data.datasets.base import Dataset
 from graftwork.models.base import Model
-from graftwork.tracking import Tracking
-from graftwork.trainer import Trainer
+from graftwork.settings.evaluation import Evaluation
+from graftwork.settings.extraction import Extraction
+from graftwork.settings.selection import Selection
+from graftwork.settings.tracking import Tracking
+from graftwork.settings.trainer import Trainer
 from graftwork.transfer.strategy import Transfer
 
 

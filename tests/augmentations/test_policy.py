@@ -10,9 +10,9 @@ from conftest import composed
 
 from graftwork.augmentations.base import Augmentation
 from graftwork.augmentations.policy import Policy, strict
-from graftwork.components import build
-from graftwork.errors import UserError
-from graftwork.images import eval_view
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.data.images import eval_view
 from graftwork.models.base import InputSpec
 
 SPEC = InputSpec(32, (0.5,) * 3, (0.5,) * 3, "bicubic", 0.875)

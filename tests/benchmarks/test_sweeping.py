@@ -8,8 +8,8 @@ import yaml
 
 from benchmarks import sweeping
 from benchmarks.sweeping import Bench, Job, composed, grid, sweeps
-from graftwork.errors import UserError
-from graftwork.files import write_json
+from graftwork.config.errors import UserError
+from graftwork.storage.files import write_json
 
 SHARED = ("model=tiny_cnn",)
 

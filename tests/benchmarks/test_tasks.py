@@ -3,14 +3,14 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from graftwork.settings.evaluation import Evaluation
 
 from benchmarks import selection
 from benchmarks.defaults import jobs
 from benchmarks.sweeping import composed
 from benchmarks.tasks import HELD_BACK, NETWORKS, SEEDS, STRATEGIES, TASKS, TUNED, networks, tasks
-from graftwork.datasets.base import Splits
-from graftwork.errors import UserError
-from graftwork.evaluation import Evaluation
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Splits
 
 
 def awaited(kind: type, field: str) -> bool:

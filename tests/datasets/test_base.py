@@ -1,9 +1,9 @@
 import pytest
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.datasets.base import Dataset
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Dataset
 from graftwork.models.base import InputSpec
 
 NAMES = ("groceries", "cifar10", "fashion_mnist", "flowers", "small_flowers", "folder", "csv")

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from published_file import of_file
 
-from graftwork.datasets.cifar10 import CLASSES
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.cifar10 import CLASSES
 
 ROWS = 4  # pictures a sheet, instead of 10,000
 

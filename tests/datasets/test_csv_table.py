@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.datasets.base import Dataset, Record
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Dataset, Record
 from graftwork.experiment import Experiment
 
 FULL = ("dataset.split_column=split", "dataset.group_column=dog")

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from published_file import of_file
 
-from graftwork.datasets import fashion_mnist
-from graftwork.datasets.fashion_mnist import CLASSES
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.data.datasets import fashion_mnist
+from graftwork.data.datasets.fashion_mnist import CLASSES
 
 
 @pytest.fixture(autouse=True)

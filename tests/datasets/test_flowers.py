@@ -4,9 +4,9 @@ from pathlib import Path
 from conftest import composed, draw_photo
 from local_server import serving
 
-from graftwork.components import build
-from graftwork.datasets.base import Dataset
-from graftwork.files import sha256_of
+from graftwork.config.components import build
+from graftwork.data.datasets.base import Dataset
+from graftwork.storage.files import sha256_of
 
 
 def test_from_the_web_to_records(tmp_path: Path) -> None:

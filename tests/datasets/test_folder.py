@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.datasets.base import Dataset
-from graftwork.datasets.folder import Folder
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Dataset
+from graftwork.data.datasets.folder import Folder
 from graftwork.experiment import Experiment
 
 

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from published_file import of_file
 
-from graftwork.datasets.base import Dataset
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Dataset
 
 ROWS = [  # as published: every test row twice
     {"dataset": "train", "coarse_cat": "Apple", "finegrained_cat": "Pink-Lady", "image_data": b"1"},
@@ -73,7 +73,7 @@ def test_an_interrupted_download_leaves_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("graftwork.datasets.groceries._write_photo", interrupted)
+    monkeypatch.setattr("graftwork.data.datasets.groceries._write_photo", interrupted)
     with pytest.raises(KeyboardInterrupt):
         brought(file)
     assert [path.name for path in (file.parent / "raw").iterdir()] == [".groceries.lock"]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from published_file import of_file
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 
 TABLE = "file,label\n0001.png,0\n0002.png,9\n0003.png,6\n"
 

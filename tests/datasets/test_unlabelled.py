@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from conftest import CONF, composed
 
-from graftwork.components import build
-from graftwork.datasets import unlabelled
-from graftwork.datasets.base import Dataset
-from graftwork.datasets.left_out import LeftOut
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.data.datasets import unlabelled
+from graftwork.data.datasets.base import Dataset
+from graftwork.data.datasets.left_out import LeftOut
 from graftwork.experiment import Experiment
 
 

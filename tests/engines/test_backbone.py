@@ -8,10 +8,10 @@ import pytest
 import torch
 from tiny_experiment import local_weights, tiny_experiment
 
-from graftwork.artifacts import Artifacts
-from graftwork.engines import backbone
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.features.engines import backbone
+from graftwork.storage.artifacts import Artifacts
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def pretrained(
     tmp_path: Path, tiny_params: Callable[..., dict[str, Any]]
 ) -> tuple[Experiment, Artifacts]:
     from graftwork.models.backbones import register
-    from graftwork.vision import timm
+    from graftwork.process.vision import timm
 
     register()
     torch.manual_seed(7)

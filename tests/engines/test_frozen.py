@@ -11,10 +11,10 @@ import pytest
 from safetensors.numpy import load_file
 from tiny_experiment import tiny_experiment
 
-from graftwork.engines import frozen, openvino_engine, torch_engine
-from graftwork.engines.frozen import EngineWarning, FrozenNetwork, cosine
-from graftwork.errors import UserError
-from graftwork.files import sha256_of
+from graftwork.config.errors import UserError
+from graftwork.features.engines import frozen, openvino_engine, torch_engine
+from graftwork.features.engines.frozen import EngineWarning, FrozenNetwork, cosine
+from graftwork.storage.files import sha256_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 

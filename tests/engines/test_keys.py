@@ -9,10 +9,10 @@ import pytest
 import torch
 from tiny_experiment import local_weights
 
-from graftwork.artifacts import Artifacts
-from graftwork.engines import keys
 from graftwork.experiment import Experiment
-from graftwork.pretrained import bring_weights
+from graftwork.features.engines import keys
+from graftwork.models.pretrained import bring_weights
+from graftwork.storage.artifacts import Artifacts
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_pretrained_weights_count_by_content_not_by_seed(
     tmp_path: Path, tiny_params: Callable[..., dict[str, Any]]
 ) -> None:
     from graftwork.models.backbones import register
-    from graftwork.vision import timm
+    from graftwork.process.vision import timm
 
     register()
 

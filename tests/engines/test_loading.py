@@ -6,7 +6,7 @@ import time
 import pytest
 from numbered_pictures import SPEC, Numbered, pictures
 
-from graftwork.engines.loading import AHEAD, Picture, batches, load_batch
+from graftwork.features.engines.loading import AHEAD, Picture, batches, load_batch
 
 
 def test_batches_come_in_order_and_the_last_is_filled_up() -> None:

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from conftest import composed
 
-from graftwork.classifier import Classifier
-from graftwork.components import build
-from graftwork.engines.frozen import cosine
-from graftwork.engines.openvino_engine import (
+from graftwork.config.components import build
+from graftwork.features.engines.frozen import cosine
+from graftwork.features.engines.openvino_engine import (
     NETWORK,
     OpenVinoEngine,
     available,
     convert,
     hardware_precision,
 )
-from graftwork.engines.torch_engine import eager_features
+from graftwork.features.engines.torch_engine import eager_features
 from graftwork.models.base import Model
+from graftwork.models.classifier import Classifier
 
 BATCH = 4
 
@@ -88,7 +88,7 @@ def test_results_are_copies(folder: Path) -> None:
 def test_nothing_is_reported_and_nothing_written_to_the_home(folder: Path, tmp_path: Path) -> None:
     """OpenVINO's telemetry keeps an identifier in ~/intel and sends events."""
     code = (
-        "import sys; from graftwork.engines.openvino_engine import openvino;"
+        "import sys; from graftwork.features.engines.openvino_engine import openvino;"
         "openvino(); import openvino.tools.ovc.telemetry_utils as t;"
         "assert t.tm.__name__.endswith('telemetry_stub'), t.tm;"
         "assert not {'torch', 'timm'} & set(sys.modules)"

@@ -7,8 +7,8 @@ import pytest
 from numbered_pictures import SPEC, Numbered, pictures
 from rich.console import Console
 
-from graftwork.engines import streaming
-from graftwork.engines.streaming import stream
+from graftwork.features.engines import streaming
+from graftwork.features.engines.streaming import stream
 
 
 def engine(images: np.ndarray) -> np.ndarray:

@@ -8,12 +8,17 @@ import torch
 from conftest import composed
 from torch import nn
 
-from graftwork.classifier import Classifier
-from graftwork.components import build
-from graftwork.engines import torch_engine
-from graftwork.engines.frozen import cosine
-from graftwork.engines.torch_engine import TorchEngine, eager_features, fold_batch_norm, folded
+from graftwork.config.components import build
+from graftwork.features.engines import torch_engine
+from graftwork.features.engines.frozen import cosine
+from graftwork.features.engines.torch_engine import (
+    TorchEngine,
+    eager_features,
+    fold_batch_norm,
+    folded,
+)
 from graftwork.models.base import Model
+from graftwork.models.classifier import Classifier
 
 
 def lively(architecture: str) -> Classifier:

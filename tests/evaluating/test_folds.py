@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graftwork.evaluating.folds import NEVER, dealt, learnable, most_typical, one_of, stratified
+from graftwork.data.folds import NEVER, dealt, learnable, most_typical, one_of, stratified
 
 
 def counts(fold: np.ndarray, labels: np.ndarray) -> np.ndarray:

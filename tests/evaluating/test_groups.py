@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
-from graftwork.evaluating.groups import groups_of
-from graftwork.evaluating.selection import Selection
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.selecting.groups import groups_of
+from graftwork.settings.selection import Selection
 
 MINUTE = 60.0
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from photo_series import CLASSES, Backbone, experiment, never, photos
 
-from graftwork.errors import UserError
-from graftwork.evaluating.folds import NEVER
-from graftwork.evaluating.held_out import WAYS, held_out, method_of, needs_features
+from graftwork.config.errors import UserError
+from graftwork.data.folds import NEVER
+from graftwork.selecting.held_out import WAYS, held_out, method_of, needs_features
 
 
 @pytest.mark.parametrize("method", ["validation", "matched", "grouped", "random", "none"])
@@ -144,7 +144,7 @@ def test_a_head_alone_has_no_folds_for_networks() -> None:
 
 
 def test_of_many_groups_fewer_ways_are_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graftwork.evaluating.held_out.MANY_DEALT", 130)
+    monkeypatch.setattr("graftwork.selecting.held_out.MANY_DEALT", 130)
     assert len(held_out(experiment("random"), photos(), CLASSES, never).network_folds) == 2
 
 

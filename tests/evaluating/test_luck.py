@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graftwork.evaluating import luck
+from graftwork.selecting import luck
 
 
 def write(path: Path, right: np.ndarray, first: str = "0") -> Path:

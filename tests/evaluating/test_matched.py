@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from graftwork.evaluating.folds import NEVER, stratified
-from graftwork.evaluating.matched import (
+from graftwork.data.folds import NEVER, stratified
+from graftwork.selecting.matched import (
     PERCENTILES,
     Matched,
     _coarsest,
@@ -172,7 +172,7 @@ def test_the_nearest_of_several_ways_to_deal_the_same_clusters_is_taken(
 ) -> None:
     features, new = photos()
     several = [apart for _, apart in matched(features, new).tried]
-    monkeypatch.setattr("graftwork.evaluating.matched.DEALS", 1)
+    monkeypatch.setattr("graftwork.selecting.matched.DEALS", 1)
     one = [apart for _, apart in matched(features, new).tried]
     assert all(np.less_equal(several, one)) and any(np.less(several, one))
 
@@ -205,7 +205,7 @@ def test_distances_to_the_nearest_by_hand() -> None:
 def test_blocks_do_not_change_what_is_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     features, new = photos()
     whole = nearest_distances(features, new)
-    monkeypatch.setattr("graftwork.evaluating.matched.BLOCK", 7)
+    monkeypatch.setattr("graftwork.selecting.matched.BLOCK", 7)
     assert nearest_distances(features, new) == pytest.approx(whole, abs=1e-6)
 
 

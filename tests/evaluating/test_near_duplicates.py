@@ -5,8 +5,8 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 from sklearn.metrics.pairwise import cosine_similarity
 
-from graftwork.evaluating import near_duplicates
-from graftwork.evaluating.near_duplicates import components
+from graftwork.selecting import near_duplicates
+from graftwork.selecting.near_duplicates import components
 
 
 def series(count: int, seed: int, spread: float = 0.2) -> np.ndarray:

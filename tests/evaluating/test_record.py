@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from selection_records import record, without_parts
 
-from graftwork.errors import UserError
-from graftwork.evaluating.record import Distances, GoneBack, SelectionRecord
+from graftwork.config.errors import UserError
+from graftwork.selecting.record import Distances, GoneBack, SelectionRecord
 
 
 @pytest.mark.parametrize("known", [record(), without_parts(method="none", held_out=0, folds=0)])

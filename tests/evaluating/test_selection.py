@@ -5,9 +5,9 @@ from functools import cache
 import pytest
 from conftest import CONF, composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
-from graftwork.evaluating.selection import METHODS, Selection
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.settings.selection import METHODS, Selection
 
 
 @cache

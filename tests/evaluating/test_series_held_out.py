@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from photo_series import CLASSES, Backbone, experiment, never, photos
 
-from graftwork.errors import UserError
-from graftwork.evaluating.held_out import HeldOut, held_out
-from graftwork.evaluating.matched import nearest_distances
+from graftwork.config.errors import UserError
+from graftwork.selecting.held_out import HeldOut, held_out
+from graftwork.selecting.matched import nearest_distances
 
 
 def torn(found: HeldOut, fold: np.ndarray) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graftwork.evaluating.start import Start
+from graftwork.selecting.start import Start
 
 
 def start(held_out: bool = True) -> Start:

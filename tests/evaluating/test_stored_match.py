@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graftwork.evaluating import stored_match
-from graftwork.evaluating.matched import Matched, match
-from graftwork.evaluating.stored_match import stored
+from graftwork.selecting import stored_match
+from graftwork.selecting.matched import Matched, match
+from graftwork.selecting.stored_match import stored
 
 LABELS = np.repeat(np.arange(3), 20)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from graftwork.evaluating.way import chosen_point, tempered_log_losses
+from graftwork.evaluating.split_predictions import softmax
 from graftwork.metrics.log_loss import log_losses
-from graftwork.split_predictions import softmax
+from graftwork.selecting.way import chosen_point, tempered_log_losses
 
 SHARES = [0.0, 0.5, 1.0]
 LABELS = np.arange(100) % 3

@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from PIL import ExifTags, Image
 
-from graftwork.images import decode, inspect
-from graftwork.images.capture_time import seconds
+from graftwork.data.images import decode, inspect
+from graftwork.data.images.capture_time import seconds
 
 LIMIT = 10**6
 MAY = datetime(2024, 5, 31, 14, 3, 59, tzinfo=UTC).timestamp()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from graftwork.images import UnreadableImage, decode, fit_side, inspect
+from graftwork.data.images import UnreadableImage, decode, fit_side, inspect
 
 LIMIT = 10**7
 GRADIENT = np.arange(48 * 64 * 3, dtype=np.uint32).reshape(48, 64, 3).astype(np.uint8)
@@ -219,7 +219,7 @@ def test_large_jpegs_are_decoded_at_reduced_size(monkeypatch):
     whole = fit_side(decode(data, LIMIT), 100)
     shrunk = []
     monkeypatch.setattr(
-        "graftwork.images.decoding.fit_side",
+        "graftwork.data.images.decoding.fit_side",
         lambda pixels, side: shrunk.append(pixels.shape) or fit_side(pixels, side),
     )
     result = decode(data, LIMIT, side=100)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graftwork.errors import UserError
-from graftwork.images import eval_view, fit_side
-from graftwork.images.resizing import resize
+from graftwork.config.errors import UserError
+from graftwork.data.images import eval_view, fit_side
+from graftwork.data.images.resizing import resize
 from graftwork.models.base import InputSpec
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graftwork.artifacts import Artifacts
-from graftwork.datasets.base import Splits
-from graftwork.datasets.folder import Folder
-from graftwork.errors import UserError
-from graftwork.images import DecodedImages, decoded_store
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Splits
+from graftwork.data.datasets.folder import Folder
+from graftwork.data.images import DecodedImages, decoded_store
+from graftwork.storage.artifacts import Artifacts
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ import pytest
 import torch
 from tiny_experiment import tiny_experiment, usable
 
-from graftwork import model_folder, predictions
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.evaluating import predictions
 from graftwork.inspecting import inspection
 from graftwork.inspecting.inspection import inspect
-from graftwork.prediction import Predictor
+from graftwork.model_folder import folder as model_folder
+from graftwork.serving.predictor import Predictor
 
 EVIL = "<img src=y onerror=alert(1)>"
 CLASSES = ["blue", EVIL, "red"]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from graftwork.settings.evaluation import Evaluation
 
-from graftwork.components import build
-from graftwork.evaluation import Evaluation, point
+from graftwork.config.components import build
+from graftwork.evaluating.measuring import point
 from graftwork.metrics.accuracy import BalancedAccuracy, TopK, ranks
 from graftwork.metrics.base import Metric, mean_over_occurring, sums_by
 from graftwork.metrics.calibration import CalibrationError, bin_of

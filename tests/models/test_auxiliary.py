@@ -4,13 +4,13 @@ import pytest
 import torch
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.models.auxiliary import PLACES, auxiliary_names, new_heads
 from graftwork.models.backbones import register
 from graftwork.models.base import Model
 from graftwork.models.timm_model import is_registered
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 register()
 

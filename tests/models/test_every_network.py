@@ -18,12 +18,13 @@ from conftest import CONF, composed
 from small_input import overrides, small
 from torch import nn
 
-from graftwork import catalogue, model_folder
-from graftwork.classifier import Classifier
-from graftwork.components import build
+from graftwork.cli import catalogue
+from graftwork.config.components import build
 from graftwork.experiment import Experiment
+from graftwork.model_folder import folder as model_folder
 from graftwork.models.base import Model
-from graftwork.vision import timm
+from graftwork.models.classifier import Classifier
+from graftwork.process.vision import timm
 
 LARGE = 15e6  # parameters
 ENTRIES = {entry.word: entry for entry in catalogue.entries(CONF)}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.models.heads import Linear, Mlp
 
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from conftest import composed
 
-from graftwork.classifier import Classifier
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.models.base import Model, Weights
+from graftwork.models.classifier import Classifier
 from graftwork.models.input_channels import fit_first_convolution, levels
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 
 def model(architecture: str, channels: int | None, size: int) -> Model:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.models.backbones import register
 from graftwork.models.key_maps import KEY_MAPS
 from graftwork.models.weights import load_weights
-from graftwork.vision import timm, torchvision
+from graftwork.process.vision import timm, torchvision
 
 register()
 SMALL = ("squeezenet1_0", "squeezenet1_1")

@@ -10,8 +10,8 @@ import pytest
 import torch
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.models.base import Model, Weights
 from graftwork.models.timm_model import TimmModel, registered
 
@@ -139,7 +139,7 @@ def test_names_are_known_without_torch() -> None:
 
 def test_the_names_are_those_that_timm_registers() -> None:
     from graftwork.models.backbones import register
-    from graftwork.vision import timm
+    from graftwork.process.vision import timm
 
     register()
     deprecated: Any = timm.models._registry._deprecated_models

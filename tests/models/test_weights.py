@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.models import weights
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 LITE = "tf_efficientnet_lite0"
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.pareto.axes import AXES, SIDE_BY_SIDE, axis_of, costs
 
 

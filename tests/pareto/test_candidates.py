@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.pareto.candidates import candidates, score_of
 from graftwork.pareto.frontier import Measured
 from graftwork.recording.finished_runs import FinishedRun

@@ -10,11 +10,11 @@ from xml.dom.minidom import parseString
 import pytest
 from rich.console import Console
 
-from graftwork import cli
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.cli import commands as cli
+from graftwork.config.errors import UserError
 from graftwork.pareto.command import compared_runs, show
 from graftwork.recording.mlflow_store import open_store
+from graftwork.storage.artifacts import Artifacts
 
 RUNS = (("resnet50", 0.82, 4.1e9), ("mobilenetv2", 0.78, 3e8), ("vgg16", 0.7, 15e9))
 TOP1 = {"_target_": "graftwork.metrics.accuracy.TopK", "k": "1", "higher_is_better": "true"}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.pareto.candidates import Score
 from graftwork.pareto.comparison import Comparison, comparison
 from graftwork.pareto.files import as_csv, as_json

@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.profiling import profile
+from graftwork.storage.artifacts import Artifacts
 from pipelines import experiment
 from pipelines.ahead import check_ahead
 

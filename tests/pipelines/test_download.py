@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.pretrained import weights_file, weights_receipt
+from graftwork.models.pretrained import weights_file, weights_receipt
+from graftwork.storage.artifacts import Artifacts
 from pipelines.download import run
 
 WEIGHTS = b"weights"
@@ -22,7 +22,7 @@ def pinned(tiny_params: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
     params = tiny_params()
     params["model"]["weights"] = {
         "source": {
-            "_target_": "graftwork.sources.file.LocalFile",
+            "_target_": "graftwork.data.sources.file.LocalFile",
             "path": str(tmp_path / "w.pth"),
             "size": len(WEIGHTS),
             "sha256": hashlib.sha256(WEIGHTS).hexdigest(),

@@ -17,18 +17,15 @@ import yaml
 from selection_records import without_parts
 from tiny_experiment import tiny_experiment
 
-from graftwork import (
-    distributed,
-    manifest,
-    model_folder,
-    predictions,
-    split_predictions,
-    tracking,
-)
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.data import manifest
+from graftwork.evaluating import predictions, split_predictions
 from graftwork.experiment import Experiment
-from graftwork.tensors import part
+from graftwork.model_folder import folder as model_folder
+from graftwork.models.tensors import part
+from graftwork.process import distributed
+from graftwork.recording import tracking
+from graftwork.storage.artifacts import Artifacts
 from pipelines import download, evaluate, extract_features, finetune, prepare
 
 PROJECT = Path(__file__).parents[2]

@@ -12,11 +12,11 @@ from conftest import COLOURS, CONF, composed
 from small_input import overrides, small
 from tiny_experiment import local_weights, tiny_experiment
 
-from graftwork import catalogue
-from graftwork.artifacts import Artifacts
+from graftwork.cli import catalogue
 from graftwork.models.backbones import register
-from graftwork.prediction import Predictor
-from graftwork.vision import timm
+from graftwork.process.vision import timm
+from graftwork.serving.predictor import Predictor
+from graftwork.storage.artifacts import Artifacts
 from pipelines import evaluate, extract_features, finetune
 
 QUICK = 1e6  # parameters; larger networks wait for `make slow`

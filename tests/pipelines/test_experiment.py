@@ -14,10 +14,10 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.data import manifest
 from graftwork.experiment import Experiment
+from graftwork.storage.artifacts import Artifacts
 from graftwork.training.history import write_history
 from pipelines import evaluate as stage_of_evaluation
 from pipelines import experiment
@@ -36,7 +36,7 @@ def download(settings: Experiment, artifacts: Artifacts) -> None:
 
 
 def finetune(settings: Experiment, artifacts: Artifacts) -> None:
-    from graftwork.tracking import open_run
+    from graftwork.recording.tracking import open_run
 
     if settings.seed == 13:
         raise UserError("dataset.path: this photo is bad")
@@ -368,7 +368,7 @@ def test_a_job_in_another_process_finds_its_sweep_by_files(run):
     code = """
 import sys
 from pathlib import Path
-from graftwork.artifacts import Artifacts
+from graftwork.storage.artifacts import Artifacts
 from pipelines import sweep
 folder = Path(sys.argv[1])
 artifacts = Artifacts.at(folder / "7")

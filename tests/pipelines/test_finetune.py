@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 import yaml
 
-from graftwork import manifest, model_folder
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
-from graftwork.evaluating.held_out import held_out
+from graftwork.config.errors import UserError
+from graftwork.data import manifest
 from graftwork.experiment import Experiment
+from graftwork.model_folder import folder as model_folder
+from graftwork.selecting.held_out import held_out
+from graftwork.storage.artifacts import Artifacts
 from pipelines import download, finetune, prepare
 
 Params = Callable[..., dict[str, Any]]
@@ -112,8 +113,8 @@ def test_watching_test_pictures_adds_their_curve_and_changes_nothing(stage: Stag
 
 def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> None:
     """The head and the predictions are bit-identical where nothing was ever stored."""
-    from graftwork.features import frozen_network
-    from graftwork.images import DecodedImages, eval_view
+    from graftwork.data.images import DecodedImages, eval_view
+    from graftwork.features.extraction import frozen_network
 
     experiment, artifacts = stage(*FROZEN)
     finetune.run(experiment, artifacts)
@@ -139,7 +140,7 @@ def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> Non
     np.testing.assert_array_equal(tensors["head.weight"], found.weight)
     np.testing.assert_array_equal(tensors["head.bias"], found.bias)
 
-    from graftwork.features import features_of
+    from graftwork.features.extraction import features_of
 
     test = manifest.of_split(frame, "test")
     stored = features_of(experiment, artifacts, test) @ found.weight.T + found.bias
@@ -148,7 +149,7 @@ def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> Non
 
 
 def test_a_probe_leaves_the_backbone_and_says_how_it_was_chosen(stage: Stage) -> None:
-    from graftwork.engines import backbone
+    from graftwork.features.engines import backbone
 
     experiment, artifacts = stage(*FROZEN)
     finetune.run(experiment, artifacts)
@@ -165,7 +166,7 @@ def test_a_probe_leaves_the_backbone_and_says_how_it_was_chosen(stage: Stage) ->
 
 
 def test_heads_share_the_file_of_their_backbone(stage: Stage) -> None:
-    from graftwork.features import frozen_network
+    from graftwork.features.extraction import frozen_network
 
     hashes = []
     for strength in ("1e-2", "1e-4"):

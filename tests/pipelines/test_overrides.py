@@ -7,7 +7,7 @@ from conftest import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from graftwork.errors import UserError, check_range
+from graftwork.config.errors import UserError, check_range
 from pipelines.overrides import check_all, quoted, requested
 
 FILES = {

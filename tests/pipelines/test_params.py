@@ -6,7 +6,7 @@ import pytest
 from conftest import CONF
 from dvc.utils.hydra import compose_and_dump
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from pipelines import params
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import yaml
 from tiny_experiment import tiny_experiment
 
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
+from graftwork.data import manifest
 from graftwork.experiment import Experiment
+from graftwork.storage.artifacts import Artifacts
 from pipelines import prepare
 
 PROJECT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from rich.console import Console
 
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
+from graftwork.data import manifest
+from graftwork.storage.artifacts import Artifacts
 from pipelines.ranking import Ranking, jobs, rankings
 from pipelines.ranking_tables import as_csv, as_html, table
 from pipelines.ranking_words import sentences

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.storage.artifacts import Artifacts
 from pipelines import stage
 
 PROJECT = Path(__file__).parents[2]

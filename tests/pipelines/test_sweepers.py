@@ -9,7 +9,7 @@ import pytest
 from conftest import composed
 from omegaconf import OmegaConf
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from pipelines import sweepers
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from graftwork.preparing.duplicates import leave_out_conflicts, leave_out_duplicates
+from graftwork.data.preparing.duplicates import leave_out_conflicts, leave_out_duplicates
 
 
 def listed(*rows: tuple[str, str, str | None], verdicts: list[str] | None = None) -> pd.DataFrame:

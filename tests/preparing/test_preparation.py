@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
-from graftwork.datasets.base import Dataset, Record, Splits
-from graftwork.errors import UserError
-from graftwork.images import DecodedImages, decode, decoded_store
-from graftwork.preparing import data_report
-from graftwork.preparing.preparation import prepare
+from graftwork.config.errors import UserError
+from graftwork.data import manifest
+from graftwork.data.datasets.base import Dataset, Record, Splits
+from graftwork.data.images import DecodedImages, decode, decoded_store
+from graftwork.data.preparing import data_report
+from graftwork.data.preparing.preparation import prepare
+from graftwork.storage.artifacts import Artifacts
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def test_every_picture_is_kept_decoded_once(divided, artifacts):
 def test_the_second_time_nothing_is_decoded(divided, artifacts, monkeypatch):
     first = prepare(divided.dataset(), artifacts)
     written = artifacts.manifest.read_bytes(), artifacts.data_report.read_bytes()
-    monkeypatch.setattr("graftwork.preparing.examination.examine", None)
+    monkeypatch.setattr("graftwork.data.preparing.examination.examine", None)
     assert prepare(divided.dataset(), artifacts) == first
     assert (artifacts.manifest.read_bytes(), artifacts.data_report.read_bytes()) == written
 
@@ -397,7 +397,7 @@ def test_val_that_is_made_does_not_shrink_with_train(photos, artifacts):
 
 
 def test_many_rows_are_packed_in_batches(divided, artifacts, monkeypatch):
-    monkeypatch.setattr("graftwork.preparing.examination.ROWS", 4)
+    monkeypatch.setattr("graftwork.data.preparing.examination.ROWS", 4)
     assert prepare(divided.dataset(), artifacts)["usable"] == 14
 
 

@@ -7,11 +7,11 @@ import shutil
 import pytest
 from conftest import draw_photo
 
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
+from graftwork.data import manifest
+from graftwork.data.preparing import preparation
+from graftwork.data.preparing.preparation import prepare
 from graftwork.experiment import Experiment
-from graftwork.preparing import preparation
-from graftwork.preparing.preparation import prepare
+from graftwork.storage.artifacts import Artifacts
 
 
 @pytest.fixture

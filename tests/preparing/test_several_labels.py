@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from graftwork.preparing.several_labels import finding, several_labels
+from graftwork.data.preparing.several_labels import finding, several_labels
 
 
 @pytest.mark.parametrize(

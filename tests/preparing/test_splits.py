@@ -5,9 +5,9 @@ import hashlib
 import pandas as pd
 import pytest
 
-from graftwork.datasets.base import Splits
-from graftwork.errors import UserError
-from graftwork.preparing import splits
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.base import Splits
+from graftwork.data.preparing import splits
 
 
 def pictures(**classes: int) -> pd.DataFrame:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from conftest import draw_photo
 
-from graftwork import manifest
-from graftwork.artifacts import Artifacts
-from graftwork.datasets.base import Dataset
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.data import manifest
+from graftwork.data.datasets.base import Dataset
+from graftwork.data.images import decoded_store
+from graftwork.data.preparing.preparation import prepare
 from graftwork.experiment import Experiment
-from graftwork.images import decoded_store
-from graftwork.preparing.preparation import prepare
+from graftwork.storage.artifacts import Artifacts
 
 
 @pytest.fixture

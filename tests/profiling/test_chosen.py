@@ -6,11 +6,11 @@ import sys
 import pytest
 from conftest import CONF, composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.models.base import Model
 from graftwork.profiling import chosen
-from graftwork.trainer import Trainer
+from graftwork.settings.trainer import Trainer
 from graftwork.transfer.strategy import Transfer
 
 
@@ -74,7 +74,7 @@ def test_elsewhere(tmp_path):
 def test_a_mistake_is_refused_before_anything_is_imported(arguments, message):
     code = """
 import sys
-from graftwork import cli
+from graftwork.cli import commands as cli
 try:
     cli.main()
 finally:

@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import CONF
 
-from graftwork import cli
+from graftwork.cli import commands as cli
 from graftwork.profiling import measuring
 from graftwork.profiling.chosen import model_of
 

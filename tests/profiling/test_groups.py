@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import CONF
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.profiling.chosen import model_of, transfer_of
 from graftwork.profiling.profile import built, profile_of, static_profile, trainable_parameters
 

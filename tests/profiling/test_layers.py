@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from graftwork.process.vision import timm, torchvision
 from graftwork.profiling.layers import Layer, layers
-from graftwork.vision import timm, torchvision
 
 
 def total_macs(rows: list[Layer]) -> int:

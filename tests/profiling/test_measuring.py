@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.models.base import Model
 from graftwork.profiling.measuring import measure, training_peak

@@ -7,10 +7,10 @@ import torch
 from conftest import composed
 from torch import nn
 
-from graftwork.classifier import Classifier
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.models.base import InputSpec
+from graftwork.models.classifier import Classifier
 from graftwork.profiling.memory import forecast, forecast_prediction
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup

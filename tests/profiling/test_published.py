@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from graftwork.models.backbones import register
+from graftwork.process.vision import timm, torchvision
 from graftwork.profiling.layers import Layer, layers
 from graftwork.profiling.published import (
     ALEXNET,
@@ -23,7 +24,6 @@ from graftwork.profiling.published import (
     module_macs,
     remarks,
 )
-from graftwork.vision import timm, torchvision
 
 
 def meta_timm(name: str) -> nn.Module:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from graftwork.process.vision import timm
 from graftwork.profiling.layers import layers
-from graftwork.vision import timm
 
 
 def sees(*modules: nn.Module, side: int = 64) -> list[int | None]:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from conftest import CONF
 
-from graftwork.artifacts import Artifacts
-from graftwork.engines import keys
+from graftwork.features.engines import keys
 from graftwork.profiling import profile, speed, stored
 from graftwork.profiling.chosen import model_of
 from graftwork.profiling.timing import BUSY
+from graftwork.storage.artifacts import Artifacts
 
 pytestmark = pytest.mark.usefixtures("quiet_machine")
 
@@ -108,7 +108,7 @@ def test_reading_it_imports_neither_torch_nor_timm(artifacts):
     code = f"""
 import sys
 from pathlib import Path
-from graftwork.artifacts import Artifacts
+from graftwork.storage.artifacts import Artifacts
 from graftwork.profiling.chosen import model_of
 from graftwork.profiling.stored import measured_costs, static_costs
 asked = model_of("tiny_cnn", conf=Path({str(CONF)!r})), 3, Artifacts.at({str(artifacts.root)!r})

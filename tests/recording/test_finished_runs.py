@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.recording import finished_runs as module
 from graftwork.recording.finished_runs import finished_runs
 from graftwork.recording.mlflow_store import open_store
+from graftwork.storage.artifacts import Artifacts
 
 
 def record(client: MlflowClient, group: str, network: str, status: str = "FINISHED") -> str:

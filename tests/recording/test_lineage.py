@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from graftwork.artifacts import Artifacts
 from graftwork.recording import lineage as module
 from graftwork.recording.lineage import MAX_DIFF, dirty_diff, dvc_lock, lineage
+from graftwork.storage.artifacts import Artifacts
 
 
 def new_process() -> None:
@@ -65,7 +65,7 @@ def test_weights_and_lock_are_named_by_hash(tmp_path: Path):
 
 
 def test_the_data_digest_follows_the_manifest(tmp_path: Path):
-    manifest = pytest.importorskip("graftwork.manifest")
+    manifest = pytest.importorskip("graftwork.data.manifest")
     import pandas as pd
 
     artifacts = Artifacts.at(tmp_path)

@@ -15,7 +15,7 @@ from tiny_experiment import tiny_experiment, usable
 
 from graftwork.recording import mlflow_model
 from graftwork.recording.mlflow_model import log_model
-from graftwork.tracking import open_run
+from graftwork.recording.tracking import open_run
 
 LOAD = """
 import json, sys
@@ -41,7 +41,7 @@ def recorded(tmp_path_factory):
     """A model folder in MLflow: artifacts, run id and photos."""
     from conftest import COLOURS, composed, draw_photo
 
-    from graftwork import model_folder
+    from graftwork.model_folder import folder as model_folder
 
     root = tmp_path_factory.mktemp("project")
     for index in range(18):
@@ -67,7 +67,7 @@ def recorded(tmp_path_factory):
 
 
 def test_it_predicts_from_raw_bytes_as_the_model_folder_does(recorded, tmp_path):
-    from graftwork.prediction import Predictor
+    from graftwork.serving.predictor import Predictor
 
     artifacts, run_id, photos = recorded
     store = f"sqlite:///{artifacts.mlflow_db}"

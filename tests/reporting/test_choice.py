@@ -8,9 +8,9 @@ from typing import Any
 from report_pages import EVIL, METRICS, Elements, written
 from selection_records import record, without_parts
 
-from graftwork.evaluating.record import GoneBack, SelectionRecord
 from graftwork.reporting import plots
 from graftwork.reporting.choice import Choice, choice
+from graftwork.selecting.record import GoneBack, SelectionRecord
 
 TEST = {
     "top1": {"value": 0.865, "low": 0.838, "high": 0.891, "n": 661},

@@ -14,8 +14,10 @@ from report_pages import GROUPS
 from selection_records import record, without_parts
 from tiny_experiment import tiny_experiment
 
-from graftwork import manifest, model_folder, predictions
-from graftwork.evaluation import measure
+from graftwork.data import manifest
+from graftwork.evaluating import predictions
+from graftwork.evaluating.measuring import measure
+from graftwork.model_folder import folder as model_folder
 from graftwork.reporting import evaluation_report
 
 CLASSES = ["blue", "green", "red"]

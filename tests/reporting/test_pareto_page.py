@@ -8,7 +8,7 @@ from rich.console import Console
 from graftwork.pareto.candidates import Score
 from graftwork.pareto.comparison import Comparison, comparison
 from graftwork.pareto.frontier import Candidate, Measured
-from graftwork.reporting.pareto_page import page, pictures, table
+from graftwork.pareto.page import page, pictures, table
 
 TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95, "selection")
 

@@ -7,8 +7,8 @@ import pytest
 from graftwork.pareto.axes import axis_of
 from graftwork.pareto.candidates import Score
 from graftwork.pareto.frontier import Candidate, compare
+from graftwork.pareto.plot import pareto_plot
 from graftwork.reporting.drawing import text_width
-from graftwork.reporting.pareto_plot import pareto_plot
 from graftwork.reporting.scatter import WIDTH
 
 TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95, "selection")

@@ -10,9 +10,9 @@ import pytest
 from selection_records import record, without_parts
 from svg_titles import titles
 
-from graftwork.evaluating.record import Distances, Optimism, WayPoint
 from graftwork.reporting import selection_plots
 from graftwork.reporting.drawing import text_width
+from graftwork.selecting.record import Distances, Optimism, WayPoint
 
 EVIL = "<script>alert(1)</script>"
 

@@ -12,12 +12,12 @@ import yaml
 from rich.console import Console
 from selection_records import record
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
-from graftwork.evaluating.record import GoneBack
+from graftwork.config.errors import UserError
 from graftwork.metrics.accuracy import BalancedAccuracy, TopK
 from graftwork.metrics.log_loss import LogLoss
 from graftwork.reporting import summary
+from graftwork.selecting.record import GoneBack
+from graftwork.storage.artifacts import Artifacts
 
 
 def test_the_result_survives_a_pipe(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from xml.dom.minidom import parseString
 
 import pytest
 
-from graftwork.artifacts import Artifacts
 from graftwork.reporting import sweep_curves
+from graftwork.storage.artifacts import Artifacts
 from graftwork.training.history import write_history
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from graftwork.sources import clients
-from graftwork.sources.clients import fetch_with
+from graftwork.data.sources import clients
+from graftwork.data.sources.clients import fetch_with
 
 WAIT = (
     f"import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep({60})"
@@ -23,7 +23,7 @@ def test_the_client_works_in_a_folder_that_is_removed(tmp_path: Path) -> None:
 
 def test_an_interrupted_client_does_not_live_on(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from graftwork.sources.clients import fetch_with\n"
+        "import sys; from pathlib import Path; from graftwork.data.sources.clients import fetch_with\n"
         f"fetch_with([sys.executable, '-c', {WAIT!r}], 'it', '*', Path(sys.argv[1]), 1, '')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "t")]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from local_server import Server, serving
 
-from graftwork.errors import UserError
-from graftwork.sources import downloading
-from graftwork.sources.downloading import download
+from graftwork.config.errors import UserError
+from graftwork.data.sources import downloading
+from graftwork.data.sources.downloading import download
 
 DATA = np.random.default_rng(0).bytes(50_000)
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from graftwork.errors import UserError
-from graftwork.files import sha256_of, write_json
-from graftwork.sources.fetching import (
+from graftwork.config.errors import UserError
+from graftwork.data.sources.fetching import (
     Pin,
     check_pin,
     new_folder,
@@ -14,6 +13,7 @@ from graftwork.sources.fetching import (
     place,
     without_secrets,
 )
+from graftwork.storage.files import sha256_of, write_json
 
 DATA = b"some weights"
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -43,7 +43,9 @@ def test_a_verified_file_is_kept_and_not_fetched_again(tmp_path: Path) -> None:
 
 def test_a_second_fetch_does_not_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     obtain(tmp_path, PIN, "w.pth", "here", Fetch(DATA))
-    monkeypatch.setattr("graftwork.sources.fetching.sha256_of", lambda path: pytest.fail("hashed"))
+    monkeypatch.setattr(
+        "graftwork.data.sources.fetching.sha256_of", lambda path: pytest.fail("hashed")
+    )
     obtain(tmp_path, PIN, "w.pth", "here", Fetch())
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from graftwork.errors import UserError
-from graftwork.sources.file import LocalFile
+from graftwork.config.errors import UserError
+from graftwork.data.sources.file import LocalFile
 
 SHA = hashlib.sha256(b"data").hexdigest()
 

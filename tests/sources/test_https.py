@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from local_server import Server, serving
 
-from graftwork.errors import UserError
-from graftwork.sources import downloading, https
-from graftwork.sources.first_use import UnpinnedWarning
-from graftwork.sources.https import Https
+from graftwork.config.errors import UserError
+from graftwork.data.sources import downloading, https
+from graftwork.data.sources.first_use import UnpinnedWarning
+from graftwork.data.sources.https import Https
 
 DATA = bytes(range(256)) * 50
 SHA = hashlib.sha256(DATA).hexdigest()

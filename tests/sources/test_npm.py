@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from graftwork.errors import UserError
-from graftwork.sources import clients
-from graftwork.sources.npm import Npm
+from graftwork.config.errors import UserError
+from graftwork.data.sources import clients
+from graftwork.data.sources.npm import Npm
 
 DATA = b"tarball"
 SHA = hashlib.sha256(DATA).hexdigest()

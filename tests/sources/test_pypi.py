@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from local_server import Server, serving
 
-from graftwork.errors import UserError
-from graftwork.sources import clients, package_index
-from graftwork.sources.pypi import PyPI
+from graftwork.config.errors import UserError
+from graftwork.data.sources import clients, package_index
+from graftwork.data.sources.pypi import PyPI
 
 CONTENT = b"pretrained" * 10
 

@@ -6,9 +6,9 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from graftwork.errors import UserError
-from graftwork.sources.first_use import UnpinnedWarning
-from graftwork.sources.timm_hub import TimmHub
+from graftwork.config.errors import UserError
+from graftwork.data.sources.first_use import UnpinnedWarning
+from graftwork.data.sources.timm_hub import TimmHub
 
 DATA = b"safetensors"
 SHA = hashlib.sha256(DATA).hexdigest()

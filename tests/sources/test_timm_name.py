@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from graftwork.errors import UserError
-from graftwork.sources.timm_hub import TimmHub
-from graftwork.sources.timm_name import TimmName
+from graftwork.config.errors import UserError
+from graftwork.data.sources.timm_hub import TimmHub
+from graftwork.models.timm_name import TimmName
 
 
 def test_timm_says_where_its_weights_lie(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graftwork.errors import UserError
-from graftwork.sources import unpacking
-from graftwork.sources.unpacking import Limits, take, unpack
+from graftwork.config.errors import UserError
+from graftwork.data.sources import unpacking
+from graftwork.data.sources.unpacking import Limits, take, unpack
 
 
 def tar(path: Path, *members: tuple[str, bytes, dict[str, object]]) -> Path:

@@ -15,13 +15,13 @@ from tiny_experiment import tiny_experiment
 from torch import nn
 from torch.nn import functional as F
 
-from graftwork import model_folder
-from graftwork.classifier import Classifier
-from graftwork.components import build
-from graftwork.engines.keys import network_key
+from graftwork.config.components import build
+from graftwork.features.engines.keys import network_key
+from graftwork.model_folder import folder as model_folder
 from graftwork.models.auxiliary import PLACES
 from graftwork.models.base import Model
-from graftwork.prediction import Predictor
+from graftwork.models.classifier import Classifier
+from graftwork.serving.predictor import Predictor
 from graftwork.training.auxiliary import AuxiliaryHeads, auxiliary_heads
 from graftwork.training.fast_forward import fast_forward, foldable
 from graftwork.training.fitting import trained_parameters

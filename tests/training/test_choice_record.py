@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graftwork.evaluating.folds import NEVER, learnable, stratified
-from graftwork.evaluating.held_out import HeldOut
-from graftwork.evaluating.matched import PERCENTILES, match
+from graftwork.data.folds import NEVER, learnable, stratified
+from graftwork.selecting.held_out import HeldOut
+from graftwork.selecting.matched import PERCENTILES, match
 from graftwork.training.choice_record import record_of
 from graftwork.training.heads import out_of_fold
 from graftwork.training.source import Source

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.training.datamodule import PictureData, TrainingOrder, ValidationOrder
 
 

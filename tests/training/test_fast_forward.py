@@ -6,10 +6,10 @@ from conftest import composed
 from torch import nn
 from torch.nn import functional as F
 
-from graftwork.classifier import Classifier
-from graftwork.components import build
-from graftwork.engines.torch_engine import followed_by_norm
+from graftwork.config.components import build
+from graftwork.features.engines.torch_engine import followed_by_norm
 from graftwork.models.base import Model
+from graftwork.models.classifier import Classifier
 from graftwork.training.fast_forward import fast_forward, foldable, norms_behind
 
 

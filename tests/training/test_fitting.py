@@ -4,7 +4,7 @@ import dataclasses
 
 from conftest import composed
 
-from graftwork.components import build
+from graftwork.config.components import build
 from graftwork.training.fitting import epochs_within
 from graftwork.transfer.strategy import Transfer
 

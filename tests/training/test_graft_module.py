@@ -13,15 +13,15 @@ import torch
 from conftest import composed
 from torch.nn import functional as F
 
-from graftwork.classifier import Classifier
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.models.base import Model
-from graftwork.trainer import Trainer, quiet
+from graftwork.models.classifier import Classifier
+from graftwork.settings.trainer import Trainer, quiet
+from graftwork.training.callbacks import BestWeights, Curves
 from graftwork.training.datamodule import PictureData
 from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups, rate_factor
 from graftwork.training.guard import Guard
-from graftwork.training.watching import BestWeights, Curves
 from graftwork.transfer.regularisers import WeightDecay
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup, HeadOnly

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import composed
 
-from graftwork.components import build
+from graftwork.config.components import build
 from graftwork.models.base import Model
 from graftwork.training.graft_module import GraftModule
 from graftwork.training.guard import Destroyed, Guard

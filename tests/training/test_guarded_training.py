@@ -13,12 +13,12 @@ from mlflow import MlflowClient
 from tiny_experiment import tiny_experiment
 from tiny_transfer import draw_photos, save_weights, transfer_params
 
-from graftwork import model_folder
-from graftwork.artifacts import Artifacts
-from graftwork.evaluating.record import SelectionRecord
-from graftwork.evaluating.start import Start
 from graftwork.experiment import Experiment
+from graftwork.model_folder import folder as model_folder
 from graftwork.reporting.choice import KEPT_START
+from graftwork.selecting.record import SelectionRecord
+from graftwork.selecting.start import Start
+from graftwork.storage.artifacts import Artifacts
 from graftwork.training.fitting import ATTEMPTS
 from pipelines import evaluate, finetune
 

@@ -13,12 +13,12 @@ from tiny_experiment import tiny_experiment
 from tiny_transfer import draw_photos, save_weights, transfer_params
 from watched_trainings import WatchedTrainings
 
-from graftwork.artifacts import Artifacts
-from graftwork.classifier import Classifier
-from graftwork.evaluating.record import GoneBack, WayPoint
+from graftwork.evaluating.split_predictions import network_logits, softmax
 from graftwork.experiment import Experiment
-from graftwork.model_folder import StoredBackbone
-from graftwork.split_predictions import network_logits, softmax
+from graftwork.model_folder.folder import StoredBackbone
+from graftwork.models.classifier import Classifier
+from graftwork.selecting.record import GoneBack, WayPoint
+from graftwork.storage.artifacts import Artifacts
 from graftwork.training import networks
 from graftwork.training.attempt import go
 from graftwork.training.source import Finetuned

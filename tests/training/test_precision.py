@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graftwork.training.precision import chosen, cpu_multiplies_bf16
+from graftwork.models.precision import chosen, cpu_multiplies_bf16
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_an_unknown_machine_computes_in_fp32(tmp_path: Path) -> None:
 def test_what_is_asked_for_is_done_and_auto_asks_the_hardware(
     fast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graftwork.training.precision.cpu_multiplies_bf16", lambda: fast)
+    monkeypatch.setattr("graftwork.models.precision.cpu_multiplies_bf16", lambda: fast)
     assert chosen("auto", on_gpu=False) == ("bf16" if fast else "fp32")
     assert chosen("fp32", on_gpu=False) == "fp32"
     assert chosen("bf16", on_gpu=False) == "bf16"

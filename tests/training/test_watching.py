@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from graftwork.training.callbacks import BestWeights, Curves, EndedBySigterm, Progress
 from graftwork.training.lightning import pl
-from graftwork.training.watching import BestWeights, Curves, EndedBySigterm, Progress
 
 
 class Weights(pl.LightningModule):

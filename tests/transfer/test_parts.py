@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graftwork.errors import UserError
-from graftwork.evaluating.folds import NEVER, stratified
+from graftwork.config.errors import UserError
+from graftwork.data.folds import NEVER, stratified
 from graftwork.transfer.head_init import AsBuilt, ConvergedProbe
 from graftwork.transfer.rates import LayerDecay, RelativeStep, Uniform
 from graftwork.transfer.regularisers import WeightDecay

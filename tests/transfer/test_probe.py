@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graftwork.evaluating.folds import NEVER, learnable, stratified
+from graftwork.data.folds import NEVER, learnable, stratified
 from graftwork.transfer import probe_solver
 from graftwork.transfer.probe import _one_standard_error, fit_probe
 from graftwork.transfer.probe_space import rotated

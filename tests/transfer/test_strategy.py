@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.transfer.strategy import Transfer
 
 Params = Callable[..., dict[str, Any]]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from graftwork.components import Component
+from graftwork.config.components import Component
 from graftwork.models.base import InputSpec
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graftwork.augmentations.base import Augmentation
-from graftwork.errors import UserError, check_range
+from graftwork.config.errors import UserError, check_range
 
 if TYPE_CHECKING:
     from graftwork.models.base import InputSpec
@@ -74,7 +74,7 @@ class SeededPolicy:
     def __call__(self, image: np.ndarray, epoch: int, index: int) -> np.ndarray:
         """uint8 `[H, W, 3]` of any size to uint8 `[size, size, 3]`."""
         if not self._crops:
-            from graftwork.images import eval_view
+            from graftwork.data.images import eval_view
 
             image = eval_view(image, self._input_spec)
         # Philox is counter-based: every key is a stream of its own, and costs microseconds.

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graftwork.evaluating.record import SelectionRecord
-from graftwork.evaluating.start import Start
-from graftwork.evaluation import measure
-from graftwork.split_predictions import softmax
+from graftwork.evaluating.measuring import measure
+from graftwork.evaluating.split_predictions import softmax
+from graftwork.selecting.record import SelectionRecord
+from graftwork.selecting.start import Start
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graftwork.artifacts import Artifacts
     from graftwork.experiment import Experiment
+    from graftwork.storage.artifacts import Artifacts
 
 Predicted = tuple["pd.DataFrame", np.ndarray]  # rows (sha256, path, label), probabilities
 Scores = dict[str, dict[str, float]]  # by metric: value, low, high, n
@@ -55,7 +55,7 @@ def measurements(
     Args:
         test: rows and probabilities of the test split; None where it is not looked at.
     """
-    from graftwork import predictions
+    from graftwork.evaluating import predictions
 
     record = SelectionRecord.read(artifacts.selection)
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def _start(
     test: Predicted | None,
 ) -> dict[str, Scores]:
     """Scores of the probe, and the result's minus these on the same pictures."""
-    from graftwork.features import features_of
+    from graftwork.features.extraction import features_of
 
     found: dict[str, Scores] = {}
     differences: dict[str, Any] = {}

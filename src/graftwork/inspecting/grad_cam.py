@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from graftwork.classifier import Classifier
 from graftwork.inspecting.group_outputs import GroupOutput, maps_of, watched
+from graftwork.models.classifier import Classifier
 
 
 def grad_cam(
@@ -37,7 +37,7 @@ def grad_cam(
         zero where no place stands out.
     """
     # Before the library, which imports torchvision and needs it to be importable.
-    from graftwork.vision import torchvision  # noqa: F401, I001
+    from graftwork.process.vision import torchvision  # noqa: F401, I001
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from graftwork import model_folder
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError, check_range
+from graftwork.config.errors import UserError, check_range
 from graftwork.inspecting.photos import Answers, answers, given
-from graftwork.terminal import visible
+from graftwork.model_folder import folder as model_folder
+from graftwork.process.terminal import visible
+from graftwork.storage.artifacts import Artifacts
 
 
 def inspect(
@@ -50,7 +50,7 @@ def inspect(
         photos = [*shown.right, *shown.wrong]
         print(_tally(shown), flush=True)
     from graftwork.inspecting import page
-    from graftwork.inspecting.looking import look
+    from graftwork.inspecting.model_views import look
 
     mapped = [0, len(shown.right)] if shown.right and shown.wrong else [0, 1]
     page.write(target, look(folder, photos, mapped, group), contract, shown)

@@ -10,11 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from graftwork.images.resizing import resize
-from graftwork.inspecting.looking import Case, Evidence, GroupMaps, Look
+from graftwork.data.images.resizing import resize
+from graftwork.inspecting.model_views import Case, Evidence, GroupMaps, Look
 from graftwork.inspecting.photos import Answers, Photo
 from graftwork.inspecting.tiles import filter_pixels, grid, heated, map_pixels, png
-from graftwork.model_folder import Contract
+from graftwork.model_folder.folder import Contract
 from graftwork.reporting.drawing import render
 from graftwork.reporting.report import thumbnail
 

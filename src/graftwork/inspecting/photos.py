@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graftwork.datasets.class_folders import pictures
-from graftwork.errors import UserError
-from graftwork.images import UnreadableImage, decode, eval_view
-from graftwork.model_folder import Contract
+from graftwork.config.errors import UserError
+from graftwork.data.datasets.class_folders import pictures
+from graftwork.data.images import UnreadableImage, decode, eval_view
+from graftwork.model_folder.folder import Contract
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from math import ceil
 import cv2
 import numpy as np
 
-from graftwork.images.resizing import resize
+from graftwork.data.images.resizing import resize
 
 GAP = 4  # px between tiles
 HEAT = 0.7  # opacity of the strongest heat

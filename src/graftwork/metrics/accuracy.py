@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.metrics.base import Metric, mean_over_occurring, sums_by, weighted_mean
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class TopK(Metric):
         return self.k < num_classes or self.k == 1
 
     def build(self, num_classes: int) -> TorchMetric:
-        import graftwork.vision  # noqa: F401, I001
+        import graftwork.process.vision  # noqa: F401, I001
         from torchmetrics.classification import MulticlassAccuracy
 
         k = min(self.k, num_classes)
@@ -55,7 +55,7 @@ class BalancedAccuracy(Metric):
         return "Balanced accuracy"
 
     def build(self, num_classes: int) -> TorchMetric:
-        from graftwork.torch_metrics import OccurringRecall
+        from graftwork.metrics.on_torch.averages import OccurringRecall
 
         return OccurringRecall(num_classes)
 

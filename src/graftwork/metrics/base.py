@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graftwork.components import Component
+from graftwork.config.components import Component
 
 if TYPE_CHECKING:
     from torchmetrics import Metric as TorchMetric

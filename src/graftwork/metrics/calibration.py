@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.metrics.base import Metric, sums_by
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class CalibrationError(Metric):
         return "Calibration error"
 
     def build(self, num_classes: int) -> TorchMetric:
-        import graftwork.vision  # noqa: F401, I001
+        import graftwork.process.vision  # noqa: F401, I001
         from torchmetrics.classification import MulticlassCalibrationError
 
         return MulticlassCalibrationError(num_classes=num_classes, n_bins=self.bins, norm="l1")

@@ -30,7 +30,7 @@ class LogLoss(Metric):
         return False
 
     def build(self, num_classes: int) -> TorchMetric:
-        from graftwork.torch_metrics import MeanLogLoss
+        from graftwork.metrics.on_torch.averages import MeanLogLoss
 
         return MeanLogLoss()
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from graftwork.layer_groups import Backbone
+    from graftwork.models.layer_groups import Backbone
 
 # architecture: {name of the head in published files: module of the backbone that it reads}
 PLACES = {

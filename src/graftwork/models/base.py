@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graftwork.components import Component
-from graftwork.errors import check_choice, check_range
+from graftwork.config.components import Component
+from graftwork.config.errors import check_choice, check_range
+from graftwork.data.sources.base import Source
 from graftwork.models.key_maps import KEY_MAPS
-from graftwork.sources.base import Source
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
 
 SMALLEST, LARGEST = 8, 8192  # px a side of a picture; a larger one is a slip of the finger
 POOLINGS = ("avg", "max", "avgmax", "flatten", "default")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graftwork.errors import UserError, check_choice, check_range
+from graftwork.config.errors import UserError, check_choice, check_range
 from graftwork.models.timm_model import TimmModel
 
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.models.base import Head
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graftwork.errors import UserError, nearest_first, unknown
+from graftwork.config.errors import UserError, nearest_first, unknown
 from graftwork.models.auxiliary import check_auxiliary
 from graftwork.models.base import InputSpec, Model
 from graftwork.models.input_channels import levels
@@ -18,8 +18,8 @@ from graftwork.models.input_size import REFUSALS, nearest_sizes, out_of_memory, 
 from graftwork.models.weights import load_weights
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Classifier
-    from graftwork.layer_groups import Backbone
+    from graftwork.models.classifier import Classifier
+    from graftwork.models.layer_groups import Backbone
 
 # Options with which timm reads files or the network, or returns something else than a classifier;
 # and whatever else begins with "pretrained": weights come from model.weights alone.
@@ -51,7 +51,7 @@ class TimmModel(Model):
         Raises:
             UserError: an unknown tag; weights that do not fit; an input size it cannot take.
         """
-        from graftwork.classifier import Classifier
+        from graftwork.models.classifier import Classifier
 
         backbone = self._backbone(weights)
         input_spec = self._input_spec(backbone)
@@ -63,7 +63,7 @@ class TimmModel(Model):
     def _backbone(self, weights: Path | None) -> Backbone:
         """With the classifier it was pretrained with, so that loading can be strict."""
         from graftwork.models.backbones import register
-        from graftwork.vision import timm
+        from graftwork.process.vision import timm
 
         register()
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.models.auxiliary import auxiliary_names
 from graftwork.models.input_channels import fit_first_convolution
 from graftwork.models.key_maps import KEY_MAPS, Tensors
@@ -14,7 +14,7 @@ from graftwork.models.key_maps import KEY_MAPS, Tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from graftwork.layer_groups import Backbone
+    from graftwork.models.layer_groups import Backbone
 
 SHOWN = 3  # differing names that an error lists
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from graftwork.errors import unknown
+from graftwork.config.errors import unknown
 from graftwork.reporting.drawing import compact, number
 
 STAGE = "seconds/"  # recorded once a stage

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graftwork.errors import UserError, unknown
+from graftwork.config.errors import UserError, unknown
 from graftwork.pareto.axes import costs
 from graftwork.pareto.frontier import Candidate, Measured
 from graftwork.pareto.naming import names
@@ -69,7 +69,7 @@ def score_of(metric: str, runs: Sequence[FinishedRun], on: str) -> Score:
 
 
 def _defined(metric: str, params: dict[str, str], confidence: float, on: str) -> Score:
-    from graftwork.components import TARGET, build
+    from graftwork.config.components import TARGET, build
     from graftwork.metrics.base import Metric
 
     prefix = f"{DEFINITION}{metric}."

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from graftwork.errors import UserError, check_choice
+from graftwork.config.errors import UserError, check_choice
 from graftwork.pareto.candidates import SELECTION, TEST, candidates, score_of
 from graftwork.pareto.comparison import Comparison, comparison
 from graftwork.pareto.files import as_csv, as_json
+from graftwork.pareto.page import page, table
+from graftwork.process.terminal import literal
 from graftwork.recording.finished_runs import finished_runs
-from graftwork.reporting.pareto_page import page, table
-from graftwork.terminal import literal
 
 
 def compared_runs(

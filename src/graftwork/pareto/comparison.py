@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graftwork.errors import UserError, unknown
+from graftwork.config.errors import UserError, unknown
 from graftwork.pareto.axes import SIDE_BY_SIDE, Axis, axis_of
 from graftwork.pareto.candidates import SELECTION, TEST, Score
 from graftwork.pareto.frontier import Candidate, Compared, Measured, by_data, compare

@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves
 from graftwork.training.fast_forward import fast_forward, norms_behind
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
     from graftwork.transfer.strategy import Transfer
 
 FREED = -1

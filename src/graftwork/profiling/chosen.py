@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from graftwork.components import build
-from graftwork.errors import UserError, nearest_first, unknown
+from graftwork.config.components import build
+from graftwork.config.errors import UserError, nearest_first, unknown
 from graftwork.models.base import Model
 from graftwork.models.timm_model import is_registered, registered
-from graftwork.trainer import Trainer
+from graftwork.settings.trainer import Trainer
 from graftwork.transfer.strategy import Transfer
 
 CONF = Path("conf")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftwork.errors import check_choice, check_range
+from graftwork.config.errors import check_choice, check_range
 from graftwork.models.base import Model
 from graftwork.profiling.chosen import (
     model_choice,
@@ -16,7 +16,7 @@ from graftwork.profiling.chosen import (
     transfer_choice,
     transfer_of,
 )
-from graftwork.trainer import PRECISIONS
+from graftwork.settings.trainer import PRECISIONS
 from graftwork.transfer.strategy import Transfer
 
 WITHOUT_WEIGHTS = "from_scratch"  # the one way to train what has no pretrained weights

@@ -64,7 +64,7 @@ def _table() -> dict[str, Accuracy]:
 @cache
 def _torchvision() -> dict[str, Accuracy]:
     """By file name: `<network>-<beginning of its sha256>.pth`."""
-    from graftwork.vision import torchvision
+    from graftwork.process.vision import torchvision
 
     found = {}
     for name in torchvision.models.list_models(torchvision.models):

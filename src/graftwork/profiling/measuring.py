@@ -13,16 +13,16 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
-from graftwork.component_params import params_of
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.component_params import params_of
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.models.base import Model
 from graftwork.profiling.speed import Speed, check_settings
-from graftwork.trainer import Trainer
+from graftwork.settings.trainer import Trainer
 from graftwork.transfer.strategy import Transfer
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
     from graftwork.profiling.resident import GpuPeak, ResidentPeak
 
 MIB = 2**20
@@ -119,8 +119,8 @@ def main() -> None:
 def _predicting(model: Model, job: dict[str, Any]) -> dict[str, Any]:
     import torch
 
+    from graftwork.models.precision import chosen
     from graftwork.profiling.speed import predicting, quick_speed
-    from graftwork.training.precision import chosen
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = chosen(job["precision"], device == "cuda")

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from graftwork.errors import check_choice, check_range
+from graftwork.config.errors import check_choice, check_range
 from graftwork.profiling import heap
 from graftwork.profiling.allocations import FREED, Event, Step, prediction, training_step
 
 if TYPE_CHECKING:
     import torch
 
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
     from graftwork.transfer.strategy import Transfer
 
 STEPS = 3  # the first has no old gradients, the second finds holes of the first: then it repeats
@@ -61,7 +61,7 @@ def forecast(
 
     Args:
         classifier: with its head; it is not run, and left as it is.
-        precision: fp32 or bf16; see graftwork.training.precision.chosen for `auto`.
+        precision: fp32 or bf16; see graftwork.models.precision.chosen for `auto`.
         device: cpu or cuda.
 
     Raises:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from graftwork.models.base import Model
+from graftwork.models.precision import chosen
 from graftwork.profiling.imagenet import Accuracy, accuracy_of
 from graftwork.profiling.profile import Profile, built, profile_of, trainable_parameters
 from graftwork.profiling.published import Remark, remarks
-from graftwork.training.precision import chosen
 from graftwork.transfer.strategy import Transfer
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def examined(
     models: Sequence[Model], transfers: Sequence[Transfer], wanted: Setting
 ) -> list[Resources]:
     """Every model under its strategy, with a progress bar."""
-    from graftwork.progress import count_bar
+    from graftwork.process.progress import count_bar
 
     found = []
     with count_bar("profile", len(models)) as seen:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from graftwork.errors import check_choice, check_range
+from graftwork.config.errors import check_choice, check_range
+from graftwork.models.precision import chosen
 from graftwork.profiling.energy import meter
 from graftwork.profiling.timing import BUSY, UNDISTURBED, WARM, timed
-from graftwork.trainer import PRECISIONS
-from graftwork.training.precision import chosen
+from graftwork.settings.trainer import PRECISIONS
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def quick_speed(
     are.
 
     Args:
-        precision: auto, fp32 or bf16; see graftwork.training.precision.
+        precision: auto, fp32 or bf16; see graftwork.models.precision.
         seconds: about how long.
 
     Raises:

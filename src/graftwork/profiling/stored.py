@@ -13,10 +13,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from graftwork.artifacts import Artifacts
-from graftwork.engines import keys
-from graftwork.files import write_json
+from graftwork.features.engines import keys
 from graftwork.models.base import Model
+from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import write_json
 
 SECONDS = 0.5  # of the timed runs
 BATCH = 8  # pictures: enough to fill a few cores, and a few batches of a large network stay short

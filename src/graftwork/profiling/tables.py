@@ -8,12 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from graftwork.process.terminal import literal
 from graftwork.profiling.formats import shape
 from graftwork.profiling.groups import Group
 from graftwork.profiling.layers import Layer
 from graftwork.profiling.resources import Resources
 from graftwork.reporting.drawing import millions, number, short
-from graftwork.terminal import literal
 
 MIB = 2**20
 WHOLE = "all"  # of the input

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError, unknown
+from graftwork.config.errors import UserError, unknown
 from graftwork.recording.mlflow_store import check_recorded, open_store, store_uri, unavailable
+from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

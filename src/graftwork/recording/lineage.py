@@ -11,10 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graftwork.files import sha256_of
+from graftwork.storage.files import sha256_of
 
 if TYPE_CHECKING:
-    from graftwork.artifacts import Artifacts
+    from graftwork.storage.artifacts import Artifacts
 
 LIBRARIES = (
     *("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "albumentations"),
@@ -88,7 +88,7 @@ def data_digests(manifest: Path) -> Mapping[str, str]:
     if not manifest.is_file():
         return {}
     if (content := sha256_of(manifest)) not in _digests:
-        from graftwork.manifest import digest, of_split, read
+        from graftwork.data.manifest import digest, of_split, read
 
         frame = read(manifest)
         _digests.clear()

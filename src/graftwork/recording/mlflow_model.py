@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from graftwork.files import link_or_copy
-from graftwork.model_folder import CONTRACT, HEAD
+from graftwork.model_folder.folder import CONTRACT, HEAD
+from graftwork.storage.files import link_or_copy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +150,7 @@ class ImageClassifier:
     """What `mlflow.pyfunc` calls."""
 
     def __init__(self, folder: Path) -> None:
-        from graftwork.prediction import Predictor
+        from graftwork.serving.predictor import Predictor
 
         self._predictor = Predictor(folder)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
+from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

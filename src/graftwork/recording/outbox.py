@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graftwork.terminal import visible, visible_lines
+from graftwork.process.terminal import visible, visible_lines
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -29,8 +29,8 @@ from graftwork.recording.tracked_params import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from graftwork.artifacts import Artifacts
     from graftwork.experiment import Experiment
+    from graftwork.storage.artifacts import Artifacts
 
 
 class Run:

@@ -9,11 +9,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from graftwork.evaluating.record import GoneBack, SelectionRecord
 from graftwork.metrics.base import Metric
 from graftwork.reporting import selection_plots
 from graftwork.reporting.drawing import number
 from graftwork.reporting.score_words import Line, Scores, lines, told
+from graftwork.selecting.record import GoneBack, SelectionRecord
 
 HEADINGS = {
     "validation": "The validation split",

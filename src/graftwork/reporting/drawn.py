@@ -19,7 +19,7 @@ from graftwork.reporting.score_words import Scores
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graftwork.images import DecodedImages
+    from graftwork.data.images import DecodedImages
 
 
 @dataclass(frozen=True)

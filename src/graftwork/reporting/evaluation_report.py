@@ -13,11 +13,9 @@ import numpy as np
 import yaml
 from markupsafe import Markup
 
-from graftwork import model_folder
-from graftwork.artifacts import Artifacts
-from graftwork.evaluating.record import SelectionRecord
+from graftwork.data.images import DecodedImages
 from graftwork.experiment import Experiment
-from graftwork.images import DecodedImages
+from graftwork.model_folder import folder as model_folder
 from graftwork.recording.lineage import lineage
 from graftwork.recording.tracked_params import nested_public
 from graftwork.reporting import plots, report, selection_plots
@@ -27,6 +25,8 @@ from graftwork.reporting.drawn import drawn_of
 from graftwork.reporting.score_words import Scores
 from graftwork.reporting.summary import title
 from graftwork.reporting.training_curves import curves, read_history
+from graftwork.selecting.record import SelectionRecord
+from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def cost(
         all layers in fp32), latency_ms, energy_mj_per_image, in words where that is from, and
         whether other programs kept the machine busy meanwhile.
     """
-    from graftwork.costs import Cost
+    from graftwork.recording.costs import Cost
 
     own = Cost.of_process(time.perf_counter() - begun).as_dict()
     spent = {stage: _read(artifacts.cost(stage)) for stage in STAGES} | {"evaluate": own}

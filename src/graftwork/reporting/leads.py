@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graftwork.evaluating.luck import independent_lead
+from graftwork.selecting.luck import independent_lead
 
 Ends = tuple[float | None, float | None]  # of an interval, where it is known
 

@@ -22,7 +22,7 @@ from graftwork.reporting.per_class import ClassScore
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graftwork.images import DecodedImages
+    from graftwork.data.images import DecodedImages
 
 THUMBNAIL = 160  # px, longer side of a photo in the report
 
@@ -124,7 +124,7 @@ def thumbnail(image: np.ndarray, side: int = THUMBNAIL) -> str:
     """uint8 RGB `[h, w, 3]` as a JPEG of at most `side` px in a data URI."""
     from PIL import Image
 
-    from graftwork.images.resizing import resize
+    from graftwork.data.images.resizing import resize
 
     height, width = image.shape[:2]
     share = min(1.0, side / max(height, width))

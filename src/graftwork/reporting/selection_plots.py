@@ -9,9 +9,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from graftwork.evaluating.record import Distances, SelectionRecord, WayPoint
 from graftwork.reporting.drawing import Scale, number, percent, render, standalone, ticks, wrapped
 from graftwork.reporting.training_curves import Line, Panel
+from graftwork.selecting.record import Distances, SelectionRecord, WayPoint
 
 CAPTION = 12.0  # px, font size of the words below a picture
 CAPTION_WIDTH = 532.0  # px

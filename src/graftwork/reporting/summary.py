@@ -11,16 +11,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from graftwork.artifacts import Artifacts
-from graftwork.errors import UserError
-from graftwork.evaluating.record import SelectionRecord
+from graftwork.config.errors import UserError
 from graftwork.metrics.base import Metric
+from graftwork.process.terminal import literal
 from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.choice import KEPT_START, warnings
 from graftwork.reporting.drawing import duration, number, percent
 from graftwork.reporting.plots import HELD_OUT, TEST
 from graftwork.reporting.score_words import Scores, Told, lines
-from graftwork.terminal import literal
+from graftwork.selecting.record import SelectionRecord
+from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from graftwork.experiment import Experiment
@@ -90,7 +90,7 @@ def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
     """
     import yaml
 
-    from graftwork.components import build
+    from graftwork.config.components import build
     from graftwork.experiment import Experiment
 
     for path in (artifacts.metrics, artifacts.params):

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from graftwork.artifacts import Artifacts
 from graftwork.reporting.drawing import Scale, percent, render, standalone, text_width, ticks
 from graftwork.reporting.training_curves import read_history
+from graftwork.storage.artifacts import Artifacts
 
 FILE = "curves.svg"
 COLOURS = ("one", "two", "three", "four", "five", "six")  # classes of colours.css.jinja

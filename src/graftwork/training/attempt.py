@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from graftwork.split_predictions import network_logits, softmax
+from graftwork.evaluating.split_predictions import network_logits, softmax
 from graftwork.training.auxiliary import auxiliary_heads
 from graftwork.training.fitting import Trained, train
 from graftwork.training.history import Row, Told
@@ -18,9 +18,9 @@ from graftwork.training.source import Source
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graftwork.artifacts import Artifacts
-    from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
+    from graftwork.models.classifier import Classifier
+    from graftwork.storage.artifacts import Artifacts
     from graftwork.transfer.parts import FittedHead
 
 State = Mapping[str, torch.Tensor]
@@ -99,7 +99,7 @@ def new_classifier(
     experiment: Experiment, artifacts: Artifacts, head: FittedHead | None, num_classes: int
 ) -> Classifier:
     """The network as it stands before its first step; the same for the same seed."""
-    from graftwork.engines import backbone
+    from graftwork.features.engines import backbone
 
     classifier = backbone.build(experiment, artifacts)
     torch.manual_seed(experiment.seed)

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from graftwork.classifier import Classifier
 from graftwork.models.auxiliary import new_heads
+from graftwork.models.classifier import Classifier
 
 
 class AuxiliaryHeads(nn.Module):

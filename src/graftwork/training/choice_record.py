@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graftwork.evaluating.folds import NEVER, learnable, stratified
-from graftwork.evaluating.record import Clustering, Distances, Optimism, SelectionRecord
+from graftwork.data.folds import NEVER, learnable, stratified
+from graftwork.selecting.record import Clustering, Distances, Optimism, SelectionRecord
 
 if TYPE_CHECKING:
     from graftwork.training.source import Source
@@ -26,7 +26,7 @@ def record_of(source: Source, fold: np.ndarray, chose: str, **parts: Any) -> Sel
     folds = len(set(fold.tolist()) - {NEVER})
     distances = clusters = None
     if matched is not None:
-        from graftwork.evaluating.matched import PERCENTILES, at_percentiles
+        from graftwork.selecting.matched import PERCENTILES, at_percentiles
 
         curves = map(at_percentiles, (matched.new, matched.held_out, matched.random))
         distances = Distances(PERCENTILES.astype(float).tolist(), *curves)

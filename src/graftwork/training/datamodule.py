@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.training.lightning import pl
 
 Key = tuple[int, int]  # (epoch, index of the row)

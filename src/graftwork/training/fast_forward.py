@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
-from graftwork.classifier import Classifier
-from graftwork.engines.torch_engine import followed_by_norm
+from graftwork.features.engines.torch_engine import followed_by_norm
+from graftwork.models.classifier import Classifier
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]

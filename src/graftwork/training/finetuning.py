@@ -10,9 +10,9 @@ from graftwork.training.source import Finetuned, Source
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graftwork.artifacts import Artifacts
-    from graftwork.evaluating.held_out import HeldOut
     from graftwork.experiment import Experiment
+    from graftwork.selecting.held_out import HeldOut
+    from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row, Told
 
 
@@ -34,7 +34,7 @@ def finetune(
     features, head = None, None
     rows: list[Row] = []
     if experiment.transfer.head_init.needs_features:
-        from graftwork.features import features_of
+        from graftwork.features.extraction import features_of
 
         features = features_of(experiment, artifacts, held_out.rows)
         head = experiment.transfer.head_init.fit(

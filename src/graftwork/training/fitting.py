@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from graftwork import distributed
-from graftwork.evaluating.record import GoneBack
-from graftwork.images import DecodedImages, eval_view
-from graftwork.trainer import Trainer, quiet, share_cores
+from graftwork.data.images import DecodedImages, eval_view
+from graftwork.process import distributed
+from graftwork.selecting.record import GoneBack
+from graftwork.settings.trainer import Trainer, quiet, share_cores
+from graftwork.training.callbacks import BestWeights, Curves, EndedBySigterm, Progress
 from graftwork.training.datamodule import PictureData
 from graftwork.training.fast_forward import fast_forward, foldable
 from graftwork.training.graft_module import Diverged, GraftModule, check_finite
 from graftwork.training.guard import ATTEMPTS, SLOWER, Destroyed, Guard
 from graftwork.training.kept_memory import kept_memory
-from graftwork.training.watching import BestWeights, Curves, EndedBySigterm, Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graftwork.artifacts import Artifacts
-    from graftwork.classifier import Classifier
     from graftwork.experiment import Experiment
+    from graftwork.models.classifier import Classifier
+    from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
     from graftwork.transfer.strategy import Transfer
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.training.lightning import pl, torchmetrics
 
 if TYPE_CHECKING:
-    from graftwork.classifier import Classifier
+    from graftwork.models.classifier import Classifier
     from graftwork.training.datamodule import Batch
     from graftwork.transfer.strategy import Transfer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from graftwork.evaluating.folds import NEVER, most_typical
-from graftwork.evaluating.way import chosen_point
+from graftwork.data.folds import NEVER, most_typical
 from graftwork.metrics.log_loss import log_losses
+from graftwork.selecting.way import chosen_point
 from graftwork.training.attempt import attempted
 from graftwork.training.history import Row, Told
 from graftwork.training.outcome import Outcome

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graftwork.classifier import Classifier
-from graftwork.evaluating.folds import NEVER
-from graftwork.evaluating.record import GoneBack, WayPoint
-from graftwork.evaluating.start import Start
+from graftwork.data.folds import NEVER
+from graftwork.models.classifier import Classifier
+from graftwork.selecting.record import GoneBack, WayPoint
+from graftwork.selecting.start import Start
 from graftwork.training.attempt import Attempted, go, new_network, state_of, train_on
 from graftwork.training.choice_record import record_of
 from graftwork.training.fitting import Trained

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graftwork.evaluating.folds import learnable
+from graftwork.data.folds import learnable
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from graftwork.artifacts import Artifacts
-    from graftwork.classifier import Classifier
-    from graftwork.evaluating.held_out import HeldOut
-    from graftwork.evaluating.record import SelectionRecord
-    from graftwork.evaluating.start import Start
     from graftwork.experiment import Experiment
-    from graftwork.model_folder import StoredBackbone
+    from graftwork.model_folder.folder import StoredBackbone
     from graftwork.models.base import InputSpec
+    from graftwork.models.classifier import Classifier
+    from graftwork.selecting.held_out import HeldOut
+    from graftwork.selecting.record import SelectionRecord
+    from graftwork.selecting.start import Start
+    from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
     from graftwork.transfer.parts import FittedHead
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.transfer.parts import FittedHead, HeadInit
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graftwork.components import Component
+from graftwork.config.components import Component
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +90,7 @@ class HeadInit(Component):
         Args:
             features: float32 `[n, num_features]`.
             labels: integers `[n]`.
-            fold: `[n]`, in which each is held out; see graftwork.evaluating.folds.
+            fold: `[n]`, in which each is held out; see graftwork.data.folds.
         """
 
     @abstractmethod

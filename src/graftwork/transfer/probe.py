@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graftwork.evaluating.folds import NEVER
+from graftwork.data.folds import NEVER
 from graftwork.transfer.probe_solver import solve
 from graftwork.transfer.probe_space import Space, logits_of, rotated
 
@@ -74,7 +74,7 @@ def fit_probe(
         strengths: L2 penalties to choose from.
         standardise: each feature is divided by its standard deviation to this power before it is
             penalised: 0 leaves proportions as they are, 1 makes all features equal.
-        fold: integers `[n]`, see graftwork.evaluating.folds; without a held-out picture the
+        fold: integers `[n]`, see graftwork.data.folds; without a held-out picture the
             weakest penalty is taken.
     """
     with _threads(features.size):

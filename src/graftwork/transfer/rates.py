@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.transfer.parts import Rates
 
 

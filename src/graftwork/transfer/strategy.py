@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from graftwork.components import Component
-from graftwork.errors import UserError, check_choice, check_range
+from graftwork.config.components import Component
+from graftwork.config.errors import UserError, check_choice, check_range
 from graftwork.transfer.parts import HeadInit, Rates, Regulariser, Trainable
 
 

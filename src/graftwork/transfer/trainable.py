@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graftwork.errors import UserError, check_range, unknown
+from graftwork.config.errors import UserError, check_range, unknown
 from graftwork.transfer.parts import Trainable
 
 

@@ -8,7 +8,7 @@ import torch
 
 from graftwork.models.backbones import register
 from graftwork.models.backbones.local_response_norm import LocalResponseNorm
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 register()
 

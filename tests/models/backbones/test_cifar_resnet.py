@@ -8,13 +8,13 @@ import pytest
 import torch
 from conftest import composed
 
-from graftwork.components import build
-from graftwork.errors import UserError
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.models.backbones import register
 from graftwork.models.base import Model
 from graftwork.models.cifar_model import blocks_per_stage
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 register()
 

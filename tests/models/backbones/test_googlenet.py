@@ -10,12 +10,12 @@ import torch
 from conftest import composed
 from torch import nn
 
-from graftwork.components import build
+from graftwork.config.components import build
 from graftwork.models import weights
 from graftwork.models.backbones import register
 from graftwork.models.backbones.local_response_norm import LocalResponseNorm
 from graftwork.models.base import Model
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 register()
 PAPER = {"batch_norm": False, "lrn": True, "kernel_5x5": 5}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from graftwork.models.backbones.inception_v3 import auxiliary_head
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 
 def test_it_computes_what_timms_own_does() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from graftwork.errors import UserError
+from graftwork.config.errors import UserError
 from graftwork.models.backbones import register
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 register()
 

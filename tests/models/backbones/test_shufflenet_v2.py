@@ -7,7 +7,7 @@ import torch
 
 from graftwork.models.backbones import register
 from graftwork.models.weights import load_weights
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 register()
 SIZES = {"x0_5": 1_366_792, "x1_0": 2_278_604, "x1_5": 3_503_624, "x2_0": 7_393_996}

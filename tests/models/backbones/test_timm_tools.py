@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from graftwork.classifier import Classifier
 from graftwork.models.backbones import register
 from graftwork.models.base import InputSpec
-from graftwork.vision import timm
+from graftwork.models.classifier import Classifier
+from graftwork.process.vision import timm
 
 register()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from graftwork.models.backbones import register
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 register()
 

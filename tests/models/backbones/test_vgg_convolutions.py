@@ -7,7 +7,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from graftwork.models.backbones import register
-from graftwork.vision import timm
+from graftwork.process.vision import timm
 
 register()
 STEPS = [8, 8, "M", 16, "M", 32, "M"]

@@ -13,6 +13,6 @@ import pkgutil
 
 def register() -> None:
     """Imports every module of this folder, and with it torch and timm."""
-    importlib.import_module("graftwork.vision")
+    importlib.import_module("graftwork.process.vision")
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")

@@ -14,7 +14,7 @@ from timm.models import (
 )
 from torch import nn
 
-from graftwork.errors import check_choice
+from graftwork.config.errors import check_choice
 from graftwork.models.backbones.smallest_input import check_smallest
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}

@@ -16,7 +16,7 @@ from timm.models import (
 )
 from torch import nn
 
-from graftwork.errors import check_range
+from graftwork.config.errors import check_range
 from graftwork.models.backbones.pooled import Pooled
 
 WIDTHS = (64, 160, 320, 640)

@@ -1,0 +1,196 @@
+"""`graftwork ...`: what is not a stage. Imports stay inside the commands: help must be instant."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graftwork.config.errors import UserError, as_mistake
+from graftwork.process.terminal import visible_lines
+
+app = typer.Typer(
+    name="graftwork",
+    help="Transfer learning for image classification, measured honestly.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"graftwork {version('graftwork')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None: ...
+
+
+Root = Annotated[Path, typer.Option("--root", help="Folder of the experiment.")]
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has: versions, devices, fast precisions, registries, disk."""
+    from graftwork.cli.doctor import examine, show
+
+    show(examine())
+
+
+@app.command()
+def models() -> None:
+    """List the models that can be chosen, and where their weights come from."""
+    from graftwork.cli.catalogue import show_models
+
+    show_models()
+
+
+@app.command()
+def profile(
+    words: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Words of conf/model, or timm's names.")
+    ],
+    transfer: Annotated[
+        str | None,
+        typer.Option(help="Strategy that says what is trained.", show_default="conf's"),
+    ] = None,
+    classes: Annotated[int, typer.Option(help="Width of the head.", min=1)] = 1000,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the input, px.", show_default="the model's own")
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Images of a training step.", min=1, show_default="the trainer's"),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="auto, fp32 or bf16.", show_default="the trainer's"),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Further override; may be repeated."),
+    ] = None,
+    layers: Annotated[bool, typer.Option(help="Every layer, or groups of layers.")] = True,
+    measure: Annotated[
+        bool, typer.Option(help="Also latency, throughput, memory and energy, on this machine.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", metavar="FILE")] = None,
+) -> None:
+    """Say what networks cost: parameters, operations, memory, receptive field, layer by layer."""
+    from graftwork.profiling.command import Files, Request, run
+
+    files = Files(json_file, csv_file, html_file)
+    request = Request(words, transfer, classes, size, batch, precision, overrides or [])
+    run(request, files, layers=layers, measure=measure)
+
+
+@app.command()
+def ui(
+    root: Root = Path("."),
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Open MLflow's pages on this machine's runs, for this machine alone."""
+    from graftwork.cli.ui import serve
+
+    serve(root, port)
+
+
+@app.command()
+def results(
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the experiment.", show_default="the newest, here or in runs/"),
+    ] = None,
+) -> None:
+    """Print the result of the last experiment: scores with intervals, cost, where to look."""
+    from graftwork.reporting.summary import newest, show_results
+    from graftwork.storage.artifacts import Artifacts
+
+    shown = newest(Path(".")) if root is None else root
+    if root is None:
+        print(f"The newest result, of {shown.absolute()} (--root names another):")
+    show_results(Artifacts.at(shown))
+
+
+@app.command()
+def inspect(
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PHOTO]...", help="More of --photos.")
+    ] = None,
+    root: Annotated[
+        Path, typer.Option("--root", help="Folder of the experiment, or a model folder alone.")
+    ] = Path("."),
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Files or folders to look at instead of the test photos."),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(help="Right and wrong answers to show, so many of each.")
+    ] = 6,
+    html: Annotated[
+        Path | None, typer.Option(help="The page.", show_default="reports/inspect.html")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Layer group of Grad-CAM.", show_default="the last that matters"),
+    ] = None,
+) -> None:
+    """Show what a trained network looks at: filters, feature maps, Grad-CAM, on one page."""
+    from graftwork.inspecting.inspection import inspect as look
+
+    look(root, [*(photos or []), *(more or [])], count=count, html=html, group=group)
+
+
+@app.command()
+def pareto(
+    root: Root = Path("."),
+    metric: Annotated[str, typer.Option(help="top1, macro_f1, log_loss, ...")] = "top1",
+    on: Annotated[
+        str, typer.Option(help="selection: held-out pictures, which may choose; or test.")
+    ] = "selection",
+    cost: Annotated[
+        list[str] | None,
+        typer.Option(help="macs, parameters, latency, energy, seconds, ...; may be repeated."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A digest's beginning, or a data set's name.")
+    ] = None,
+    experiment: Annotated[str | None, typer.Option(help="MLflow's experiment.")] = None,
+    condition: Annotated[
+        str | None, typer.Option("--filter", help="MLflow's condition on the runs.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all runs as CSV.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all runs and frontiers.")] = None,
+) -> None:
+    """Compare recorded runs, accuracy against cost: which ones nothing beats at their price."""
+    from graftwork.pareto.command import compared_runs, show
+
+    shown = compared_runs(root, metric, cost or [], data, experiment, condition, on)
+    show(shown, {"html": html, "csv": csv, "json": json})
+
+
+def main() -> None:
+    """Entry point. A user's mistake ends in one message and exit code 2."""
+    try:
+        app()
+    except (UserError, OSError) as error:
+        if (mistake := as_mistake(error)) is None:
+            raise
+        print(f"graftwork: {visible_lines(mistake)}", file=sys.stderr)
+        raise SystemExit(2) from None

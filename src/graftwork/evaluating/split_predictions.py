@@ -1,0 +1,154 @@
+"""Class probabilities for a split, the same whatever the number of processes and threads.
+
+A strategy that leaves the backbone as it was needs no network: stored features times the head.
+Any other runs the network in float32. Pictures form fixed batches, batch b of N processes goes to
+process b mod N, and none is padded or repeated. Within a process each thread takes whole batches
+and computes them alone: sums inside a batch then have one order, however many threads there are.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graftwork.config.errors import UserError
+from graftwork.experiment import Experiment
+from graftwork.process import distributed
+from graftwork.process.cores import cores
+from graftwork.storage.artifacts import Artifacts
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from graftwork.data.images import DecodedImages
+    from graftwork.models.classifier import Classifier
+
+
+def needs_network(artifacts: Artifacts) -> bool:
+    """Whether training has changed the backbone, so that stored features are of no use.
+
+    Raises:
+        UserError: the model does not say so; an earlier version trained it.
+    """
+    from graftwork.model_folder import folder as model_folder
+
+    training = model_folder.read_contract(artifacts.model).training
+    if "trained_share" not in training:
+        raise UserError(
+            f"{artifacts.model}: it does not say how far its network was trained (trained_share). "
+            "Run the stage finetune again, which writes it."
+        )
+    return bool(training["trained_share"])
+
+
+def probabilities(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
+    """Softmax of the logits of every picture, in the frame's order.
+
+    Under torchrun every process must call it, and every process gets all rows.
+
+    Args:
+        frame: rows of the manifest.
+
+    Returns:
+        float32 `[len(frame), num_classes]`.
+    """
+    if needs_network(artifacts):
+        return softmax(_by_network(experiment, artifacts, frame))
+    return softmax(_by_features(experiment, artifacts, frame))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Rows of float32 that sum to 1 and never exceed it; computed in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponents = np.exp(shifted)
+    return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
+    from graftwork.features.extraction import features_of
+    from graftwork.model_folder import folder as model_folder
+
+    features = features_of(experiment, artifacts, frame)
+    contract = model_folder.read_contract(artifacts.model)
+    tensors = model_folder.read_tensors(artifacts.model, contract, [model_folder.HEAD])
+    weight, bias = (tensors[f"head.{name}"].astype(np.float64) for name in ("weight", "bias"))
+    return np.asarray(features.astype(np.float64) @ weight.T + bias)
+
+
+def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
+    from graftwork.model_folder import folder as model_folder
+
+    classifier, _ = model_folder.load(artifacts.model)
+    return network_logits(experiment, artifacts, classifier, frame)
+
+
+def network_logits(
+    experiment: Experiment, artifacts: Artifacts, classifier: Classifier, frame: pd.DataFrame
+) -> np.ndarray:
+    """Logits `[len(frame), num_classes]` of a network; under torchrun every process calls it."""
+    from graftwork.data.images import DecodedImages
+
+    if frame.empty:
+        return np.zeros((0, 0), np.float32)
+    images = DecodedImages(artifacts, experiment.dataset)
+    size = experiment.extraction.batch_size
+    starts = range(0, len(frame), size)
+    mine = starts[distributed.rank() :: distributed.world_size()]
+    batches = [frame.iloc[start : start + size] for start in mine]
+    logits = _run(classifier, images, batches, experiment.trainer.accelerator)
+    with distributed.joined():
+        parts = distributed.gathered(dict(zip(mine, logits, strict=True)))
+    of_batch = {start: rows for part in parts for start, rows in part.items()}
+    return np.concatenate([of_batch[start] for start in starts])
+
+
+def _run(
+    classifier: Classifier,
+    images: DecodedImages,
+    batches: list[pd.DataFrame],
+    accelerator: str,
+) -> list[np.ndarray]:
+    import torch
+
+    device = _device(accelerator)
+    classifier.eval().to(device)
+    before = torch.get_num_threads()
+    threads = max(1, cores() // _processes_here())
+    try:
+        # One torch thread for each Python thread: see the module's first words.
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(lambda rows: _logits(classifier, images, rows, device), batches))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _logits(
+    classifier: Classifier, images: DecodedImages, rows: pd.DataFrame, device: torch.device
+) -> np.ndarray:
+    import torch
+
+    from graftwork.data.images import eval_view
+
+    views = [
+        eval_view(images.get(sha256, path), classifier.input_spec)
+        for sha256, path in zip(rows["sha256"], rows["path"], strict=True)
+    ]
+    with torch.inference_mode():
+        pixels = torch.from_numpy(np.stack(views)).to(device)
+        return classifier(classifier.normalise(pixels)).float().cpu().numpy()
+
+
+def _device(accelerator: str) -> torch.device:
+    import torch
+
+    if accelerator == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+
+
+def _processes_here() -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if distributed.inside() else 1

@@ -1,0 +1,105 @@
+"""The OpenVINO engine: a converted network that needs neither torch nor timm to run."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import warnings
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from graftwork.models.classifier import Classifier
+
+NETWORK = "network.xml"
+HINTS = {"bf16": "bf16", "fp32": "f32"}
+
+
+def available() -> bool:
+    """Whether OpenVINO is installed; nothing is imported."""
+    return find_spec("openvino") is not None
+
+
+def openvino() -> Any:
+    """The module, without its telemetry.
+
+    OpenVINO reports each conversion over the network and keeps an identifier in the user's home
+    folder, unless the package that does so cannot be imported: then it brings a silent stub.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+@cache
+def _core() -> Any:
+    return openvino().Core()
+
+
+def hardware_precision() -> str:
+    """`bf16` where this CPU multiplies it in hardware, else `fp32`."""
+    return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+
+
+def convert(classifier: Classifier, batch_size: int, folder: Path) -> None:
+    """Writes the frozen backbone, its normalisation included, as an OpenVINO network.
+
+    It takes uint8 `[batch_size, S, S, 3]`, so that Python touches no pixel. Weights are kept in
+    float32: precision is chosen when the network is compiled.
+    """
+    import torch
+
+    class Frozen(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.classifier = classifier
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.classifier.features(self.classifier.normalise(images))
+
+    side = classifier.input_spec.size
+    shape = [batch_size, side, side, 3]
+    was_training = classifier.training
+    example = torch.zeros(shape, dtype=torch.uint8)
+    with torch.no_grad(), warnings.catch_warnings():
+        # OpenVINO traces by torch.jit, which torch deprecates, and tracing warns of each shape
+        # that becomes a constant, as it should here. The features are checked afterwards.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit._trace.TracerWarning)
+        network = openvino().convert_model(Frozen().eval(), example_input=example)
+    classifier.train(was_training)
+    network.reshape(shape)
+    # Whole or absent: its name counts as converted, so it comes last.
+    with tempfile.TemporaryDirectory(dir=folder) as partial:
+        openvino().save_model(network, Path(partial) / NETWORK, compress_to_fp16=False)
+        for suffix in (".bin", ".xml"):
+            name = Path(NETWORK).with_suffix(suffix)
+            (Path(partial) / name).replace(folder / name)
+
+
+class OpenVinoEngine:
+    """A converted network, compiled for this CPU; the compiled form is kept beside it."""
+
+    def __init__(self, folder: Path, precision: str) -> None:
+        options = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            # One batch at a time on all cores: on two cores 10 % faster than several streams, and
+            # batches come back in order.
+            "PERFORMANCE_HINT": "LATENCY",
+            "CACHE_DIR": str(folder / "compiled"),
+        }
+        self._request = (
+            _core().compile_model(folder / NETWORK, "CPU", options).create_infer_request()
+        )
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """See graftwork.features.engines.base.Engine."""
+        self._request.set_input_tensor(openvino().Tensor(images, shared_memory=True))
+        self._request.infer()
+        features: np.ndarray = self._request.get_output_tensor().data.copy()
+        return features

@@ -1,0 +1,220 @@
+"""The model folder: safetensors weights and a JSON contract; prediction needs nothing else.
+
+Nothing in it is code. The architecture is built by name from graftwork's components, the weights
+are plain tensors whose sha256 stand in the contract, and the same model gives the same bytes.
+
+Backbone and head are a file each. A backbone that nobody trained is the store's own file: the heads
+of a sweep take the disk space of one backbone, and their contracts show that it is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graftwork.config.component_params import params_of
+from graftwork.config.components import build
+from graftwork.config.errors import UserError
+from graftwork.model_folder.contract_checks import check_contract
+from graftwork.models.base import InputSpec, Model
+from graftwork.models.tensors import part, serialised, tensors_of
+from graftwork.storage.files import READ_ONLY, link_or_copy, write_durably
+
+if TYPE_CHECKING:
+    from graftwork.experiment import Experiment
+    from graftwork.models.classifier import Classifier
+
+FORMAT = 3
+BACKBONE = "backbone.safetensors"
+HEAD = "head.safetensors"
+CONTRACT = "model.json"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What was done to a picture before the network's own view of it."""
+
+    decoded_side: int  # px: shrunk to this shorter side first
+    max_pixels: int  # larger pictures are refused
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What model.json says."""
+
+    format: int
+    architecture: dict[
+        str, Any
+    ]  # parameters of the model component, its source of weights left out
+    classes: list[str]  # index = label
+    input_spec: InputSpec
+    preprocessing: Preprocessing
+    training: dict[
+        str, Any
+    ]  # strategy, epochs, selection, splits, seed, ... in the trainer's words
+    pretrained: dict[str, Any] | None  # file, sha256, origin, pretrained_on, licence
+    data_digest: str  # of the manifest's rows
+    weights_sha256: dict[str, str]  # by file
+
+
+@dataclass(frozen=True)
+class StoredBackbone:
+    """A head on a backbone that nobody trained, whose file is in the store already."""
+
+    file: Path  # tensors `backbone.*`, as graftwork.models.tensors serialises them
+    sha256: str
+    head: Mapping[str, np.ndarray]  # tensors `head.*`
+
+
+def save(
+    folder: Path,
+    weights: Classifier | StoredBackbone,
+    *,
+    experiment: Experiment,
+    input_spec: InputSpec,
+    classes: list[str],
+    training: dict[str, Any],
+    pretrained: dict[str, Any] | None,
+    data_digest: str,
+) -> Contract:
+    """Writes the folder; the contract comes last, so that a folder with one is whole.
+
+    Args:
+        weights: the classifier; or its parts, for who trained a head on stored features and never
+            built the network.
+        training: plain JSON values that are the same for the same run: no times.
+        pretrained: what the weights' receipt says, or None for a random start.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONTRACT).unlink(missing_ok=True)
+    hashes = _save_weights(folder, weights)
+    contract = Contract(
+        format=FORMAT,
+        architecture=params_of(experiment.model) | {"weights": None},
+        classes=list(classes),
+        input_spec=input_spec,
+        preprocessing=Preprocessing(experiment.dataset.decoded_side, experiment.dataset.max_pixels),
+        training=training,
+        pretrained=pretrained,
+        data_digest=data_digest,
+        weights_sha256=hashes,
+    )
+    text = json.dumps(asdict(contract), indent=1, sort_keys=True) + "\n"
+    write_durably(folder / CONTRACT, text.encode())
+    return contract
+
+
+def _save_weights(folder: Path, weights: Classifier | StoredBackbone) -> dict[str, str]:
+    """Writes or links both files. Returns their sha256 by name."""
+    if isinstance(weights, StoredBackbone):
+        (folder / BACKBONE).unlink(missing_ok=True)
+        link_or_copy(weights.file, folder / BACKBONE)
+        return {BACKBONE: weights.sha256, HEAD: _write(folder / HEAD, weights.head)}
+    tensors = tensors_of(weights)
+    parts = {BACKBONE: part(tensors, "backbone."), HEAD: part(tensors, "head.")}
+    assert sum(map(len, parts.values())) == len(tensors), sorted(tensors)
+    return {name: _write(folder / name, found) for name, found in parts.items()}
+
+
+def _write(path: Path, tensors: Mapping[str, np.ndarray]) -> str:
+    content = serialised(tensors)
+    # Links to a backbone stand elsewhere, too: nobody shall write into it by mistake.
+    write_durably(path, content, READ_ONLY if path.name == BACKBONE else 0o644)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_contract(folder: Path) -> Contract:
+    """What model.json says, checked; imports no torch.
+
+    Raises:
+        UserError: it is missing, of another format, or damaged.
+    """
+    path = folder / CONTRACT
+    if not path.is_file():
+        raise UserError(f"{path}: no such file. Point to the folder `model` of a finished run.")
+    try:
+        values = json.loads(path.read_text())
+        found = values["format"]
+        if found == FORMAT:
+            check_contract(values)
+            values["preprocessing"] = Preprocessing(**values["preprocessing"])
+            spec = values["input_spec"]
+            pair = {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])}
+            values["input_spec"] = InputSpec(**spec | pair)
+            hashes = values["weights_sha256"]
+            values["weights_sha256"] = {name: hashes[name] for name in (BACKBONE, HEAD)}
+            return Contract(**values)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"{path}: is damaged ({error}). Take it from the run again.") from error
+    raise UserError(f"{path}: format {found}; this graftwork reads format {FORMAT}.")
+
+
+def load(folder: Path) -> tuple[Classifier, Contract]:
+    """The network in eval mode, and its contract. Executes nothing from the folder.
+
+    Raises:
+        UserError: a file is missing or damaged, or the weights are not the contract's.
+    """
+    import torch
+
+    contract = read_contract(folder)
+    tensors = read_tensors(folder, contract)
+    classifier = _network(folder, contract)
+    if classifier.input_spec != contract.input_spec:
+        raise UserError(
+            f"{folder / CONTRACT}: the network wants {classifier.input_spec}, the model was "
+            f"trained with {contract.input_spec}. Use the library versions of the training."
+        )
+    try:
+        state = {name: torch.from_numpy(array) for name, array in tensors.items()}
+        classifier.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        raise UserError(f"{folder}: the weights do not fit their contract: {error}") from error
+    return classifier.eval(), contract
+
+
+def _network(folder: Path, contract: Contract) -> Classifier:
+    import torch
+
+    try:
+        model = build(contract.architecture, Model, "architecture")  # type: ignore[type-abstract]
+        with torch.random.fork_rng(devices=[]):  # the random start is overwritten
+            return model.build(len(contract.classes), None)
+    except Exception as error:  # whoever wrote the contract chose the arguments of timm's code
+        said = str(error) if isinstance(error, UserError) else repr(error)
+        raise UserError(f"{folder / CONTRACT}: no network can be built from it: {said}") from error
+
+
+def read_tensors(
+    folder: Path, contract: Contract, names: Sequence[str] = (BACKBONE, HEAD)
+) -> dict[str, np.ndarray]:
+    """The weights in these files, once their sha256 are the contract's. Raises UserError."""
+    found: dict[str, np.ndarray] = {}
+    for name in names:
+        found |= _read(folder / name, contract.weights_sha256[name])
+    return found
+
+
+def _read(path: Path, expected: str) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as parse
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such file. Take the whole folder from the run again.")
+    content = path.read_bytes()
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
+        raise UserError(
+            f"{path}: sha256 is {actual}, the contract says {expected}. The file is damaged or "
+            "belongs to another run; take all files from one run."
+        )
+    try:
+        return dict(parse(content))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # or a type numpy lacks
+        raise UserError(f"{path}: holds no tensors that can be read: {error!r}") from error

@@ -1,0 +1,208 @@
+"""Classifier: backbone -> pooling -> head, with layer groups and an honest freeze."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from graftwork.models.base import InputSpec
+from graftwork.models.layer_groups import Backbone, LayerGroup, backbone_groups
+from graftwork.models.pooling import Pooling
+
+if TYPE_CHECKING:
+    from graftwork.training.auxiliary import AuxiliaryHeads
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and OpenCV turn colour into grey
+HEAD = "head"
+
+
+class Classifier(nn.Module):
+    """A backbone, a pooling and a head.
+
+    Pictures come as uint8 `[B, size, size, 3]` and pass `normalise` first, so that loaders move
+    bytes and the normalisation travels with the network (converted networks carry it inside).
+
+    Args:
+        backbone: a network with timm's interface (`forward_features`, `forward_head`), without
+            its classifier.
+        pooling: one of graftwork.models.base.POOLINGS.
+        head: a module from `[B, num_features]` to `[B, num_classes]`.
+        input_spec: what the backbone wants to see.
+        num_features: width of what the pooling returns.
+
+    Attributes:
+        auxiliary: further classifiers, None but while it is trained with them.
+    """
+
+    backbone: Backbone
+    _mean: torch.Tensor
+    _std: torch.Tensor
+    auxiliary: AuxiliaryHeads | None
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        pooling: str,
+        head: nn.Module,
+        input_spec: InputSpec,
+        num_features: int,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pooling = pooling_of(backbone, pooling)
+        self.head = head
+        self.input_spec = input_spec
+        self.num_features = num_features
+        self.auxiliary = None
+        self._unused = unused_parameters(self)
+        self._still: tuple[nn.Module, ...] = ()  # modules that stay in eval mode
+        for name, values in (("mean", input_spec.mean), ("std", input_spec.std)):
+            level = torch.tensor(values, dtype=torch.float32).mul(255).view(1, -1, 1, 1)
+            self.register_buffer(f"_{name}", level, persistent=False)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    # forward
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 RGB `[B, S, S, 3]` to float32 `[B, C, S, S]` in channels_last order.
+
+        A network for grey pictures (a mean of length 1) gets their luma.
+        """
+        pixels = images.permute(0, 3, 1, 2).float()
+        if self.input_spec.channels == 1:
+            weights = torch.tensor(LUMA, device=pixels.device).view(1, 3, 1, 1)
+            pixels = (pixels * weights).sum(1, keepdim=True)
+        return (pixels - self._mean) / self._std
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalised float `[B, C, S, S]` to `[B, num_features]`."""
+        return pooled(self.backbone, self.pooling, images)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalised float `[B, C, S, S]` to logits `[B, num_classes]`."""
+        return self.head(self.features(images))
+
+    def training_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """As `forward`, and beside them the logits of each auxiliary classifier in training."""
+        if self.auxiliary is None:
+            return self(images), []
+        with self.auxiliary.watching(self.backbone) as maps:
+            logits = self(images)
+        return logits, self.auxiliary(maps)
+
+    # layer groups
+    def layer_groups(self) -> list[LayerGroup]:
+        """From the stem to the last group of the backbone, then `head`.
+
+        Auxiliary classifiers belong to `head`: they are as new, so they learn at its rate.
+        """
+        parts = {HEAD: self.head, "auxiliary": self.auxiliary}
+        head = tuple(
+            f"{part}.{name}"
+            for part, module in parts.items()
+            if module is not None
+            for name, _ in module.named_parameters()
+        )
+        return [*backbone_groups(self.backbone, self._unused), LayerGroup(HEAD, head)]
+
+    def parameters_of(self, group: LayerGroup) -> list[nn.Parameter]:
+        """The parameters of one layer group, in order."""
+        return [self.get_parameter(name) for name in group.parameters]
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters that the backbone's authors exempt from weight decay."""
+        names: set[str] = getattr(self.backbone, "no_weight_decay", set)()
+        return {f"backbone.{name}" for name in names}
+
+    # freezing
+    def freeze(self, trained: Sequence[bool], batch_norm: str, *, head: bool = True) -> None:
+        """Says what is trained from now on; everything else stays bit-identical, buffers included.
+
+        Half a freeze is none: without gradients BatchNorm's statistics still move in train mode.
+        So frozen modules are kept in eval mode, also through `model.train()`.
+
+        Args:
+            trained: for each group of the backbone (without the head), from the stem on.
+            batch_norm: `frozen` keeps statistics and affine of every BatchNorm in the backbone.
+            head: whether the head is trained. Auxiliary classifiers are trained with it where
+                something before them is; the others are not computed.
+        """
+        groups = self.layer_groups()
+        assert len(trained) == len(groups) - 1, (len(trained), len(groups) - 1)
+        self._still = ()
+        self.requires_grad_(False)
+        for group, train in zip(groups, [*trained, head], strict=True):
+            for parameter in self.parameters_of(group):
+                parameter.requires_grad_(train)
+        if self.auxiliary is not None:
+            self.auxiliary.switch([group.parameters for group in groups[:-1]], trained, head)
+        if batch_norm == "frozen":
+            for module in _batch_norms(self.backbone):
+                module.requires_grad_(False)
+        still = [*self._frozen_modules(list(trained), head)]
+        if batch_norm == "frozen":  # also those without parameters, whose statistics would move
+            still += _batch_norms(self.backbone)
+        self._still = tuple(still)
+        self.train(self.training)
+
+    def _frozen_modules(self, trained: list[bool], head: bool) -> Iterator[nn.Module]:
+        if not any(trained):
+            yield self.backbone
+            yield self.pooling
+        if not head:
+            yield self.head
+        for module in self.backbone.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                yield module
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Train mode for what is trained; frozen modules stay in eval mode."""
+        super().train(mode)
+        for module in self._still:
+            module.eval()
+        return self
+
+
+def _batch_norms(backbone: Backbone) -> Iterator[nn.Module]:
+    for module in backbone.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            yield module
+
+
+def pooling_of(backbone: Backbone, kind: str) -> Pooling:
+    """The pooling that fits the layout of this backbone's feature maps."""
+    return Pooling(
+        kind,
+        channels_last=getattr(backbone, "output_fmt", "NCHW") == "NHWC",
+        prefix_tokens=getattr(backbone, "num_prefix_tokens", 0),
+    )
+
+
+def pooled(backbone: Backbone, pooling: Pooling, images: torch.Tensor) -> torch.Tensor:
+    """`[B, C, S, S]` to `[B, num_features]`."""
+    features = backbone.forward_features(images)
+    if pooling.kind == "default":
+        return backbone.forward_head(features, pre_logits=True)
+    return pooling(features)
+
+
+def unused_parameters(classifier: Classifier) -> frozenset[str]:
+    """Parameters of the backbone that the chosen pooling leaves out.
+
+    Some backbones have layers behind their own pooling (MobileNetV3's `conv_head`). Another
+    pooling bypasses them; left among the trained ones they would stop a data-parallel run.
+    """
+    if classifier.pooling.kind == "default":
+        return frozenset()
+    spec, backbone = classifier.input_spec, classifier.backbone
+    images = torch.zeros(1, spec.channels, spec.size, spec.size)
+    was_training = backbone.training
+    named = dict(backbone.named_parameters())
+    with torch.enable_grad():
+        output = pooled(backbone.eval(), classifier.pooling, images).sum()
+        gradients = torch.autograd.grad(output, list(named.values()), allow_unused=True)
+    backbone.train(was_training)
+    return frozenset(n for n, g in zip(named, gradients, strict=True) if g is None)

@@ -1,0 +1,29 @@
+"""The tensors of a network by name (`backbone.*`, `head.*`), and as the bytes of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from graftwork.models.classifier import Classifier
+
+
+def tensors_of(classifier: Classifier) -> dict[str, np.ndarray]:
+    """Parameters and buffers by name, in their plain memory layout."""
+    state = classifier.state_dict().items()
+    return {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in state}
+
+
+def part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The tensors whose names begin so."""
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def serialised(tensors: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of a safetensors file: the same for the same tensors, in whatever order."""
+    from safetensors.numpy import save
+
+    return bytes(save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}))

@@ -1,0 +1,107 @@
+"""Several processes by torchrun: one process tree a job, started from the frozen params.yaml.
+
+Lightning's own launcher would run the command line again, and with it a whole Hydra sweep.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from graftwork.config.errors import UserError
+from graftwork.process.cores import cores
+from graftwork.storage.artifacts import Artifacts
+
+
+def inside() -> bool:
+    """Whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def rank() -> int:
+    """Number of this process among `world_size()`; 0 writes."""
+    return int(os.environ["RANK"]) if inside() else 0
+
+
+def world_size() -> int:
+    return int(os.environ["WORLD_SIZE"]) if inside() else 1
+
+
+def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:
+    """Runs a stage's module in `processes` processes, if it wants several and is only one yet.
+
+    Args:
+        processes: how many the stage wants.
+        artifacts: of the experiment; its params.yaml must be the experiment's.
+        module: such as `pipelines.finetune`.
+
+    Returns:
+        True when all of it has been done by the new processes; False when it is for this process
+        to do.
+
+    Raises:
+        UserError: the processes failed; their own message has been printed before.
+    """
+    if processes == 1 or inside():
+        return False
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(processes), "-m", module]
+    command += ["--root", str(artifacts.root), "--shared", str(artifacts.shared)]
+    paths = [os.getcwd(), *(path for path in sys.path if path)]  # what is importable stays so
+    environment = {
+        "OMP_NUM_THREADS": str(max(1, cores() // processes)),  # else torchrun says 1, aloud
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+    code = _finished(subprocess.Popen(command, env=environment))
+    if code:
+        raise UserError(f"trainer.processes: {module} failed in {processes} processes (see above).")
+    return True
+
+
+def _finished(process: subprocess.Popen[bytes]) -> int:
+    """Waits; when this process is asked to end, so are the others, and none is left behind."""
+    try:
+        return process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """A group of all processes for exchanging results on the CPU; nothing where there is one."""
+    if world_size() == 1:
+        yield
+        return
+    import torch.distributed as dist
+
+    own = not dist.is_initialized()
+    if own:
+        dist.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        if own:
+            dist.destroy_process_group()
+
+
+def gathered(value: Any) -> list[Any]:
+    """Every process's value, by rank, in every process."""
+    if world_size() == 1:
+        return [value]
+    import torch.distributed as dist
+
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values

@@ -1,0 +1,156 @@
+"""MLflow: open, resume, log."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graftwork.config.components import Component
+from graftwork.config.errors import UserError
+from graftwork.recording.tracked_params import public, shortened
+from graftwork.recording.tracked_run import Run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as RecordedRun
+
+    from graftwork.experiment import Experiment
+    from graftwork.storage.artifacts import Artifacts
+
+PARENT = "GRAFTWORK_PARENT_RUN"  # environment: id of the sweep's run
+NAME = "GRAFTWORK_RUN_NAME"  # environment: what tells this run from others of its sweep
+_SERVER = re.compile(r"(https?|postgresql|mysql|mssql)(\+\w+)?://[^/@\s]+|sqlite:////?[^/]")
+
+
+@dataclass(frozen=True)
+class Tracking(Component):
+    """Where runs are recorded."""
+
+    uri: str | None  # None: sqlite in the project; an address: that MLflow server
+    experiment: str  # MLflow's name for a group of runs
+    log_model: bool  # whether the run carries the model itself
+
+    def __post_init__(self) -> None:
+        if not self.experiment.strip():
+            raise UserError("experiment: empty. Give the group of runs a name.")
+        if self.uri is None:
+            return
+        if "@" in self.uri.partition("://")[2].partition("/")[0]:
+            raise UserError(
+                "uri: user and password do not belong into a configuration, which is recorded. "
+                "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
+            )
+        if not _SERVER.match(self.uri):
+            raise UserError(
+                f"uri: '{self.uri}' is not the address of a store. Legal: null (SQLite in the "
+                "project), http://host:port, https://host, sqlite:////absolute/path.db, "
+                "postgresql://host/name. MLflow no longer records into plain folders."
+            )
+
+
+def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = True) -> Run:
+    """Opens the MLflow run of this experiment: the one named in run.json, or a new one.
+
+    A run.json of another store is no obstacle: a new run is made then. Its name is written to
+    run.json unless there is one (`dvc` watches that file as the fine-tuning stage's own).
+
+    Args:
+        experiment: for the store, the names and, without params.yaml, the params.
+        artifacts: the experiment's tree; `run.json` and `params.yaml` of its root.
+        resume: False begins a new run whatever run.json says.
+
+    Raises:
+        UserError: the store cannot be opened. Once open, a failing store never raises.
+    """
+    from graftwork.recording.mlflow_store import open_store, store_uri, unavailable
+
+    tracking = experiment.tracking
+    client = open_store(tracking.uri, artifacts)
+    try:
+        found = _recorded(client, artifacts.run) if resume else None
+    except Exception as error:
+        raise unavailable(store_uri(tracking.uri, artifacts), error) from error
+    if found is not None:
+        run = Run(client, found.info.run_id, artifacts)
+        run.resume(experiment, found.data.tags)
+        return run
+    names = (experiment.dataset.name, experiment.model.name, experiment.transfer.name)
+    run = _new(client, tracking, artifacts, os.environ.get(NAME) or " ".join(names))
+    if not (resume and artifacts.run.is_file()):
+        _write_run(run, artifacts)
+    run.begin(experiment)
+    return run
+
+
+def open_sweep(
+    tracking: Tracking, artifacts: Artifacts, name: str, swept: Mapping[str, Sequence[str]]
+) -> Run:
+    """Opens a new run to be the parent of a sweep's runs; its id goes to run.json.
+
+    Args:
+        tracking: the store.
+        artifacts: the tree of the sweep's folder.
+        name: shown in MLflow's pages.
+        swept: the choices of every key that differs among the jobs.
+
+    Raises:
+        UserError: the store cannot be opened.
+    """
+    from graftwork.recording.mlflow_store import open_store
+
+    run = _new(open_store(tracking.uri, artifacts), tracking, artifacts, name)
+    _write_run(run, artifacts)
+    run.log_params({key: ", ".join(choices) for key, choices in swept.items()})
+    return run
+
+
+def _new(client: MlflowClient, tracking: Tracking, artifacts: Artifacts, name: str) -> Run:
+    from graftwork.recording.mlflow_store import experiment_id, store_uri, unavailable
+
+    group = experiment_id(client, tracking.experiment, artifacts, tracking.uri)
+    try:
+        run_id = client.create_run(group, tags=_origin(name)).info.run_id
+    except Exception as error:
+        raise unavailable(store_uri(tracking.uri, artifacts), error) from error
+    return Run(client, run_id, artifacts)
+
+
+def _write_run(run: Run, artifacts: Artifacts) -> None:
+    artifacts.run.parent.mkdir(parents=True, exist_ok=True)
+    artifacts.run.write_text(json.dumps({"run_id": run.run_id}) + "\n")
+
+
+def _recorded(client: MlflowClient, path: Path) -> RecordedRun | None:
+    """The run named in run.json, if the store knows it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(json.loads(path.read_text())["run_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+    return run if run.info.lifecycle_stage == "active" else None
+
+
+def _origin(name: str) -> dict[str, str]:
+    """Tags that MLflow's pages know by name."""
+    tags = {
+        "mlflow.runName": shortened(public(name), 250),
+        "mlflow.source.name": "graftwork",
+    }
+    if parent := os.environ.get(PARENT):
+        tags["mlflow.parentRunId"] = parent
+    try:
+        tags["mlflow.user"] = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        tags["mlflow.user"] = "unknown"
+    return tags

@@ -1,0 +1,178 @@
+"""The one Trainer construction, and its settings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graftwork.config.components import Component
+from graftwork.config.errors import UserError, check_choice, check_range
+from graftwork.process.cores import cores
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+PRECISIONS = ("auto", "fp32", "bf16")
+KEPT = ("auto", "best", "last")
+REFITS = ("auto", "on", "again", "never")
+
+
+@dataclass(frozen=True)
+class Trainer(Component):
+    """How training runs: machine matters, not the strategy."""
+
+    name: str
+    batch_size: int  # images a step, over all processes together
+    precision: str  # auto: the fastest that this machine does well
+    gradient_clip: float  # largest norm of all gradients together; 0: off
+    processes: int  # one a device; more than one starts torchrun
+    accelerator: str  # auto, cpu, gpu
+    workers: int  # loader processes; 0: load in the training process
+    keep: str  # epoch; best: by held-out top-1; auto: best if selection.min_val are held out
+    refit: str  # with held-out pictures too: on from what they chose, again; auto: see refit_below
+    refit_below: int  # pictures, fewer than which auto trains on; else what chose is kept
+    refit_epochs: int  # of training on
+    refit_rate: float  # of training on, as a share of the strategy's rates
+    watch_test: bool  # test/loss and test/top1 after each epoch: for curves, chooses nothing
+    patience: int  # epochs without improvement before stopping early; 0: never
+    limit_epochs: int | None  # at most this many epochs
+    limit_batches: int | None  # at most this many steps an epoch
+
+    def __post_init__(self) -> None:
+        check_range("batch_size", self.batch_size, 1)
+        check_choice("precision", self.precision, PRECISIONS)
+        check_range("gradient_clip", self.gradient_clip, 0)
+        check_range("processes", self.processes, 1)
+        check_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        check_range("workers", self.workers, 0)
+        check_choice("keep", self.keep, KEPT)
+        check_choice("refit", self.refit, REFITS)
+        check_range("refit_below", self.refit_below, 0)
+        check_range("refit_epochs", self.refit_epochs, 1)
+        check_range("refit_rate", self.refit_rate, 0, low_open=True)
+        check_range("patience", self.patience, 0)
+        for name in ("limit_epochs", "limit_batches"):
+            if (value := getattr(self, name)) is not None:
+                check_range(name, value, 1)
+        if self.batch_size % self.processes:
+            raise UserError(
+                f"batch_size: {self.batch_size} cannot be shared evenly by {self.processes} "
+                f"processes. Legal: a multiple of {self.processes} (trainer.processes)."
+            )
+
+    def uses_gpu(self) -> bool:
+        """Whether training runs on GPUs.
+
+        Raises:
+            UserError: a GPU is wanted, or several, and this machine has fewer.
+        """
+        import torch
+
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if self.accelerator == "gpu" and not count:
+            raise UserError(
+                "trainer.accelerator: gpu, but torch sees none here. Legal: auto, cpu "
+                "(`graftwork doctor` shows the devices)."
+            )
+        if self.accelerator == "cpu" or not count:
+            return False
+        if self.processes > count:
+            raise UserError(
+                f"trainer.processes: {self.processes}, but there are {count} GPUs. Legal: at "
+                f"most {count}, or trainer.accelerator=cpu."
+            )
+        return True
+
+    def refit_of(self, pictures: int, trainings: int) -> str:
+        """What `refit` comes to for so many pictures: on, again or never.
+
+        Args:
+            trainings: that chose, each without a part of the pictures; of several none can go on.
+        """
+        if trainings > 1:
+            return "again"
+        if self.refit == "auto":
+            return "on" if pictures < self.refit_below else "never"
+        return self.refit
+
+    def lightning(
+        self, epochs: int, callbacks: Sequence[Any], root: Path, steps: int | None = None
+    ) -> pl.Trainer:
+        """The one Trainer: no logger, no checkpoints and no folders of its own.
+
+        Args:
+            epochs: of the strategy; `limit_epochs` may shorten them.
+            steps: at most so many; None: as many as the epochs have.
+            callbacks: pytorch_lightning callbacks.
+            root: folder of the experiment.
+        """
+        from graftwork.models.precision import chosen
+        from graftwork.training.lightning import pl
+
+        on_gpu = self.uses_gpu()
+        bf16 = chosen(self.precision, on_gpu) == "bf16"
+        return pl.Trainer(
+            accelerator="gpu" if on_gpu else "cpu",
+            devices=self.processes,
+            strategy=_several_processes(on_gpu) if self.processes > 1 else "auto",
+            precision="bf16-mixed" if bf16 else "32-true",
+            max_epochs=min(epochs, self.limit_epochs or epochs),
+            max_steps=-1 if steps is None else steps,
+            limit_train_batches=self.limit_batches,
+            gradient_clip_val=self.gradient_clip or None,
+            # A GPU has operators without a deterministic form; elsewhere they are an error.
+            deterministic="warn" if on_gpu else True,
+            callbacks=list(callbacks),
+            default_root_dir=root,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+
+def _several_processes(on_gpu: bool) -> Any:
+    from graftwork.training.lightning import pl
+
+    # Validation gives processes different numbers of batches: nothing may be broadcast there.
+    return pl.strategies.DDPStrategy(
+        process_group_backend="nccl" if on_gpu else "gloo", broadcast_buffers=False
+    )
+
+
+def share_cores(processes: int) -> None:
+    """Gives each process its share of the cores; more threads than cores only spin."""
+    import torch
+
+    if processes > 1:
+        torch.set_num_threads(max(1, cores() // processes))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Lightning's advice to people who chose otherwise on purpose."""
+    import logging
+
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers",
+            "The number of training batches .* is smaller than the logging interval",
+            ".*isinstance\\(treespec, LeafSpec\\)",
+            ".*GPU available but not used",
+            "Total length of `list` across ranks is zero",  # training without validation
+            ".*in eval mode at the start of training",  # frozen modules are
+        ):
+            warnings.filterwarnings("ignore", message)
+        try:
+            yield
+        finally:
+            logger.setLevel(before)

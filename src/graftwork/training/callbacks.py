@@ -1,0 +1,121 @@
+"""What looks on while a network trains: the best weights, the curves, the bar, SIGTERM."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from graftwork.process.progress import count_bar
+from graftwork.training.lightning import pl
+
+Row = dict[str, float]
+
+
+class BestWeights(pl.Callback):
+    """Keeps the weights with the highest `val/top1` (ties: lowest `val/loss`) in memory.
+
+    They are put back when training ends. Every process sees the same metrics, so that all of
+    them keep, stop and restore alike.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.epoch = -1
+        self._patience = patience  # epochs without improvement; 0: no early stop
+        self._score = (float("-inf"), float("-inf"))
+        self._weights: dict[str, torch.Tensor] = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        seen = trainer.callback_metrics
+        loss = float(seen["val/loss"])
+        # Nothing compares with NaN: it would stay the best of its accuracy for ever.
+        score = (float(seen["val/top1"]), float("-inf") if math.isnan(loss) else -loss)
+        if score > self._score:
+            self._score, self.epoch = score, trainer.current_epoch
+            state = pl_module.state_dict()
+            self._weights = {n: t.detach().to("cpu", copy=True) for n, t in state.items()}
+        elif self._patience and trainer.current_epoch - self.epoch >= self._patience:
+            trainer.should_stop = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._weights:
+            pl_module.load_state_dict(self._weights)
+
+
+class Curves(pl.Callback):
+    """One row an epoch: everything that was logged, and the head's learning rate at its end."""
+
+    def __init__(self, told: Callable[[Row, int], None], rows: list[Row]) -> None:
+        self.rows = rows  # grows; those of earlier attempts stay
+        self.before = int(rows[-1]["epoch"]) if rows else 0  # a computed head's row is of epoch 0
+        self._told = told  # called with each new row and its epoch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        logged["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        epoch = self.before + trainer.current_epoch + 1
+        self.rows.append({"epoch": epoch, **logged})
+        self._told(logged, epoch)
+
+
+class Progress(pl.Callback):
+    """A bar over all steps with the time left; where nobody watches, a line an epoch."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._seen: Callable[[int], None] = lambda step: None
+        self._start = 0.0
+        self.steps = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._start = time.monotonic()
+        if trainer.is_global_zero:
+            steps = int(trainer.estimated_stepping_batches)
+            self._seen = self._open.enter_context(count_bar("training", steps))
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.steps = trainer.global_step
+        self._seen(self.steps)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            done, epochs = trainer.current_epoch + 1, int(trainer.max_epochs or 1)
+            spent = time.monotonic() - self._start
+            print(
+                f"epoch {done}/{epochs}  {_said(trainer.callback_metrics)}  "
+                f"{spent:.0f} s, {spent / done * (epochs - done):.0f} s left",
+                file=sys.stderr,
+            )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._open.close()
+
+    def on_exception(self, *_: Any) -> None:
+        self._open.close()
+
+
+def _said(metrics: Any) -> str:
+    return "  ".join(f"{n} {float(v):.4f}" for n, v in metrics.items())
+
+
+class EndedBySigterm(pl.Callback):
+    """SIGTERM ends the process with exit code 143 at once.
+
+    Lightning's own handler ends it with 0, which records a preempted training as complete, and
+    with several processes waits in a broadcast for the others, which never come.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _end)
+
+
+def _end(*_: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
