@@ -2,8 +2,8 @@
 
 Needs `make repro` (or its download stage) to have run once, except for `rank` and `memory`, which
 need no data; takes about 45 minutes in full, of which the naive loop takes most: `--epochs 5`
-shortens it. `memory` rewrites the table in docs/memory.md and ends with exit code 1 where a
-forecast is far off, `rank` the picture in docs/.
+shortens it. `memory` ends with exit code 1 where a forecast is far off; `rank` rewrites the picture
+in docs/.
 
 Two more run only where they are named, and take up again what an earlier start left in --folder:
 `defaults` (more than an hour; docs/defaults.md) runs every strategy with its defaults on nine tasks

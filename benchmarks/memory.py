@@ -1,22 +1,22 @@
 """Forecast against measured peak memory of training, network by network.
 
 Each measurement is a fresh process that trains a few steps through Lightning, as every training
-here does. The table goes between the marks in docs/memory.md.
+here does: random weights, pictures in memory. Measured is the largest resident memory above that
+after all imports and one step of a tiny network; where memory is placed is chance, so that two runs
+of this benchmark differed by up to 10 % a pair.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.workplace import NEW_HEAD, PROJECT, parameters
+from benchmarks.workplace import NEW_HEAD, parameters
 from graftwork.experiment import Experiment
 
-PAGE = PROJECT / "docs" / "memory.md"
-BEGIN, END = "<!-- table: python -m benchmarks memory -->", "<!-- end of table -->"
-TOLERANCE = 0.15
+TOLERANCE = 0.3
 CLASSES = 10
 MIB = 2**20
 
@@ -28,7 +28,7 @@ class Pair:
     batch: int
     precision: str
     overrides: tuple[str, ...]
-    tuned: bool = False  # whether the constants of profiling/heap.py were chosen on it
+    tuned: bool = False  # whether profiling/memory.py's GAPS was chosen on it
 
 
 def timm(architecture: str) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def row(pair: Pair, folder: Path) -> Row:
 
 HEAD = (
     "network", "strategy", "batch", "px", "precision", "forecast, MiB", "measured, MiB", "ratio",
-    "heap tuned on it",
+    "gaps chosen on it",
 )  # fmt: skip
 
 
@@ -130,29 +130,28 @@ def line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write(text: str, page: Path = PAGE) -> None:
-    """Puts the table between the marks of the page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-
-
 def forecast_against_measured(folder: Path, pairs: tuple[Pair, ...] = PAIRS) -> Iterator[str]:
-    """The table, line by line as it grows, and how many pairs are within the tolerance.
+    """The table, line by line as it grows, and how far off the forecasts are.
 
     Raises:
-        SystemExit: code 1 if any pair is.
+        SystemExit: code 1 if any is further off than the tolerance.
     """
-    lines = [line(HEAD), line("---" for _ in HEAD)]
-    yield from lines
-    beyond = []
+    yield line(HEAD)
+    yield line("---" for _ in HEAD)
+    rows = []
     for pair in pairs:
-        found = row(pair, folder)
-        lines.append(line(found.cells()))
-        yield lines[-1]
-        if abs(found.ratio - 1) > TOLERANCE:
-            beyond.append(found.experiment.model.name)
-    write("\n".join(lines))
-    yield f"{len(pairs) - len(beyond)} of {len(pairs)} pairs within {TOLERANCE:.0%}"
+        rows.append(row(pair, folder))
+        yield line(rows[-1].cells())
+    yield from errors(rows)
+    beyond = [one.experiment.model.name for one in rows if abs(one.ratio - 1) > TOLERANCE]
     if beyond:
         raise SystemExit(f"beyond {TOLERANCE:.0%}: {', '.join(beyond)}")
+
+
+def errors(rows: Sequence[Row]) -> Iterator[str]:
+    """Mean and largest error, of the pairs that GAPS was chosen on and of the others."""
+    for tuned, words in ((True, "chosen on"), (False, "tested on")):
+        found = [abs(one.ratio - 1) for one in rows if one.pair.tuned == tuned]
+        if found:
+            mean, most = sum(found) / len(found), max(found)
+            yield f"{words} {len(found)} pairs: off by {mean:.0%} on average, {most:.0%} at most"

@@ -21,8 +21,9 @@ from graftwork.model_folder import folder as model_folder
 from graftwork.models.auxiliary import PLACES
 from graftwork.models.base import Model
 from graftwork.models.classifier import Classifier
+from graftwork.models.folding import foldable
 from graftwork.serving.predictor import Predictor
-from graftwork.training.fast_forward import fast_forward, foldable
+from graftwork.training.fast_forward import fast_forward
 from graftwork.training.fitting import trained_parameters
 from graftwork.training.graft_module import GraftModule, parameter_groups
 from graftwork.transfer.auxiliary import AuxiliaryClassifiers

@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from graftwork.config.components import build
-from graftwork.features.engines.torch_engine import followed_by_norm
 from graftwork.models.base import Model
 from graftwork.models.classifier import Classifier
-from graftwork.training.fast_forward import fast_forward, foldable, norms_behind
+from graftwork.models.folding import foldable, followed_by_norm, norms_behind
+from graftwork.training.fast_forward import fast_forward
 
 
 @pytest.fixture
@@ -124,6 +124,6 @@ def test_depthwise_convolutions_leave_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         network(images)
         assert seen == {"depthwise": torch.bfloat16, "dense": torch.bfloat16}
-        with fast_forward(network, fold=[], depthwise_fp32=True):  # type: ignore[arg-type]
+        with fast_forward(network, fold=[], depthwise_fp32=True):
             network(images)
     assert seen == {"depthwise": torch.float32, "dense": torch.bfloat16}

@@ -16,7 +16,7 @@ by functions, is missing from them altogether. So no further library is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
@@ -24,8 +24,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode  # no public name
 from torch.utils.flop_counter import flop_registry
 
 from graftwork.profiling.receptive_field import POOLINGS, Field, of_input, of_output
@@ -136,7 +135,7 @@ def _named(network: nn.Module, trace: _Trace) -> Iterator[None]:
     """Keeps `trace.running` while the network runs; a layer's row takes the module's own output."""
 
     def leave(name: str, module: nn.Module, output: Any) -> None:
-        first = next((t for t in tree_leaves(output) if isinstance(t, torch.Tensor)), None)
+        first = next(_tensors(output), None)
         if first is not None:
             shape, found = tuple(first.shape), trace.field_of(first)
             trace.outputs[name] = Output(_of_one(shape), found.extent if found else None)
@@ -172,11 +171,11 @@ class _Watch(TorchDispatchMode):
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        given = list(_tensors((args, kwargs)))
         seen = [found for t in given if (found := self._trace.field_of(t))]
         before = tuple(given[0].shape) if given else ()
         out = func(*args, **kwargs)
-        results = [t for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
+        results = list(_tensors(out))
         if results:
             found = of_output(op, args, results[0], seen) if seen else None
             if found:
@@ -188,6 +187,17 @@ class _Watch(TorchDispatchMode):
                 row.macs += macs
                 row.shape, row.field = tuple(results[0].shape), found
         return out
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Those in nested arguments or results, in order."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _tensors(part)
 
 
 def _of_one(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from graftwork.data.images import DecodedImages, eval_view
+from graftwork.models.folding import foldable
 from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack
 from graftwork.settings.trainer import Trainer
 from graftwork.training.callbacks import BestWeights, Curves, EndedBySigterm, Progress
 from graftwork.training.datamodule import PictureData
-from graftwork.training.fast_forward import fast_forward, foldable
+from graftwork.training.fast_forward import fast_forward
 from graftwork.training.graft_module import Diverged, GraftModule, check_finite
 from graftwork.training.guard import ATTEMPTS, SLOWER, Destroyed, Guard
 from graftwork.training.kept_memory import kept_memory

@@ -11,11 +11,9 @@ import hashlib
 import math
 import shutil
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +24,7 @@ from graftwork.data.images import UnreadableImage
 from graftwork.data.images.decoding import Header, examine, inspect
 from graftwork.data.manifest import OK
 from graftwork.process.cores import cores
+from graftwork.process.read_ahead import ahead
 from graftwork.storage.array_store import ArrayStore
 
 GIB = 2**30
@@ -49,9 +48,6 @@ SCHEMA = pa.schema(
     }
 )
 NOTHING = Header(0, 0, False, False, math.nan)
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def examine_all(
     look = _Looker(dataset, store)
 
     def fresh() -> Iterator[tuple[str, np.ndarray]]:
-        for done, found in enumerate(_ahead(look, records), 1):
+        for done, found in enumerate(ahead(look, records, AHEAD * cores(), "decode"), 1):
             packer.add(found.row())
             seen(done)
             if keeper.wants(found):
@@ -196,22 +192,6 @@ class _Packer:
         if self._rows:
             self._pack()
         return pa.Table.from_batches(self._batches, SCHEMA).to_pandas()
-
-
-def _ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Results in order, computed on as many threads as there are cores, few of them ahead."""
-    threads = cores()
-    waiting: deque[Any] = deque()
-    pool = ThreadPoolExecutor(threads, "decode")
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= AHEAD * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _same_verdict_for_same_bytes(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from graftwork.data.images import DecodedImages, eval_view
 from graftwork.models.base import InputSpec
-from graftwork.process.cores import cores
+from graftwork.process.read_ahead import ahead
 
 AHEAD = 3  # batches in memory beside the one that is computed
 
@@ -38,25 +36,13 @@ def batches(
     """The evaluation views of the pictures, in order, in batches of one size.
 
     The last batch is filled up with black. At most `AHEAD` batches wait in memory, however many
-    pictures there are. Decoding and resizing release Python's lock, so that threads are enough.
+    pictures there are.
     """
-    starts = iter(range(0, len(pictures), batch_size))
-    waiting: deque[Future[Batch]] = deque()
 
     def load(start: int) -> Batch:
         return load_batch(pictures[start : start + batch_size], images, spec, batch_size)
 
-    with ThreadPoolExecutor(cores(), "loading") as pool:
-        try:
-            while True:
-                while len(waiting) < AHEAD and (start := next(starts, None)) is not None:
-                    waiting.append(pool.submit(load, start))
-                if not waiting:
-                    return
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    return ahead(load, range(0, len(pictures), batch_size), AHEAD, "loading")
 
 
 def load_batch(

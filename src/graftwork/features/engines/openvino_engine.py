@@ -69,8 +69,7 @@ def convert(classifier: Classifier, batch_size: int, folder: Path) -> None:
     with torch.no_grad(), warnings.catch_warnings():
         # OpenVINO traces by torch.jit, which torch deprecates, and tracing warns of each shape
         # that becomes a constant, as it should here. The features are checked afterwards.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit._trace.TracerWarning)
+        warnings.simplefilter("ignore")
         network = openvino().convert_model(Frozen().eval(), example_input=example)
     classifier.train(was_training)
     network.reshape(shape)

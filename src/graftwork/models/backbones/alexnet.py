@@ -10,15 +10,11 @@ from typing import Any
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
-from timm.models import (
-    build_model_with_cfg,
-    checkpoint_seq,
-    generate_default_cfgs,
-    register_model,
-)
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
 from graftwork.models.backbones.local_response_norm import LocalResponseNorm
+from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.backbones.smallest_input import check_smallest
 
 MAP = 6  # side of the map that FC6 reads
@@ -54,7 +50,7 @@ TWO_TOWERS = (
 )
 
 
-class AlexNet(nn.Module):
+class AlexNet(OwnBackbone):
     """Five convolutions, FC6, FC7 and the classifier FC8.
 
     `forward_features` gives the maps of conv5 after pooling; the head averages them to 6 x 6 (which
@@ -70,6 +66,8 @@ class AlexNet(nn.Module):
         ceil_mode: poolings count a last, incomplete window too (ZFNet).
     """
 
+    classifier_name = "fc8"
+
     def __init__(
         self,
         steps: Sequence[Step],
@@ -83,8 +81,6 @@ class AlexNet(nn.Module):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        self.grad_checkpointing = False
         self.features = nn.Sequential()
         self.feature_info = []
         before, reduction = in_chans, 1
@@ -105,9 +101,6 @@ class AlexNet(nn.Module):
         blocks = [(r"^features\.conv(\d+)", None), (r"^fc6", (6,)), (r"^fc7", (7,))]
         return {"stem": r"^features\.conv1", "blocks": blocks}
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        self.grad_checkpointing = enable
-
     def set_input_size(self, img_size: tuple[int, int]) -> None:
         """Any size from the smallest on: nothing changes.
 
@@ -116,27 +109,22 @@ class AlexNet(nn.Module):
         """
         check_smallest(self, img_size)
 
-    def get_classifier(self) -> nn.Module:
-        return self.fc8
+    def set_pooling(self, kind: str) -> None:
+        self.global_pool = SelectAdaptivePool2d(MAP, kind, flatten=True)
 
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        self.num_classes = num_classes
-        if global_pool is not None:
-            self.global_pool = SelectAdaptivePool2d(MAP, global_pool, flatten=True)
-        width = self.head_hidden_size
-        self.fc8 = _classifier(width, num_classes) if num_classes else nn.Identity()
+    def new_classifier(self, num_classes: int) -> nn.Module:
+        """Starts as in Krizhevsky et al. 2012, section 5: He's rule is for layers before a ReLU."""
+        layer = nn.Linear(self.head_hidden_size, num_classes)
+        nn.init.normal_(layer.weight, std=0.01)
+        nn.init.zeros_(layer.bias)
+        return layer
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing:
-            return checkpoint_seq(self.features, x)
-        return self.features(x)
+        return self.through(self.features, x)
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         x = self.fc7(self.fc6(self.global_pool(x)))
-        return x if pre_logits else self.fc8(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
+        return x if pre_logits else self.get_classifier()(x)
 
 
 def _layers(
@@ -176,14 +164,6 @@ def _initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         assert module.bias is not None, "every layer here has one"
         nn.init.zeros_(module.bias)
-
-
-def _classifier(width: int, num_classes: int) -> nn.Linear:
-    """Starts as in Krizhevsky et al. 2012, section 5: He's rule is for layers before a ReLU."""
-    layer = nn.Linear(width, num_classes)
-    nn.init.normal_(layer.weight, std=0.01)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def imagenet_cfg(size: int, smallest: int) -> dict[str, Any]:

@@ -8,22 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.models import (
-    build_model_with_cfg,
-    checkpoint_seq,
-    generate_default_cfgs,
-    register_model,
-)
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 from torch.nn import functional as F
 
-from graftwork.models.backbones.pooled import Pooled
+from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.cifar_depth import blocks_per_stage
 
 STAGES = ("layer1", "layer2", "layer3")
 
 
-class CifarNet(Pooled):
+class CifarNet(OwnBackbone):
     """A stem of one 3x3 convolution and three stages of n blocks: 6n + 2 layers with weights.
 
     Args:
@@ -46,8 +41,7 @@ class CifarNet(Pooled):
         global_pool: str = "avg",
     ) -> None:
         super().__init__()
-        self.num_features = self.head_hidden_size = 4 * width
-        self.grad_checkpointing = False
+        self.num_features = 4 * width
         self.conv1 = nn.Conv2d(in_chans, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
@@ -74,14 +68,10 @@ class CifarNet(Pooled):
             "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)",
         }
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        self.grad_checkpointing = enable
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.act1(self.bn1(self.conv1(x)))
         for name in STAGES:
-            blocks = self.get_submodule(name)
-            x = checkpoint_seq(blocks, x) if self.grad_checkpointing else blocks(x)
+            x = self.through(self.get_submodule(name).children(), x)
         return x
 
 

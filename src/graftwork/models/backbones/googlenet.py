@@ -21,8 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.layers.classifier import create_classifier
-from timm.models import build_model_with_cfg, checkpoint, generate_default_cfgs, register_model
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
 from graftwork.models.auxiliary import PLACES
@@ -34,6 +33,7 @@ from graftwork.models.backbones.inception import (
     Widths,
 )
 from graftwork.models.backbones.local_response_norm import LocalResponseNorm
+from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.backbones.smallest_input import check_smallest
 
 STEM = ("conv1", "maxpool1", "norm1", "conv2", "conv3", "norm2", "maxpool2")
@@ -52,7 +52,7 @@ POOLED_AFTER = {"inception3b": ("maxpool3", 3), "inception4e": ("maxpool4", 2)} 
 HEADS = PLACES["googlenet"]  # auxiliary classifiers, and the modules they read
 
 
-class GoogLeNet(nn.Module):
+class GoogLeNet(OwnBackbone):
     """Stem, nine inception modules, global pooling, one affine layer.
 
     Module names are torchvision's, method names timm's.
@@ -79,14 +79,14 @@ class GoogLeNet(nn.Module):
         drop_rate: float = 0.2,
     ) -> None:
         super().__init__()
-        self.batch_norm, self.drop_rate, self.pool_type = batch_norm, drop_rate, global_pool
-        self.grad_checkpointing = False
+        self.batch_norm = batch_norm
         self._add_stem(in_chans, lrn)
         self._add_modules(naive, kernel_5x5 or (5 if naive else 3))
         self.aux1 = self.aux2 = None
         if aux_logits:
             self.aux1, self.aux2 = self.auxiliary_heads(num_classes).values()
-        self.reset_classifier(num_classes)
+        self.dropout = nn.Dropout(drop_rate)
+        self.reset_classifier(num_classes, global_pool)
         self.apply(_initialise)
 
     def _add_stem(self, in_chans: int, lrn: bool) -> None:
@@ -139,26 +139,13 @@ class GoogLeNet(nn.Module):
         blocks = [(rf"^{name}\.", (index,)) for index, name in enumerate(names)]
         return {"stem": r"^conv[123]\.", "blocks": blocks}
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keeps only what goes into each module; its inside is computed again in the backward."""
-        self.grad_checkpointing = enable
-
     def set_input_size(self, img_size: tuple[int, int]) -> None:
         """Any from 15 px on; raises ValueError below."""
         check_smallest(self, img_size)
 
-    def get_classifier(self) -> nn.Module:
-        return self.fc
-
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """0: no classifier, and no auxiliary ones either."""
-        self.num_classes = num_classes
-        self.pool_type = self.pool_type if global_pool is None else global_pool
-        self.global_pool, self.dropout, self.fc = create_classifier(
-            self.num_features, num_classes, pool_type=self.pool_type, drop_rate=self.drop_rate
-        )
-        self.dropout.train(self.training)
-        self.head_hidden_size = self.num_features * self.global_pool.feat_mult()
+        super().reset_classifier(num_classes, global_pool)
         for head in HEADS:
             module = getattr(self, head)
             if module is not None and not num_classes:
@@ -176,17 +163,18 @@ class GoogLeNet(nn.Module):
         """
         for name in self.layer_names:
             module = getattr(self, name)
-            again = self.grad_checkpointing and name in MODULES
-            x = checkpoint(module, x) if again else module(x)
+            x = self.through([module], x) if name in MODULES else module(x)
             if maps is not None and name in HEADS.values():
                 maps[name] = x
         return x
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         x = self.dropout(self.global_pool(x))
-        return x if pre_logits else self.fc(x)
+        return x if pre_logits else self.get_classifier()(x)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    def forward(  # type: ignore[override]
+        self, x: torch.Tensor
+    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
         if self.aux1 is None or not self.training:
             return self.forward_head(self.forward_features(x))
         maps: dict[str, torch.Tensor] = {}

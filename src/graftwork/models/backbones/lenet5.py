@@ -6,15 +6,11 @@ from collections import OrderedDict
 from typing import Any
 
 import torch
-from timm.models import (
-    build_model_with_cfg,
-    checkpoint_seq,
-    generate_default_cfgs,
-    register_model,
-)
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
 from graftwork.config.errors import check_choice
+from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.backbones.smallest_input import check_smallest
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -22,7 +18,7 @@ POOLINGS: dict[str, type[nn.Module]] = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d
 PICTURE = 32  # px: the original's input, in whose middle the 28 px of a digit lie
 
 
-class LeNet5(nn.Module):
+class LeNet5(OwnBackbone):
     """Two convolutions with 2x2 subsampling, C5 and F6 fully connected, and the classifier.
 
     As usual today the classifier is affine instead of radial basis functions, S2 and S4 have no
@@ -37,6 +33,7 @@ class LeNet5(nn.Module):
 
     features: Any
     c5: Any
+    classifier_name = "output"
 
     def __init__(
         self,
@@ -49,9 +46,7 @@ class LeNet5(nn.Module):
         super().__init__()
         check_choice("activation", activation, ACTIVATIONS)
         check_choice("subsampling", subsampling, POOLINGS)
-        self.num_classes = num_classes
         self.num_features, self.head_hidden_size = 16, 84
-        self.grad_checkpointing = False
         act, pool = ACTIVATIONS[activation], POOLINGS[subsampling]
         self.features = nn.Sequential(
             OrderedDict(
@@ -94,31 +89,18 @@ class LeNet5(nn.Module):
         blocks = [(r"^features\.c(\d)", None), (r"^c(\d)", None), (r"^f(\d)", None)]
         return {"stem": r"^features\.c1", "blocks": blocks}
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        self.grad_checkpointing = enable
+    def set_pooling(self, kind: str) -> None:
+        """Changes nothing: C5 reads the maps as they are."""
 
-    def get_classifier(self) -> nn.Module:
-        return self.output
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """`global_pool` changes nothing: C5 reads the maps as they are."""
-        self.num_classes = num_classes
-        self.output: nn.Module = nn.Identity()
-        if num_classes:
-            self.output = nn.Linear(self.head_hidden_size, num_classes)
-            _initialise(self.output)
+    def new_classifier(self, num_classes: int) -> nn.Module:
+        return super().new_classifier(num_classes).apply(_initialise)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing:
-            return checkpoint_seq(self.features, x)
-        return self.features(x)
+        return self.through(self.features, x)
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         x = self.f6(self.c5(x.flatten(1)))
-        return x if pre_logits else self.output(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
+        return x if pre_logits else self.get_classifier()(x)
 
 
 def _step(kind: str, layer: nn.Module, act: type[nn.Module]) -> nn.Sequential:

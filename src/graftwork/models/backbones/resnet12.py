@@ -8,22 +8,17 @@ from typing import Any
 
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.models import (
-    build_model_with_cfg,
-    checkpoint,
-    generate_default_cfgs,
-    register_model,
-)
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
 from graftwork.config.errors import check_range
-from graftwork.models.backbones.pooled import Pooled
+from graftwork.models.backbones.own_backbone import OwnBackbone
 
 WIDTHS = (64, 160, 320, 640)
 SLOPE = 0.1  # of the leaky ReLU
 
 
-class ResNet12(Pooled):
+class ResNet12(OwnBackbone):
     """Four residual blocks of three 3x3 convolutions; each halves the side.
 
     Args:
@@ -42,8 +37,7 @@ class ResNet12(Pooled):
     ) -> None:
         super().__init__()
         check_range("options.dropout", dropout, 0, 0.99)
-        self.num_features = self.head_hidden_size = WIDTHS[-1]
-        self.grad_checkpointing = False
+        self.num_features = WIDTHS[-1]
         pairs = zip((in_chans, *WIDTHS), WIDTHS, strict=False)
         self.layers = nn.Sequential(*(Block(*pair, dropout) for pair in pairs))
         self.feature_info = [
@@ -58,13 +52,8 @@ class ResNet12(Pooled):
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         return {"stem": r"^layers\.0", "blocks": r"^layers\.(\d+)"}
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        self.grad_checkpointing = enable
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        for block in self.layers:
-            x = checkpoint(block, x) if self.grad_checkpointing else block(x)
-        return x
+        return self.through(self.layers, x)
 
 
 class Block(nn.Module):

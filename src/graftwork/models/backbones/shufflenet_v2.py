@@ -9,15 +9,10 @@ from typing import Any
 
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.models import (
-    build_model_with_cfg,
-    checkpoint_seq,
-    generate_default_cfgs,
-    register_model,
-)
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from graftwork.models.backbones.pooled import Pooled
+from graftwork.models.backbones.own_backbone import OwnBackbone
 
 REPEATS = (4, 8, 4)  # units of each stage
 WIDTHS = {  # channels of stem, stages and the last convolution, by variant (table 5)
@@ -29,7 +24,7 @@ WIDTHS = {  # channels of stem, stages and the last convolution, by variant (tab
 STAGES = ("stage2", "stage3", "stage4")
 
 
-class ShuffleNetV2(Pooled):
+class ShuffleNetV2(OwnBackbone):
     """Stem, three stages of units that shuffle their channels, and a last 1x1 convolution.
 
     Args:
@@ -44,8 +39,7 @@ class ShuffleNetV2(Pooled):
         global_pool: str = "avg",
     ) -> None:
         super().__init__()
-        self.num_features = self.head_hidden_size = widths[-1]
-        self.grad_checkpointing = False
+        self.num_features = widths[-1]
         self.conv1 = nn.Sequential(*_conv(in_chans, widths[0], 3, stride=2), nn.ReLU(inplace=True))
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         for name, before, after, units in zip(STAGES, widths, widths[1:-1], REPEATS, strict=False):
@@ -65,14 +59,10 @@ class ShuffleNetV2(Pooled):
         units = r"^stage(\d+)" if coarse else r"^stage(\d+)\.(\d+)"
         return {"stem": r"^conv1", "blocks": [(units, None), (r"^conv5", (99999,))]}
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        self.grad_checkpointing = enable
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.maxpool(self.conv1(x))
         for name in STAGES:
-            stage = self.get_submodule(name)
-            x = checkpoint_seq(stage, x) if self.grad_checkpointing else stage(x)
+            x = self.through(self.get_submodule(name).children(), x)
         return self.conv5(x)
 
 

@@ -6,22 +6,17 @@ from typing import Any
 
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
-from timm.models import (
-    build_model_with_cfg,
-    checkpoint_seq,
-    generate_default_cfgs,
-    register_model,
-)
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
+from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.backbones.smallest_input import check_smallest
 
 # Channels of the squeeze layer, and of each of the two expand layers, of fire2 to fire9.
 FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
 
 
-class SqueezeNet(nn.Module):
+class SqueezeNet(OwnBackbone):
     """A convolution, eight fire modules, and a classifier that is a 1x1 convolution.
 
     The classifier works on every position; its maps, after a ReLU, are averaged to logits. So
@@ -34,6 +29,8 @@ class SqueezeNet(nn.Module):
         drop_rate: before the classifier.
     """
 
+    classifier_name = "classifier"
+
     def __init__(
         self,
         first: tuple[int, int],
@@ -44,8 +41,6 @@ class SqueezeNet(nn.Module):
         drop_rate: float = 0.5,
     ) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        self.grad_checkpointing = False
         self.features = nn.Sequential()
         self.feature_info: list[dict[str, Any]] = []
         width, kernel = first
@@ -55,7 +50,7 @@ class SqueezeNet(nn.Module):
             self._append(name, Fire(width, squeeze, expand), name in pooled)
             width = 2 * expand
         self._tap(2 ** (1 + len(pooled)))
-        self.num_features = self.head_hidden_size = width
+        self.num_features = width
         self.drop = nn.Dropout(drop_rate)
         self.apply(_initialise)
         self.reset_classifier(num_classes, global_pool)
@@ -79,9 +74,6 @@ class SqueezeNet(nn.Module):
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         return {"stem": r"^features\.conv1", "blocks": r"^features\.fire(\d+)"}
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        self.grad_checkpointing = enable
-
     def set_input_size(self, img_size: tuple[int, int]) -> None:
         """Any size from the smallest on: nothing changes.
 
@@ -90,30 +82,22 @@ class SqueezeNet(nn.Module):
         """
         check_smallest(self, img_size)
 
-    def get_classifier(self) -> nn.Module:
-        return self.classifier
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        self.num_classes = num_classes
-        if global_pool is not None:
-            pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
-            self.global_pool = pool
-        width = self.num_features
-        self.classifier = _classifier(width, num_classes) if num_classes else nn.Identity()
+    def new_classifier(self, num_classes: int) -> nn.Module:
+        """Starts with standard deviation 0.01, as its authors start it."""
+        layer = nn.Conv2d(self.num_features, num_classes, 1)
+        nn.init.normal_(layer.weight, std=0.01)
+        assert layer.bias is not None, "every layer here has one"
+        nn.init.zeros_(layer.bias)
+        return layer
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing:
-            return checkpoint_seq(self.features, x)
-        return self.features(x)
+        return self.through(self.features, x)
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         x = self.drop(x)
         if not pre_logits and self.num_classes:
-            x = torch.relu(self.classifier(x))
+            x = torch.relu(self.get_classifier()(x))
         return self.global_pool(x)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
 
 
 class Fire(nn.Module):
@@ -136,15 +120,6 @@ def _first(in_chans: int, width: int, kernel: int) -> nn.Sequential:
     layers.add_module("conv", nn.Conv2d(in_chans, width, kernel, stride=2))
     layers.add_module("relu", nn.ReLU(inplace=True))
     return layers
-
-
-def _classifier(width: int, num_classes: int) -> nn.Conv2d:
-    """Starts with standard deviation 0.01, as its authors start it."""
-    layer = nn.Conv2d(width, num_classes, 1)
-    nn.init.normal_(layer.weight, std=0.01)
-    assert layer.bias is not None, "every layer here has one"
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def _initialise(module: nn.Module) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.models import build_model_with_cfg, checkpoint_seq
+from timm.models import build_model_with_cfg
 from torch import nn
 
-from graftwork.models.backbones.pooled import Pooled
+from graftwork.models.backbones.own_backbone import OwnBackbone
 
 
-class StagedNetwork(Pooled):
+class StagedNetwork(OwnBackbone):
     """Stem, stages, pooling over all positions, and one affine classifier.
 
     The names (`forward_features`, `forward_head`, `reset_classifier`, `group_matcher`,
@@ -39,8 +39,7 @@ class StagedNetwork(Pooled):
         super().__init__()
         self.stem = stem
         self.stages = nn.Sequential(*stages)
-        self.num_features = self.head_hidden_size = channels[-1]
-        self.grad_checkpointing = False
+        self.num_features = channels[-1]
         modules = ("stem", *(f"stages.{index}" for index in range(len(stages))))
         self.feature_info = [
             {"num_chs": width, "reduction": reduction, "module": module}
@@ -51,15 +50,8 @@ class StagedNetwork(Pooled):
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         return {"stem": r"^stem", "blocks": r"^stages\.(\d+)"}
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Computes the stages again in the backward pass, instead of keeping what is in them."""
-        self.grad_checkpointing = enable
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.stem(x)
-        if self.grad_checkpointing and self.training:
-            return checkpoint_seq(self.stages, x)
-        return self.stages(x)
+        return self.through(self.stages, self.stem(x))
 
 
 def built(

@@ -8,7 +8,6 @@ import torch
 from timm.layers.classifier import ClassifierHead
 from timm.models import (
     build_model_with_cfg,
-    checkpoint_seq,
     generate_default_cfgs,
     get_pretrained_cfg,
     register_model,
@@ -16,8 +15,10 @@ from timm.models import (
 from timm.models.vgg import VGG, cfgs
 from torch import nn
 
+from graftwork.models.backbones.own_backbone import Checkpointed
 
-class VggConvolutions(VGG):
+
+class VggConvolutions(Checkpointed, VGG):
     """timm's VGG whose classifier reads the pooled maps: FC6 and FC7, six in seven of the
     parameters, are not there."""
 
@@ -35,16 +36,11 @@ class VggConvolutions(VGG):
             nn.init.normal_(self.head.fc.weight, std=0.01)  # as timm starts VGG's
             nn.init.zeros_(self.head.fc.bias)
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        self.grad_checkpointing = enable
-
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.grad_checkpointing:
-            return self.features(x)
-        # From pooling to pooling: what lies within a stretch is computed again.
+        # From pooling to pooling: under checkpointing a stretch is computed again.
         ends = [0, *(end + 1 for end in self.feature_ends[:-1]), len(self.features)]
         stretches = [self.features[a:b] for a, b in zip(ends, ends[1:], strict=False)]
-        return checkpoint_seq(stretches, x)
+        return self.through(stretches, x)
 
 
 def _cfg(original: str) -> dict[str, Any]:

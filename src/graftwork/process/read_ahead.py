@@ -1,0 +1,35 @@
+"""Work that is done on threads a little before its result is wanted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from graftwork.process.cores import cores
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ahead(function: Callable[[T], R], items: Iterable[T], most: int, name: str) -> Iterator[R]:
+    """Results in order, computed on as many threads as there are cores.
+
+    Decoding and resizing release Python's lock, so that threads are enough.
+
+    Args:
+        most: results that may wait, done or not, beside the one that is used.
+        name: of the threads.
+    """
+    waiting: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(cores(), name)
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
