@@ -97,7 +97,7 @@ def rank(out: Console, rounds: int) -> None:
     out.print(table(rows))
     if missing := set(NETWORKS) - set(names):
         out.print(f"not here: {', '.join(sorted(missing))}", markup=False)
-    for line in (sentence(rows), *(f"written: {path}" for path in write(rows, DOCS))):
+    for line in (sentence(rows), f"written: {write(rows, DOCS)}"):
         out.print(line, markup=False)
 
 

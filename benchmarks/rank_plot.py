@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 
 from benchmarks.rank import THREADS, Measured, correlation, displaced
-from graftwork.reporting.drawing import compact, number, standalone
-from graftwork.reporting.scatter import Dot, Ruler, horizontal, scatter, vertical
+from graftwork.reporting.charts import standalone
+from graftwork.reporting.scatter import Dot, Ruler, scatter
 
-WIDTH, HEIGHT = 800.0, 560.0
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+SIZE = (720, 450)  # px
 
 
 def drawn(rows: Sequence[Measured]) -> Markup:
     """The picture, both axes by ratios. Networks out of rank are coloured."""
     moved = displaced(rows)
     macs, latency = [float(row.macs) for row in rows], [row.latency for row in rows]
-    x = Ruler.over(macs, "multiply-accumulates of one image", compact, horizontal(WIDTH))
-    y = Ruler.over(latency, "latency of one image, ms", number, vertical(HEIGHT))
     rate = statistics.median(row.macs / row.latency for row in rows)  # MAC/ms
-    low, high = max(x.scale.low, y.scale.low * rate), min(x.scale.high, y.scale.high * rate)
+    low, high = max(min(macs), min(latency) * rate), min(max(macs), max(latency) * rate)
+    note = f"{len(rows)} networks, batch 1, fp32, {THREADS} threads. Spearman’s rho "
     return scatter(
         [_dot(row, moved.get(row.name, 0)) for row in rows],
-        x,
-        y,
+        Ruler("multiply-accumulates of one image", "~s"),
+        Ruler("latency of one image, ms", ",.3~r"),
         title="Do multiply-accumulates rank latency?",
-        note=(
-            f"{len(rows)} networks, batch 1, fp32, {THREADS} threads. Spearman’s rho "
-            f"{correlation(macs, latency)}"
-        ),
-        legend=[("bad", "slower than its MACs rank it"), ("two", "faster"), ("", "┄ median rate")],
+        note=f"{note}{correlation(macs, latency)}; dashed: the median rate",
+        legend={"bad": "slower than its MACs rank it", "two": "faster"},
         dashed=[(low, low / rate), (high, high / rate)],
-        height=HEIGHT,
+        size=SIZE,
     )
 
 
@@ -48,27 +41,8 @@ def _dot(row: Measured, moved: int) -> Dot:
     return Dot(row.macs, row.latency, row.name, f"{about}, {rate:.1f} GMAC/s", colour)
 
 
-def write(rows: Sequence[Measured], folder: Path) -> list[Path]:
-    """Writes macs_latency.svg, and the same as PNG where a Chromium is installed to draw it."""
-    svg, png = folder / "macs_latency.svg", folder / "macs_latency.png"
-    svg.write_text(standalone(drawn(rows)), encoding="utf-8")
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        return [svg]
-    size = f"{WIDTH:.0f},{HEIGHT + 120:.0f}"  # a window's own frame takes some of its height
-    command = [
-        *(browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-        *("--force-device-scale-factor=2", f"--window-size={size}"),
-        *(f"--screenshot={png.absolute()}", svg.absolute().as_uri()),
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    _crop(png, HEIGHT / (HEIGHT + 120))
-    return [svg, png]
-
-
-def _crop(path: Path, share: float) -> None:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        cut = picture.crop((0, 0, picture.width, round(picture.height * share)))
-    cut.save(path, optimize=True)
+def write(rows: Sequence[Measured], folder: Path) -> Path:
+    """Writes macs_latency.svg."""
+    path = folder / "macs_latency.svg"
+    path.write_text(standalone(drawn(rows)), encoding="utf-8")
+    return path

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.workplace import PROJECT
 from graftwork.experiment import Experiment
-from graftwork.reporting.drawing import duration
+from graftwork.reporting.numbers import duration
 from pipelines.overrides import CONF
 
 Say = Callable[[str], object]

@@ -132,7 +132,7 @@ def as_html(rankings: Sequence[Ranking], title: str, sections: Sequence[Section]
         title: what was swept.
         sections: below the rankings.
     """
-    from graftwork.reporting.drawing import render
+    from graftwork.reporting.pages import render
 
     return render(
         "ranking.html.jinja",

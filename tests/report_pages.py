@@ -13,6 +13,8 @@ from graftwork.metrics.accuracy import TopK
 from graftwork.metrics.log_loss import LogLoss
 from graftwork.profiling.timing import BUSY
 from graftwork.reporting import plots, report
+from graftwork.reporting.calibration_plot import reliability
+from graftwork.reporting.confusion_plot import confusion
 from graftwork.reporting.per_class import class_scores
 
 EVIL = "<script>alert(1)</script>"
@@ -90,9 +92,9 @@ def written(path: Path, **changes: Any) -> str:
         "choice": None,
         "pictures": {
             "intervals": plots.metric_intervals(scores, METRICS, 0.95),
-            "confusion": plots.confusion(names, labels, predicted),
+            "confusion": confusion(names, labels, predicted, plots.TEST),
             "classes": plots.class_bars(classes),
-            "calibration": plots.reliability(PROBABILITIES, labels),
+            "calibration": reliability(PROBABILITIES, labels),
             "training": None,
         },
         "classes": classes,

@@ -3,15 +3,15 @@ from __future__ import annotations
 import re
 
 import pytest
+from drawn_svg import marks, texts, titles
 
 from graftwork.pareto.axes import axis_of
 from graftwork.pareto.candidates import Score
 from graftwork.pareto.frontier import Candidate, compare
 from graftwork.pareto.plot import pareto_plot
-from graftwork.reporting.drawing import text_width
-from graftwork.reporting.scatter import WIDTH
 
 TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95, "selection")
+LOSS = Score("log_loss", "Log loss", False, False, 0.95, "selection")
 MACS = axis_of("macs", [])
 
 
@@ -23,43 +23,35 @@ def run(name: str, value: float, macs: float, width: float | None = 0.02) -> Can
 RUNS = [run("small", 0.6, 1e8), run("large", 0.8, 4e9), run("poor", 0.5, 2e9)]
 
 
-def corners(svg: str) -> list[tuple[float, float]]:
-    (points,) = re.findall(r'class="curve one"[^>]* points="([^"]*)"', svg)
-    return [tuple(map(float, pair.split(","))) for pair in points.split()]  # type: ignore[misc]
+def frontier(svg: str) -> list[tuple[float, float]]:
+    """Corners of the step line, px."""
+    (path,) = re.findall(r'd="(M[^"]*)"[^>]*stroke-opacity="0.55"', svg)
+    return [tuple(map(float, pair.split(","))) for pair in re.split("[ML]", path)[1:]]  # type: ignore[misc]
 
 
 def test_the_frontier_is_named_and_the_rest_grey() -> None:
-    svg = str(pareto_plot(compare(RUNS, "macs", higher_is_better=True), MACS, TOP1))
-    texts = re.findall(r'class="small halo[^"]*">([^<]*)<', svg)
-    assert sorted(texts) == ["large", "small"]
-    assert svg.count('class="dim"/>') == 1 and svg.count('class="one"/>') == 2
-    assert svg.count('class="bar') == 3
-    assert "poor: 50.0 (48.0 to 52.0) %; multiply-accumulates of one image: 2\u202fG" in svg
-    assert "3 runs, 2 on the frontier" in svg and "95 % intervals" in svg
+    svg = pareto_plot(compare(RUNS, "macs", higher_is_better=True), MACS, TOP1)
+    shown = texts(svg)
+    assert {"small", "large", "Top-1 accuracy, held out, %", MACS.label} <= set(shown)
+    assert "poor" not in shown
+    fills = {words.split(":")[0]: mark.getAttribute("fill") for words, mark in marks(svg).items()}
+    assert fills == {"small": "var(--one)", "large": "var(--one)", "poor": "var(--muted)"}
+    assert svg.count('stroke-opacity="0.5"') == 3
+    words = "poor: 50.0 (48.0 to 52.0) %; multiply-accumulates of one image: 2\u202fG"
+    assert words in titles(svg)
+    assert "3 runs, 2 on the frontier; others grey; bars: 95 % intervals" in shown
 
 
-def test_the_longest_note_fits_the_picture() -> None:
-    loss = Score("log_loss", "Log loss", False, False, 0.95, "selection")
-    many = [run("r" * 40, 0.5 - i / 1000, 1e8 * (1 + i / 1000)) for i in range(100)]
-    svg = str(pareto_plot(compare(many, "macs", higher_is_better=False), MACS, loss))
-    (note,) = re.findall(r'y="39" class="muted">([^<]*)<', svg)
-    assert "lower is better" in note and "95 % intervals" in note
-    assert 8 + text_width(note, 12) < WIDTH
-    assert "without room for a name" in svg
-
-
-def test_the_line_steps_at_each_cost() -> None:
-    svg = str(pareto_plot(compare(RUNS, "macs", higher_is_better=True), MACS, TOP1))
-    (a, b, c, d) = corners(svg)
+def test_the_line_steps_at_each_cost_and_to_the_end() -> None:
+    a, b, c, d, *_ = frontier(pareto_plot(compare(RUNS, "macs", higher_is_better=True), MACS, TOP1))
     assert a[1] == b[1] and b[0] == c[0] and c[1] == d[1]  # right, up, right
     assert b[0] > a[0] and c[1] < b[1] and d[0] > c[0]
-    loss = Score("log_loss", "Log loss", False, False, 0.95, "selection")
-    svg = str(pareto_plot(compare(RUNS, "macs", higher_is_better=False), MACS, loss))
-    (a, b, c, _) = corners(svg)
-    assert c[1] > b[1] and "lower is better" in svg
+    svg = pareto_plot(compare(RUNS, "macs", higher_is_better=False), MACS, LOSS)
+    a, b, c, *_ = frontier(svg)
+    assert c[1] > b[1] and any("lower is better" in text for text in texts(svg))
 
 
 @pytest.mark.parametrize("runs", [[run("only", 0.9, 1e9, None)], [run("a", 1.0, 1.0, 0.0)] * 3])
 def test_few_and_equal_runs_are_drawn(runs: list[Candidate]) -> None:
-    svg = str(pareto_plot(compare(runs, "macs", higher_is_better=True), MACS, TOP1))
-    assert svg.count('class="one"/>') == len(runs) and "nan" not in svg
+    svg = pareto_plot(compare(runs, "macs", higher_is_better=True), MACS, TOP1)
+    assert len(titles(svg)) == len(runs) and "NaN" not in svg

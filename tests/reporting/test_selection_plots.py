@@ -6,12 +6,10 @@ import re
 from pathlib import Path
 from xml.dom.minidom import parseString
 
-import pytest
+from drawn_svg import marks, place, texts, titles
 from selection_records import record, without_parts
-from svg_titles import titles
 
 from graftwork.reporting import selection_plots
-from graftwork.reporting.drawing import text_width
 from graftwork.selecting.record import Distances, Optimism, WayPoint
 
 EVIL = "<script>alert(1)</script>"
@@ -24,28 +22,24 @@ def test_distances_show_every_curve() -> None:
     assert "new photos: 50 % within 0.2" in found
     assert "held-out photos: 100 % within 0.5" in found
     assert "photos held out at random: 50 % within 0.02" in found
-    assert svg.count("<polyline") == 3
+    points = marks(svg)
+    half, whole = points["new photos: 50 % within 0.2"], points["new photos: 100 % within 0.4"]
+    (x1, y1), (x2, y2) = place(half), place(whole)
+    assert (x2, y1, y2) == (2 * x1, 128, 0)  # px: half of 256 is nearer
+    assert len(re.findall(r'd="M[^"]*L[^"]*" stroke="var', svg)) == 3
+    assert svg.count('stroke-dasharray="6,4"') == 1  # of those that were held out at random
     assert "Median" not in svg
     assert 'role="img" aria-label="How far photos are' in svg
 
 
-def test_words_stand_below_the_picture() -> None:
+def test_a_picture_alone_says_what_it_means() -> None:
     shown = record(why=f"of {EVIL} and more words than one line can hold" * 2)
     svg = selection_plots.distances(shown, captioned=True)
     assert svg is not None and "<script" not in svg
-    texts = [
-        node.firstChild.data
-        for node in parseString(str(svg)).getElementsByTagName("text")
-        if node.getAttribute("class") == "muted" and node.getAttribute("x") == "8"
-    ]
-    assert len(texts) > 3
-    assert max(text_width(text, 12) for text in texts) <= selection_plots.CAPTION_WIDTH
-    words = " ".join(texts)
-    assert words.startswith("Method: matched. Of <script>")
+    words = " ".join(texts(svg))
+    assert "Method: matched. Of <script>" in words
     assert "Median distance: 0.2 for new photos, 0.25 for held-out photos, 0.02 for" in words
-    bare = selection_plots.distances(shown, captioned=False)
-    heights = [float(re.search(r'height="([\d.]+)"', str(s))[1]) for s in (svg, bare)]  # type: ignore[index]
-    assert heights[0] == pytest.approx(heights[1] + 17 * len(texts))
+    assert max(map(len, texts(svg))) <= selection_plots.CAPTION_WIDTH
 
 
 def test_how_optimistic_random_folds_are() -> None:
@@ -67,7 +61,7 @@ def test_curves_that_are_not_known_are_left_out() -> None:
     for nothing in (None, Distances([], [], [], []), Distances([0, 100], [], [], [])):
         assert selection_plots.distances(record(distances=nothing), captioned=True) is None
     level = record(distances=Distances([0, 100], [0, 0], [], []))
-    assert "nan" not in str(selection_plots.distances(level, captioned=True))
+    assert "NaN" not in str(selection_plots.distances(level, captioned=True))
 
 
 def test_the_way_marks_what_was_chosen() -> None:
@@ -77,33 +71,19 @@ def test_the_way_marks_what_was_chosen() -> None:
     assert "75\u202f% of the way: Top-1 accuracy 87.3\u202f%" in found
     assert "75\u202f% of the way: Log loss (nats) 0.48" in found
     assert "Chosen: 75\u202f% of the way, 87.3\u202f% top-1 on 146 held-out pictures" in svg
-    rings = re.findall(r'<circle cx="([\d.]+)" cy="[\d.]+" r="7"', str(svg))
-    left, width = selection_plots.LEFT, selection_plots.PANEL_WIDTH
-    assert [float(x) for x in rings] == [
-        left + 0.75 * width, left + selection_plots.PANEL_STEP + 0.75 * width,
-    ]  # fmt: skip
+    assert texts(svg).count("chosen") == 2
+    rings = re.findall(r'translate\(([\d.]+),[\d.]+\)" d="[^"]*" stroke="var\(--two\)"', svg)
+    assert [float(x) for x in rings] == [150, 150]  # px of 200, in each diagram
 
 
 def test_the_way_without_a_choice_or_a_difference() -> None:
     points = [WayPoint(1.0, 1.0, 0.0, False), WayPoint(0.0, 1.0, 0.0, False)]
     svg = selection_plots.way(record(shares=points))
-    assert svg is not None and "nan" not in svg
-    assert "chosen" not in svg
+    assert svg is not None and "NaN" not in svg
+    assert "chosen" not in texts(svg)
     assert titles(svg)[0].startswith("0\u202f%")  # in the order of the way
     assert selection_plots.way(without_parts()) is None
     assert selection_plots.way(record(shares=[])) is None
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_the_mark_stays_in_the_picture(share: float) -> None:
-    points = [WayPoint(x, 0.9, 0.3, x == share) for x in (0.0, 0.5, 1.0)]
-    svg = selection_plots.way(record(shares=points))
-    marks = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="small halo two ?(\w*)"', str(svg))
-    assert len(marks) == 2
-    for x, y, anchor in marks:
-        left = float(x) - {"": 0.0, "mid": 0.5, "end": 1.0}[anchor] * text_width("chosen", 11)
-        assert left >= 0 and left + text_width("chosen", 11) <= 548
-        assert float(y) - 11 >= selection_plots.TOP and float(y) <= selection_plots.FLOOR
 
 
 def test_files(tmp_path: Path) -> None:

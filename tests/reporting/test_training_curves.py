@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from svg_titles import titles
+from drawn_svg import marks, place, texts, titles
 
 from graftwork.reporting.training_curves import curves, read_history
 
@@ -29,6 +29,16 @@ def test_curves(tmp_path: Path) -> None:
     assert len([title for title in found if "head" in title]) == 3  # the fastest group
     assert len([title for title in found if "blocks.0" in title]) == 3  # and the slowest
     assert not any("blocks.1" in title for title in found)
+    words = {"Training", "Loss (nats)", "Accuracy", "Learning rate", "train", "head", "75 %"}
+    assert words <= set(texts(svg))
+    points = marks(svg)
+    assert points["epoch 1: train 2"].getAttribute("fill") == "var(--one)"
+    assert points["epoch 1: validation 1.9"].getAttribute("fill") == "var(--two)"
+    (x1, y1), (x2, y2), (x3, y3) = (
+        place(points[words])
+        for words in ("epoch 1: train 2", "epoch 2: train 1", "epoch 3: train 0.5")
+    )
+    assert x2 - x1 == x3 - x2 and y2 - y1 == 2 * (y3 - y2) > 0  # falling: down
 
 
 def test_test_curves_are_drawn_where_they_are() -> None:
@@ -47,4 +57,4 @@ def test_one_epoch_is_drawn() -> None:
     svg = curves({"epoch": [0.0], "train/loss": [1.25], "val/top1": [1.0], "lr": [0.0]})
     assert svg is not None
     assert "epoch 0: train 1.25" in titles(svg)
-    assert "nan" not in svg
+    assert "NaN" not in svg

@@ -15,7 +15,7 @@ from graftwork.inspecting.model_views import Case, Evidence, GroupMaps, Look
 from graftwork.inspecting.photos import Answers, Photo
 from graftwork.inspecting.tiles import filter_pixels, grid, heated, map_pixels, png
 from graftwork.model_folder.folder import Contract
-from graftwork.reporting.drawing import render
+from graftwork.reporting.pages import render
 from graftwork.reporting.report import thumbnail
 
 PHOTO = 224  # px, side of photos and heat

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from graftwork.config.errors import unknown
-from graftwork.reporting.drawing import compact, number
+from graftwork.reporting.numbers import compact, number
 
 STAGE = "seconds/"  # recorded once a stage
 

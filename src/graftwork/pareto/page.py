@@ -15,7 +15,7 @@ from graftwork.pareto.comparison import Comparison
 from graftwork.pareto.frontier import Candidate, Compared, Measured, apart
 from graftwork.pareto.plot import pareto_plot, told
 from graftwork.process.terminal import literal
-from graftwork.reporting.drawing import render
+from graftwork.reporting.pages import render
 
 NAME = 28  # characters of a run's name that must fit in a line
 UNBOUND = 10_000  # characters

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graftwork.profiling.resources import Resources
-from graftwork.reporting.drawing import render
+from graftwork.reporting.pages import render
 
 
 def write_html(path: Path, found: Sequence[Resources], *, layers: bool) -> None:

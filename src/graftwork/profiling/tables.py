@@ -13,7 +13,7 @@ from graftwork.profiling.formats import shape
 from graftwork.profiling.groups import Group
 from graftwork.profiling.layers import Layer
 from graftwork.profiling.resources import Resources
-from graftwork.reporting.drawing import millions, number, short
+from graftwork.reporting.numbers import millions, number, short
 
 MIB = 2**20
 WHOLE = "all"  # of the input

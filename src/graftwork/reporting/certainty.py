@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graftwork.metrics.base import Metric
-from graftwork.reporting.drawing import number, percent
+from graftwork.reporting.numbers import number, percent
 
 
 def error_bound(n: int) -> float:

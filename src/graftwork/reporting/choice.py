@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from graftwork.metrics.base import Metric
 from graftwork.reporting import selection_plots
-from graftwork.reporting.drawing import number
+from graftwork.reporting.numbers import number
 from graftwork.reporting.score_words import Line, Scores, lines, told
 from graftwork.selecting.record import GoneBack, SelectionRecord
 

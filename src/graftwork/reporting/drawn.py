@@ -13,6 +13,8 @@ from markupsafe import Markup
 
 from graftwork.metrics.base import Metric
 from graftwork.reporting import plots, report
+from graftwork.reporting.calibration_plot import reliability
+from graftwork.reporting.confusion_plot import confusion
 from graftwork.reporting.per_class import ClassScore, class_scores
 from graftwork.reporting.score_words import Scores
 
@@ -54,9 +56,9 @@ class Drawn:
         by_class = self.by_class(confidence)
         return {
             "intervals": plots.metric_intervals(self.scores, metrics, confidence, self.split),
-            "confusion": plots.confusion(self.classes, self.labels, self.predicted, self.split),
+            "confusion": confusion(self.classes, self.labels, self.predicted, self.split),
             "classes": plots.class_bars(by_class, self.split),
-            "calibration": plots.reliability(self.probabilities, self.labels),
+            "calibration": reliability(self.probabilities, self.labels),
         }
 
     def write_tables(self, folder: Path, confidence: float) -> None:

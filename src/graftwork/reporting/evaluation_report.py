@@ -19,8 +19,8 @@ from graftwork.model_folder import folder as model_folder
 from graftwork.recording.lineage import lineage
 from graftwork.recording.tracked_params import nested_public
 from graftwork.reporting import plots, report, selection_plots
+from graftwork.reporting.charts import standalone
 from graftwork.reporting.choice import choice
-from graftwork.reporting.drawing import standalone
 from graftwork.reporting.drawn import drawn_of
 from graftwork.reporting.score_words import Scores
 from graftwork.reporting.summary import title

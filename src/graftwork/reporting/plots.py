@@ -1,15 +1,9 @@
-"""The pictures of an evaluation, as SVG: geometry here, drawing in templates/*.svg.jinja.
-
-No plotting library: importing one costs more than all of the evaluation, and SVG stays sharp,
-follows the reader's light or dark mode and explains itself under the pointer.
-"""
+"""The pictures of an evaluation's scores, of all pictures and by class."""
 
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,122 +11,72 @@ import numpy as np
 from markupsafe import Markup
 
 from graftwork.metrics.base import Metric
-from graftwork.metrics.calibration import bin_of
-from graftwork.reporting.drawing import Scale, render, shortened, text_width, ticks
-from graftwork.reporting.per_class import ClassScore, confusion_counts
+from graftwork.reporting.charts import (
+    SHARES,
+    Spec,
+    colour,
+    field,
+    heading,
+    layer,
+    nominal,
+    panel,
+    ticked,
+    told,
+    vega_lite,
+)
+from graftwork.reporting.confusion_plot import SHOWN
+from graftwork.reporting.numbers import percent
+from graftwork.reporting.per_class import ClassScore
 
-LABEL = 12.0  # px, font size of class names and ticks
-LABEL_WIDTH = 170.0  # px that a class name may take
-SHOWN = 40  # classes that a picture can show legibly
-BINS = 15  # of the reliability diagram, as in the calibration error
 TEST, HELD_OUT = "test", "held-out"  # pictures that are drawn, in words
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One pair of classes in the confusion matrix."""
-
-    row: int
-    column: int
-    count: int
-    share: float  # of the row's pictures
-    actual: str
-    predicted: str
-
-    @property
-    def right(self) -> bool:
-        return self.actual == self.predicted
-
-
-def confusion(
-    names: list[str], labels: np.ndarray, predicted: np.ndarray, split: str = TEST
-) -> Markup:
-    """Counts, coloured by the share of the actual class.
-
-    With more than SHOWN classes, the ones that are confused most; what they were taken for
-    outside of these stands in a last column.
-    """
-    counts = confusion_counts(labels, predicted, len(names))
-    chosen = _most_confused(counts)
-    table = counts[np.ix_(chosen, chosen)]
-    columns = [names[index] for index in chosen]
-    if len(chosen) < len(names):
-        table = np.column_stack([table, counts[chosen].sum(axis=1) - table.sum(axis=1)])
-        columns.append("other classes")
-    totals = counts[chosen].sum(axis=1)
-    cells = [
-        Cell(row, column, int(table[row, column]), table[row, column] / totals[row], actual, taken)
-        for row, actual in enumerate(columns[: len(chosen)])
-        for column, taken in enumerate(columns)
-        if table[row, column]
-    ]
-    side = 40 if len(chosen) <= 12 else 34 if len(chosen) <= 20 else 22
-    widest = min(LABEL_WIDTH, max(text_width(name, LABEL) for name in columns))
-    return render(
-        "confusion.svg.jinja",
-        cells=cells,
-        side=side,
-        font=12 if side > 30 else 9,
-        rows=[(names[index], shortened(names[index], LABEL_WIDTH, LABEL)) for index in chosen],
-        columns=[(name, shortened(name, LABEL_WIDTH, LABEL)) for name in columns],
-        totals=totals.tolist(),
-        left=widest + 16,
-        top=62 + widest * math.sin(math.pi / 4),
-        overhang=max(56.0, widest * math.cos(math.pi / 4) - side / 2),
-        all_classes=len(names),
-        split=split,
-    )
-
-
-def _most_confused(counts: np.ndarray) -> np.ndarray:
-    """The classes to show, in class order: all, or those with the most wrong pictures."""
-    occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-    if len(occurring) <= SHOWN:
-        return occurring
-    wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diagonal(counts)
-    present = np.flatnonzero(counts.sum(axis=1))
-    return np.sort(present[np.argsort(-wrong[present], kind="stable")][:SHOWN])
 
 
 def class_bars(scores: Sequence[ClassScore], split: str = TEST) -> Markup:
     """Recall with its interval and F1 of each class, the weakest first."""
     known = [score for score in scores if score.recall is not None]
     known.sort(key=lambda score: (score.recall, score.f1))
-    shown = known[:SHOWN]
-    widest = min(LABEL_WIDTH, max(text_width(score.name, LABEL) for score in shown))
-    return render(
-        "class_bars.svg.jinja",
-        scores=[(score, shortened(score.name, LABEL_WIDTH, LABEL)) for score in shown],
-        x=Scale(0, 1, widest + 16, widest + 16 + 440),
-        row=24,
-        top=64,
-        hidden=len(known) - len(shown),
-        split=split,
+    shown, hidden = known[:SHOWN], len(known) - len(known[:SHOWN])
+    note = "Recall (bar, with its 95 % interval by Wilson) and F1 (diamond)"
+    if hidden:
+        note = f"The {len(shown)} weakest; {hidden} more in per_class.csv. {note}"
+    order = {"domain": [score.name for score in shown]}
+    bars = panel(
+        [_class_row(score) for score in shown],
+        (440, {"step": 24}),
+        _class_layers(f"of the class’s {split} pictures recognised"),
+        y=nominal("class", scale=order),
     )
+    spec = {"title": heading("Classes, the weakest first", note), **bars}
+    return vega_lite(spec, "Recall and F1 of each class")
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Markup:
-    """Accuracy against the predicted probability, and how many pictures each bin holds."""
-    confidence = probabilities.max(axis=1)
-    hit = probabilities.argmax(axis=1) == labels
-    index = np.minimum(bin_of(confidence, BINS), BINS - 1)
-    counts = np.bincount(index, minlength=BINS)
-    filled = np.maximum(counts, 1)
-    accuracy = np.bincount(index, hit, BINS) / filled
-    mean = np.bincount(index, confidence, BINS) / filled
-    bins = [
-        {
-            "low": i / BINS,
-            "high": (i + 1) / BINS,
-            "n": int(counts[i]),
-            "accuracy": float(accuracy[i]),
-            "confidence": float(mean[i]),
-            "share": counts[i] / counts.max(),
-        }
-        for i in range(BINS)
-        if counts[i]
+def _class_row(score: ClassScore) -> dict[str, Any]:
+    recall, low, high, f1 = (
+        float(value or 0) for value in (score.recall, score.low, score.high, score.f1)
+    )
+    about = f"{score.name}: recall {percent(recall)} ({percent(low)} to {percent(high)}), "
+    about += f"F1 {percent(f1)}, {score.n} pictures"
+    row = {"class": score.name, "recall": recall, "low": low, "high": high, "f1": f1}
+    return {**row, "n": f"n = {score.n}", "about": about}
+
+
+def _class_layers(title: str) -> list[Spec]:
+    """Bar, whisker, diamond, and how many pictures there are."""
+    axis = ticked(True, grid=True, tickCount=5)
+    diamond = {"shape": "diamond", "size": 110, "filled": True, "opacity": 1}
+    diamond |= {"color": colour("two"), "stroke": colour("paper")}
+    whisker = {"color": colour("ink"), "ticks": {"size": 7}}
+    n = {"align": "left", "color": colour("muted"), "x": {"expr": "width + 10"}}
+    return [
+        told(
+            "bar",
+            {"height": 14, "color": colour("one"), "opacity": 0.75},
+            x=field("recall", title=title, axis=axis, scale=SHARES),
+        ),
+        layer("errorbar", whisker, x=field("low", title=title), x2={"field": "high"}),
+        layer("point", diamond, x=field("f1", title=title)),
+        layer("text", n, text=nominal("n")),
     ]
-    return render("reliability.svg.jinja", bins=bins, n=len(labels))
 
 
 def metric_intervals(
@@ -142,14 +86,46 @@ def metric_intervals(
     split: str = TEST,
 ) -> Markup:
     """Every metric with its interval: shares on one axis, others on an axis of their own."""
-    rows = []
-    for name, score in scores.items():
-        metric = metrics[name]
-        high = 1.0 if metric.is_share else (score["high"] or 1.0) * 1.05
-        row = {"label": metric.label, "share": metric.is_share, "ticks": ticks(0, high, 6)}
-        rows.append({**row, "x": Scale(0, high, 170, 620), **score})
-    rows.sort(key=lambda row: not row["share"])
-    return render("intervals.svg.jinja", rows=rows, confidence=confidence, split=split)
+    shares = [name for name in scores if metrics[name].is_share]
+    groups = [shares, *([name] for name in scores if name not in shares)]
+    words = f"Value and {100 * confidence:g} % bootstrap interval (BCa) over the {split} pictures"
+    spec = {
+        "title": heading("Metrics", words),
+        "vconcat": [
+            _axis_of([(metrics[name], scores[name]) for name in group]) for group in groups if group
+        ],
+        "resolve": {"scale": {"x": "independent"}},
+    }
+    return vega_lite(spec, "Metrics with intervals")
+
+
+def _axis_of(group: Sequence[tuple[Metric, Mapping[str, float]]]) -> Spec:
+    """Metrics that share an axis."""
+    share = group[0][0].is_share
+    axis = ticked(share, grid=True, tickCount=6)
+    scale = SHARES if share else {"zero": True}
+    blue = {"color": colour("one")}
+    bar = {**blue, "strokeWidth": 6, "opacity": 0.35, "strokeCap": "round"}
+    words = {"align": "left", "fontSize": 12, "x": {"expr": "width + 16"}}
+    names = {"minExtent": 150, "maxExtent": 150}  # px: axes stand below each other
+    return panel(
+        [_metric_row(metric, score) for metric, score in group],
+        (450, {"step": 34}),
+        [
+            layer("rule", bar, x=field("low", axis=axis, scale=scale), x2={"field": "high"}),
+            layer("circle", {**blue, "size": 80, "opacity": 1}, x=field("value")),
+            layer("text", words, text=nominal("words")),
+        ],
+        y=nominal("metric", sort=None, axis=names),
+    )
+
+
+def _metric_row(metric: Metric, score: Mapping[str, float]) -> dict[str, Any]:
+    value, low, high = (score[key] for key in ("value", "low", "high"))
+    words = f"{value:.3f} ({low:.3f} – {high:.3f})"
+    if metric.is_share:
+        words = f"{percent(value)} ({100 * low:.1f} – {100 * high:.1f})"
+    return {"metric": metric.label, "value": value, "low": low, "high": high, "words": words}
 
 
 def write_tables(

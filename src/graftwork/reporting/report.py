@@ -16,7 +16,7 @@ from graftwork.metrics.base import Metric
 from graftwork.metrics.log_loss import log_losses
 from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.choice import Choice
-from graftwork.reporting.drawing import render
+from graftwork.reporting.pages import render
 from graftwork.reporting.per_class import ClassScore
 
 if TYPE_CHECKING:

@@ -1,20 +1,24 @@
-"""Named points between two axes, as SVG: what pictures of cost have in common."""
+"""Named points between two axes: what pictures of cost have in common.
+
+Drawn by Vega itself, which finds places for the names (Vega-Lite cannot): beside their points, on
+nothing else. A name for which there is no such place is left out; the pointer still finds it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
-from graftwork.reporting.drawing import LogScale, Scale, log_ticks, render, shortened, ticks
-from graftwork.reporting.labels import Box, placed
+from graftwork.reporting.charts import Spec, colour, heading, vega
 
-WIDTH, HEIGHT = 548.0, 400.0
-LEFT, TOP, RIGHT, BOTTOM = 62.0, 58.0, 16.0, 54.0  # px, around the axes
-SMALL = 11.0  # px, font size of names
-NAME_WIDTH = 200.0  # px that a name may take
+WIDTH, HEIGHT = 470, 290  # px, between the axes
+NAME_WIDTH = 220  # px that a name may take
 LOG_FROM = 4.0  # largest over smallest value from which ratios are drawn, not differences
+OFFSETS = (2, 9, 16, 24)  # px, between a point and its name
+PLACES = ("top-left", "left", "top", "bottom-right", "right", "bottom", "top-right", "bottom-left")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Dot:
     y: float
     name: str
     about: str  # in words, under the pointer
-    colour: str = "one"  # a class of colours.css.jinja
+    colour: str = "one"  # of colours.css.jinja; dim: grey and small
     named: bool = True  # in the picture, too
     low: float | None = None  # interval of y
     high: float | None = None
@@ -36,34 +40,26 @@ class Ruler:
     """One axis."""
 
     label: str
-    shown: Callable[[float], str]
-    scale: Scale
-    ticks: list[float]
+    format: str  # of its ticks, as d3-format writes it
+    ratios: bool = True  # where values differ by much
 
-    @classmethod
-    def over(
-        cls,
-        values: Sequence[float],
-        label: str,
-        shown: Callable[[float], str],
-        pixels: tuple[float, float],
-        limits: tuple[float, float] | None = None,
-    ) -> Ruler:
-        """An axis that shows all values with some room, by ratios where they differ by much.
-
-        Args:
-            values: at least one.
-            limits: what the room must not go beyond, such as (0, 1) of a share; differences then.
-        """
+    def scale(self, name: str, values: Sequence[float]) -> Spec:
+        """Over all values, with some room."""
         low, high = min(values), max(values)
-        if limits is None and low > 0 and high / low > LOG_FROM:
-            room = (high / low) ** 0.07
-            low, high = low / room, high * room
-            return cls(label, shown, LogScale(low, high, *pixels), log_ticks(low, high))
-        room = (high - low) * 0.09 or abs(high) * 0.1 or 1.0
-        floor, ceiling = limits or (0.0 if low >= 0 else -float("inf"), float("inf"))
-        low, high = max(floor, low - room), min(ceiling, high + room)
-        return cls(label, shown, Scale(low, high, *pixels), ticks(low, high, 5))
+        whole = {"name": name, "domain": [low, high], "range": EXTENT[name], "padding": 14}
+        if self.ratios and low > 0 and high / low > LOG_FROM:
+            return {**whole, "type": "log"}
+        return {**whole, "type": "linear", "zero": False}
+
+    def axis(self, name: str) -> Spec:
+        """Few ticks, at round numbers."""
+        orient = "bottom" if name == "x" else "left"
+        ticks = {"tickCount": 5, "format": self.format, "labelOverlap": "greedy"}
+        return {"scale": name, "orient": orient, "title": self.label, "grid": name == "y", **ticks}
+
+
+EXTENT = {"x": "width", "y": "height"}
+Corners = Sequence[tuple[float, float]]
 
 
 def scatter(
@@ -73,70 +69,106 @@ def scatter(
     *,
     title: str,
     note: str,
-    steps: Sequence[tuple[float, float]] = (),
-    dashed: Sequence[tuple[float, float]] = (),
-    legend: Sequence[tuple[str, str]] = (),
-    height: float = HEIGHT,
+    steps: Corners = (),
+    dashed: Corners = (),
+    legend: Mapping[str, str] | None = None,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> Markup:
     """The picture.
 
     Args:
         dots: drawn in this order, the last ones on top.
-        x: over `horizontal()`; y: over `vertical(height)`.
-        steps: corners of a solid line, in the units of the axes.
+        steps: points of a line that keeps its y until the next one, and to the end of the axis.
         dashed: corners of a line that is a reference.
-        legend: colours, in words; a colour may be empty.
+        legend: words by colour.
+        size: px, width and height between the axes.
     """
-    solid = [(x.scale(a), y.scale(b)) for a, b in steps]
-    named = [dot for dot in dots if dot.named]
-    labels = placed(
-        [(x.scale(d.x), y.scale(d.y), shortened(d.name, NAME_WIDTH, SMALL)) for d in named],
-        SMALL,
-        Box(LEFT + 3, TOP - 6, x.scale.end, y.scale.start - 3),
-        [*_covered(dots, x.scale, y.scale), *_along(solid)],
-    )
-    return render(
-        "scatter.svg.jinja",
-        width=x.scale.end + RIGHT,
-        height=height,
-        title=title,
-        note=note,
-        dots=dots,
-        x=x,
-        y=y,
-        solid=solid,
-        dashed=[(x.scale(a), y.scale(b)) for a, b in dashed],
-        legend=legend,
-        labels=[label for label in labels if label],
-        unnamed=sum(label is None for label in labels),
-    )
+    ends = [end for dot in dots for end in (dot.y, dot.low, dot.high) if end is not None]
+    spec: Spec = {
+        "width": size[0],
+        "height": size[1],
+        "title": heading(title, note),
+        "data": [
+            {"name": "dots", "values": [_row(dot) for dot in dots]},
+            {"name": "steps", "values": _steps(steps)},
+            {"name": "dashed", "values": [{"x": a, "y": b} for a, b in dashed]},
+        ],
+        "scales": [
+            x.scale("x", [dot.x for dot in dots]),
+            y.scale("y", ends),
+            {
+                "name": "legend",
+                "type": "ordinal",
+                "domain": list((legend or {}).values()),
+                "range": [colour(tone) for tone in legend or {}],
+            },
+        ],
+        "axes": [x.axis("x"), y.axis("y")],
+        "legends": [{"fill": "legend", "orient": "top", "direction": "horizontal"}]
+        if legend
+        else [],
+        "marks": _marks(*size),
+    }
+    return vega(spec, title)
 
 
-def horizontal(width: float = WIDTH) -> tuple[float, float]:
-    """Pixels of the x axis, from its low to its high end."""
-    return LEFT, width - RIGHT
+def _row(dot: Dot) -> dict[str, Any]:
+    dim = dot.colour == "dim"
+    return {
+        **{"x": dot.x, "y": dot.y, "low": dot.low, "high": dot.high, "about": dot.about},
+        "name": dot.name if dot.named else "",
+        "colour": colour("muted" if dim else dot.colour),
+        "area": 38 if dim else 64,  # px²
+    }
 
 
-def vertical(height: float = HEIGHT) -> tuple[float, float]:
-    """Pixels of the y axis, from its low to its high end."""
-    return height - BOTTOM, TOP
+def _steps(corners: Corners) -> list[dict[str, float | None]]:
+    """With a last one where the axis ends, wherever that is."""
+    found: list[dict[str, float | None]] = [{"x": x, "y": y} for x, y in corners]
+    return [*found, *({"x": None, "y": y} for _, y in corners[-1:])]
 
 
-def _covered(dots: Sequence[Dot], x: Scale, y: Scale) -> list[Box]:
-    """Where points and their whiskers are."""
-    found = []
-    for dot in dots:
-        a, b = x(dot.x), y(dot.y)
-        # Twice, for a name on a point hides more than one on a whisker.
-        found += [Box(a - 5, b - 5, a + 5, b + 5)] * 2
-        if dot.low is not None and dot.high is not None:
-            found.append(Box(a - 2, y(dot.high), a + 2, y(dot.low)))
-    return found
+def _at(column: str, scale: str) -> Spec:
+    return {"scale": scale, "field": column}
 
 
-def _along(corners: Sequence[tuple[float, float]]) -> list[Box]:
-    """Where a line of horizontal and vertical pieces is."""
+def _marks(width: int, height: int) -> list[Spec]:
+    """Lines below, then intervals, points, and names where nothing else is."""
+    place = {"x": _at("x", "x"), "y": _at("y", "y")}
+    one = {"stroke": {"value": colour("one")}, "strokeOpacity": {"value": 0.55}}
+    grey = {"stroke": {"value": colour("muted")}, "strokeDash": {"value": [4, 4]}}
+    onward = [{"test": "datum.x === null", "signal": "width"}, _at("x", "x")]
+    frontier = {**place, **one, "x": onward, "interpolate": {"value": "step-after"}}
+    known = "isValid(datum.low) && isValid(datum.high)"
+    interval = {
+        **{"x": _at("x", "x"), "y": _at("low", "y"), "y2": _at("high", "y")},
+        "stroke": {"field": "colour"},
+        "strokeOpacity": [{"test": known, "value": 0.5}, {"value": 0}],
+    }
+    point = {
+        **{**place, "size": {"field": "area"}, "fill": {"field": "colour"}},
+        "description": {"field": "about"},
+    }
+    name = {
+        "text": {"field": "datum.name"},
+        "fill": {"value": colour("ink")},
+        "limit": {"value": NAME_WIDTH},
+    }
+    labels = {
+        "type": "label",
+        "size": [width, height],
+        # Every place close by before the next one farther away.
+        "anchor": list(PLACES) * len(OFFSETS),
+        "offset": [offset for offset in OFFSETS for _ in PLACES],
+    }
     return [
-        Box(min(a, c) - 2, min(b, d) - 2, max(a, c) + 2, max(b, d) + 2)
-        for (a, b), (c, d) in zip(corners, corners[1:], strict=False)
+        _mark("line", "dashed", {**place, **grey}, "reference"),
+        _mark("line", "steps", frontier, "frontier"),
+        _mark("rule", "dots", interval, "intervals"),
+        {**_mark("symbol", "dots", point, "points"), "aria": True},
+        {**_mark("text", "points", name, "names"), "transform": [labels]},
     ]
+
+
+def _mark(kind: str, data: str, look: Spec, name: str) -> Spec:
+    return {"type": kind, "name": name, "from": {"data": data}, "encode": {"enter": look}}

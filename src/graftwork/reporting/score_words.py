@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from graftwork.metrics.base import Metric
-from graftwork.reporting.drawing import THIN
+from graftwork.reporting.numbers import THIN
 
 Scores = Mapping[str, Mapping[str, float]]  # of one split, as in metrics.json
 

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
-from graftwork.reporting.drawing import Scale, number, percent, render, standalone, ticks, wrapped
-from graftwork.reporting.training_curves import Line, Panel
+from graftwork.reporting.charts import (
+    SHARES,
+    Rows,
+    Spec,
+    colour,
+    field,
+    heading,
+    layer,
+    nominal,
+    panel,
+    standalone,
+    ticked,
+    told,
+    vega_lite,
+)
+from graftwork.reporting.numbers import number, percent
 from graftwork.selecting.record import Distances, SelectionRecord, WayPoint
 
-CAPTION = 12.0  # px, font size of the words below a picture
-CAPTION_WIDTH = 532.0  # px
+CAPTION_WIDTH = 84  # characters
+QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 CURVES = (  # field of Distances, its photos in words, colour
     ("new", "new photos", "one"),
     ("held_out", "held-out photos", "two"),
     ("random", "photos held out at random", "three"),
 )
 PANELS = (("Top-1 accuracy", "top1"), ("Log loss (nats)", "log_loss"))  # and fields of WayPoint
-LEFT, PANEL_WIDTH, PANEL_STEP = 56.0, 204.0, 268.0  # px
-TOP, FLOOR = 64.0, 264.0  # px
-
-
-@dataclass(frozen=True)
-class Mark:
-    """The chosen point in a panel, and where its name stands."""
-
-    x: float  # px
-    y: float  # px
-    text_y: float  # px, its baseline
-    anchor: str  # a class of colours.css.jinja: "", mid or end
 
 
 def distances(record: SelectionRecord, *, captioned: bool) -> Markup | None:
@@ -41,28 +43,41 @@ def distances(record: SelectionRecord, *, captioned: bool) -> Markup | None:
     Held-out photos can stand for new ones as far as their curves agree.
 
     Args:
-        captioned: with the words below, for a picture that stands alone.
+        captioned: with what they say, for a picture that stands alone.
     """
     known = record.distances
-    if known is None:
+    if known is None or not known.percentiles:
         return None
-    drawn = [
-        Line(name, colour, list(zip(getattr(known, field), known.percentiles, strict=True)))
-        for field, name, colour in CURVES
-        if getattr(known, field)
+    drawn = [(name, tone, getattr(known, key)) for key, name, tone in CURVES if getattr(known, key)]
+    if not drawn:
+        return None
+    rows = [
+        {"distance": x, "nearer": y / 100, "photos": name}
+        | {"about": f"{name}: {number(y)} % within {number(x)}"}
+        for name, _, values in drawn
+        for x, y in zip(values, known.percentiles, strict=True)
     ]
-    if not drawn or not known.percentiles:
-        return None
-    ends = [x for line in drawn for x, _ in line.points]
-    low, high = min(0.0, *ends), max(ends)
-    high = high if high > low else low + 1.0
-    return render(
-        "distances.svg.jinja",
-        curves=drawn,
-        x=Scale(low, high, LEFT, 532),
-        y=Scale(0, 100, 320, TOP),
-        ticks=ticks(low, high, 6),
-        caption=wrapped(caption(record), CAPTION_WIDTH, CAPTION) if captioned else [],
+    words = textwrap.wrap(caption(record), CAPTION_WIDTH) if captioned else ""
+    curves = _cumulative(rows, {name: colour(tone) for name, tone, _ in drawn})
+    spec = {"title": heading("Distance to the nearest training photo", words), **curves}
+    return vega_lite(spec, "How far photos are from the nearest training photo")
+
+
+def _cumulative(rows: Rows, colours: dict[str, str]) -> Spec:
+    """A line for each kind of photos; dashed is what nobody should choose by."""
+    random = {"test": f"datum.photos == '{CURVES[-1][1]}'", "value": [6, 4]}
+    dash = {"condition": random, "value": [1, 0]}
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    nearer = {"title": "photos that are nearer", "axis": ticked(True, values=QUARTERS)}
+    return panel(
+        rows,
+        (470, 256),
+        [layer("line", strokeDash=dash), told("circle", {"size": 20, "opacity": 1})],
+        x=field("distance", title="cosine distance of features", axis=ticked(False, tickCount=6)),
+        y=field("nearer", **nearer),
+        color=nominal("photos", scale=scale, legend={"orient": "top", "offset": 4}),
+        # A percentile at a time: equal distances must not be sorted into a zigzag.
+        order=field("nearer"),
     )
 
 
@@ -110,17 +125,14 @@ def way(record: SelectionRecord) -> Markup | None:
     if not record.shares:
         return None
     points = sorted(record.shares, key=lambda point: point.share)
-    panels = [
-        _panel(title, field, points, LEFT + PANEL_STEP * index)
-        for index, (title, field) in enumerate(PANELS)
-    ]
     chosen = next((point for point in points if point.chosen), None)
-    return render(
-        "way.svg.jinja",
-        panels=[(panel, _mark(panel)) for panel in panels],
-        note=_way_note(chosen, record.held_out),
-        middle=(LEFT + LEFT + PANEL_STEP + PANEL_WIDTH) / 2,
-    )
+    spec = {
+        "title": heading("How far to go", _way_note(chosen, record.held_out)),
+        "hconcat": [_panel(title, key, points) for title, key in PANELS],
+        "bounds": "flush",
+        "spacing": 84,
+    }
+    return vega_lite(spec, "Held-out scores between the first weights and the trained ones")
 
 
 def _way_note(chosen: WayPoint | None, held_out: int) -> str:
@@ -130,34 +142,34 @@ def _way_note(chosen: WayPoint | None, held_out: int) -> str:
     return f"Chosen: {percent(chosen.share, 0)} of the way, {percent(chosen.top1)} top-1 {on}"
 
 
-def _panel(title: str, field: str, points: Sequence[WayPoint], left: float) -> Panel:
-    """Lines: all points, and the chosen ones."""
-    share = field == "top1"
-    pairs = [(point.share, float(getattr(point, field))) for point in points]
-    kept = [pair for pair, point in zip(pairs, points, strict=True) if point.chosen]
-    ys = [y for _, y in pairs]
-    room = (max(ys) - min(ys)) * 0.2 or 0.02
-    low, high = max(0.0, min(ys) - room), max(ys) + room
-    high = min(1.0, high) if share else high
-    return Panel(
+def _panel(title: str, key: str, points: Sequence[WayPoint]) -> Spec:
+    """All points, and a ring around the chosen one."""
+    share = key == "top1"
+    shown = percent if share else "{:.4g}".format
+    rows = [
+        {"share": point.share, "value": (value := float(getattr(point, key)))}
+        | {"chosen": point.chosen}
+        | {"about": f"{percent(point.share, 0)} of the way: {title} {shown(value)}"}
+        for point in points
+    ]
+    ring = {"size": 190, "strokeWidth": 2, "color": colour("two")}
+    name = {"text": "chosen", "dy": -14 if share else 18, "color": colour("two")}  # better side
+    kept = {"transform": [{"filter": "datum.chosen"}]}
+    blue = {"color": colour("one")}
+    way = ticked(True, values=[0, 0.5, 1])
+    return panel(
+        rows,
+        (200, 200),
+        [
+            layer("line", blue),
+            told("circle", {"size": 34, "opacity": 1, **blue}),
+            {**layer("point", ring), **kept},
+            {**layer("text", name), **kept},
+        ],
         title,
-        [Line("", "one", pairs), Line("chosen", "two", kept)],
-        Scale(0, 1, left, left + PANEL_WIDTH),
-        Scale(low, high if high > low else low + 1, FLOOR, TOP),
-        [0, 0.25, 0.5, 0.75, 1],
-        ticks(low, high, 5),
-        share,
+        x=field("share", title="way from first to trained weights", axis=way, scale=SHARES),
+        y=field("value", axis=ticked(share, tickCount=5), scale={"zero": False, "padding": 24}),
     )
-
-
-def _mark(panel: Panel) -> Mark | None:
-    kept = panel.lines[1].points
-    if not kept:
-        return None
-    share, value = kept[0]
-    x, y = panel.x(share), panel.y(value)
-    anchor = "" if share < 0.2 else "end" if share > 0.8 else "mid"
-    return Mark(x, y, y - 13 if panel.percent else y + 21, anchor)  # on the better side
 
 
 def write(folder: Path, record: SelectionRecord) -> None:

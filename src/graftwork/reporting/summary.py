@@ -16,7 +16,7 @@ from graftwork.metrics.base import Metric
 from graftwork.process.terminal import literal
 from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.choice import KEPT_START, warnings
-from graftwork.reporting.drawing import duration, number, percent
+from graftwork.reporting.numbers import duration, number, percent
 from graftwork.reporting.plots import HELD_OUT, TEST
 from graftwork.reporting.score_words import Scores, Told, lines
 from graftwork.selecting.record import SelectionRecord

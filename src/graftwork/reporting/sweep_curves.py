@@ -16,16 +16,26 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from graftwork.reporting.drawing import Scale, percent, render, standalone, text_width, ticks
+from graftwork.reporting.charts import (
+    SERIES,
+    Spec,
+    colour,
+    field,
+    heading,
+    layer,
+    nominal,
+    panel,
+    standalone,
+    ticked,
+    told,
+    vega_lite,
+)
+from graftwork.reporting.numbers import percent
 from graftwork.reporting.training_curves import read_history
 from graftwork.storage.artifacts import Artifacts
 
 FILE = "curves.svg"
-COLOURS = ("one", "two", "three", "four", "five", "six")  # classes of colours.css.jinja
 PANELS = 4  # with more values than this, the first swept key makes no panels
-WIDTH, TOP, BOTTOM, GAP = 360.0, 84.0, 424.0, 26.0  # px
-LABEL, LINE = 11.0, 14.0  # px: font size of the labels, and their least distance
-LEFT = 52.0  # px for the ticks' labels
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Curve:
 
     series: str
     split: str  # train, or what stands against it
-    colour: str
+    tone: str  # its colour's name
     epochs: list[float]
     mean: list[float]
     low: list[float]
@@ -51,19 +61,6 @@ class Curve:
     @property
     def label(self) -> str:
         return f"{self.series} {self.split} {percent(self.mean[-1])}".strip()
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One diagram, its scales, and where the labels of its curves stand."""
-
-    title: str
-    curves: list[Curve]
-    x: Scale
-    y: Scale
-    labels: list[float]  # y in px, one a curve
-    x_ticks: list[float]
-    y_ticks: list[float]
 
 
 def write(folder: Path, swept: Iterable[str]) -> Path | None:
@@ -109,16 +106,15 @@ def draw(found: Sequence[Job], swept: Sequence[str]) -> Markup | None:
         name = _words({key: job.settings.get(key, "") for key in series_keys})
         members.setdefault(title, {}).setdefault(name, []).append(job)
     drawn = {title: _curves(series, splits) for title, series in members.items()}
-    hidden = max(len(series) for series in members.values()) - len(COLOURS)
+    hidden = max(len(series) for series in members.values()) - len(SERIES)
     seeds = max(len(group) for series in members.values() for group in series.values())
-    panels = _panels(drawn)
-    return render(
-        "sweep_curves.svg.jinja",
-        panels=panels,
-        width=panels[-1].x.end + _label_width(panels[-1].curves) + 12,
-        bottom=BOTTOM,
-        note=_note(splits, seeds, hidden),
-    )
+    spec = {
+        "title": heading("Error by epoch", _note(splits, seeds, hidden)),
+        "hconcat": [_panel(title, curves) for title, curves in drawn.items()],
+        # One scale of errors and one of epochs; each diagram has a legend of its own.
+        "resolve": {"scale": {"x": "shared", "y": "shared", "color": "independent"}},
+    }
+    return vega_lite(spec, "Error by epoch of every job")
 
 
 def _has(job: Job, split: str) -> bool:
@@ -144,13 +140,11 @@ def _words(settings: Mapping[str, str]) -> str:
 
 
 def _curves(series: Mapping[str, Sequence[Job]], splits: Sequence[str]) -> list[Curve]:
-    pairs = zip(series.items(), COLOURS, strict=False)
-    return [
-        _mean(name, split, colour, group) for (name, group), colour in pairs for split in splits
-    ]
+    pairs = zip(series.items(), SERIES, strict=False)
+    return [_mean(name, split, tone, group) for (name, group), tone in pairs for split in splits]
 
 
-def _mean(name: str, split: str, colour: str, group: Sequence[Job]) -> Curve:
+def _mean(name: str, split: str, tone: str, group: Sequence[Job]) -> Curve:
     """Over the epochs that every job of the group has."""
     errors = [
         {
@@ -163,47 +157,43 @@ def _mean(name: str, split: str, colour: str, group: Sequence[Job]) -> Curve:
     epochs = sorted(set.intersection(*(set(found) for found in errors)))
     table = np.array([[found[epoch] for epoch in epochs] for found in errors])
     mean, low, high = table.mean(0), table.min(0), table.max(0)
-    return Curve(name, split, colour, epochs, mean.tolist(), low.tolist(), high.tolist())
+    return Curve(name, split, tone, epochs, mean.tolist(), low.tolist(), high.tolist())
 
 
-def _panels(drawn: Mapping[str, list[Curve]]) -> list[Panel]:
-    """Side by side, on one scale of errors and one of epochs."""
-    every = [curve for curves in drawn.values() for curve in curves]
-    low, high = min(min(c.low) for c in every), max(max(c.high) for c in every)
-    room = (high - low) * 0.04 or 0.05
-    low, high = max(0.0, low - room), min(1.0, high + room)
-    y = Scale(low, high, BOTTOM, TOP)
-    first, last = min(c.epochs[0] for c in every), max(c.epochs[-1] for c in every)
-    last = last if last > first else first + 1
-    panels, left = [], LEFT
-    for title, curves in drawn.items():
-        x = Scale(first, last, left, left + WIDTH)
-        whole = [tick for tick in ticks(first, last, 6) if tick == int(tick)]
-        labels = spread([y(curve.mean[-1]) for curve in curves])
-        panels.append(Panel(title, curves, x, y, labels, whole, ticks(low, high, 8)))
-        left = x.end + _label_width(curves) + GAP + LEFT
-    return panels
-
-
-def _label_width(curves: Sequence[Curve]) -> float:
-    return max(text_width(curve.label, LABEL) for curve in curves) + 8
-
-
-def spread(wanted: Sequence[float]) -> list[float]:
-    """Places nearest to the wanted ones, in their order, of which none are closer than LINE."""
-    order = np.argsort(wanted, kind="stable")
-    offsets = np.arange(len(wanted)) * LINE
-    # Without the offsets, "no closer than LINE" is "never falling": pool neighbours that fall.
-    pools: list[list[float]] = []
-    for value in np.asarray(wanted)[order] - offsets:
-        pools.append([value])
-        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
-            last = pools.pop()
-            pools[-1] += last
-    level = [float(np.mean(pool)) for pool in pools for _ in pool]
-    places = np.empty(len(wanted))
-    places[order] = np.array(level) + offsets
-    return places.tolist()
+def _panel(title: str, curves: Sequence[Curve]) -> Spec:
+    """One diagram; its legend names each curve with its last value, the largest error first."""
+    shown = sorted(curves, key=lambda curve: -curve.mean[-1])
+    rows = [
+        {"epoch": epoch, "error": mean, "low": low, "high": high, "about": curve.label}
+        | {"thin": curve.split == "train"}
+        for curve in curves
+        for epoch, mean, low, high in zip(
+            curve.epochs, curve.mean, curve.low, curve.high, strict=True
+        )
+    ]
+    names = [curve.label for curve in shown]
+    colours = {"domain": names, "range": [colour(curve.tone) for curve in shown]}
+    legend = {"symbolType": "stroke", "symbolSize": 260, "symbolStrokeWidth": 2}
+    legend |= {"symbolOpacity": 1}  # not that of the band
+    thin = {"condition": {"test": "datum.thin", "value": 1}, "value": 2.5}
+    band = layer("area", {"opacity": 0.14}, y=field("low"), y2={"field": "high"})
+    seeds = {"transform": [{"filter": "datum.low < datum.high"}]}
+    return panel(
+        rows,
+        (360, 340),
+        [
+            {**band, **seeds},
+            told("line", y=field("error", axis=ticked(True)), strokeWidth=thin),
+        ],
+        title,
+        color=nominal("about", scale=colours, legend=legend),
+        x=field(
+            "epoch",
+            title="epoch",
+            axis={"tickMinStep": 1, "format": "d"},
+            scale={"nice": False},
+        ),
+    )
 
 
 def _note(splits: Sequence[str], seeds: int, hidden: int) -> str:

@@ -1,9 +1,8 @@
-"""Loss, accuracy and learning rates over the epochs, as SVG."""
+"""Loss, accuracy and learning rates over the epochs."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,22 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from graftwork.reporting.drawing import Scale, render, ticks
+from graftwork.reporting.charts import (
+    SERIES,
+    Spec,
+    colour,
+    field,
+    heading,
+    layer,
+    nominal,
+    panel,
+    ticked,
+    told,
+    vega_lite,
+)
+from graftwork.reporting.numbers import number, percent
+
+FEW = 40  # epochs up to which their points are large
 
 
 @dataclass(frozen=True)
@@ -19,21 +33,7 @@ class Line:
     """One curve."""
 
     name: str
-    colour: str  # a class of colours.css.jinja
-    points: list[tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One small diagram of the training curves."""
-
-    title: str
-    lines: list[Line]
-    x: Scale
-    y: Scale
-    x_ticks: list[float]
-    y_ticks: list[float]
-    percent: bool = False
+    points: list[tuple[float, float]]  # epoch and value
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
@@ -52,67 +52,63 @@ def _float(text: str | None) -> float:
         return math.nan
 
 
-PANELS = (  # title, columns (or their common beginning), their names and colours in the picture
+PANELS = (  # title, columns (or their common beginning) with their names in the picture
     (
         "Loss (nats)",
-        (
-            ("train/loss", "train", "one"),
-            ("val/loss", "validation", "two"),
-            ("test/loss", "test", "three"),
-        ),
+        (("train/loss", "train"), ("val/loss", "validation"), ("test/loss", "test")),
     ),
-    (
-        "Accuracy",
-        (
-            ("train/top1", "train", "one"),
-            ("val/top1", "validation", "two"),
-            ("test/top1", "test", "three"),
-        ),
-    ),
-    ("Learning rate", (("lr", "", "one"),)),
+    ("Accuracy", (("train/top1", "train"), ("val/top1", "validation"), ("test/top1", "test"))),
+    ("Learning rate", (("lr", ""),)),
 )
 
 
 def curves(history: Mapping[str, list[float]]) -> Markup | None:
     """Loss, accuracy and learning rates over the epochs; None where nothing was trained."""
-    panels: list[Panel] = []
-    for title, columns in PANELS:
-        lines = [line for column in columns for line in _lines(history, *column)]
-        if lines:
-            panels.append(_panel(title, lines, left=56.0 + 350 * len(panels)))
-    return render("curves.svg.jinja", panels=panels) if panels else None
+    panels = [
+        _panel(title, lines)
+        for title, columns in PANELS
+        if (lines := [line for column in columns for line in _lines(history, *column)])
+    ]
+    if not panels:
+        return None
+    row = {"hconcat": panels, "bounds": "flush", "spacing": 84}
+    row |= {"resolve": {"scale": {"color": "independent", "x": "shared"}}}
+    return vega_lite({"title": heading("Training"), **row}, "Training curves")
 
 
-def _lines(history: Mapping[str, list[float]], prefix: str, name: str, colour: str) -> list[Line]:
+def _lines(history: Mapping[str, list[float]], prefix: str, name: str) -> list[Line]:
     lines = []
     for key in (key for key in history if key == prefix or key.startswith(f"{prefix}/")):
         pairs = zip(history["epoch"], history[key], strict=True)
         points = [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
         if points:
-            lines.append(Line(name or key.removeprefix(prefix).strip("/"), colour, points))
+            lines.append(Line(name or key.removeprefix(prefix).strip("/"), points))
     if len(lines) > 1:  # rates of many layer groups: the slowest and the fastest tell the story
         lines.sort(key=lambda line: max(y for _, y in line.points))
-        return [
-            dataclasses.replace(lines[-1], colour="one"),
-            dataclasses.replace(lines[0], colour="two"),
-        ]
+        return [lines[-1], lines[0]]
     return lines
 
 
-def _panel(title: str, lines: list[Line], left: float) -> Panel:
-    xs = [x for line in lines for x, _ in line.points]
-    ys = [y for line in lines for _, y in line.points]
+def _panel(title: str, lines: list[Line]) -> Spec:
     share = title == "Accuracy"
-    low, high = (min(ys), max(ys)) if share else (0.0, max(ys))
-    room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
-    low, high = (max(0, low - room), min(1, high + room)) if share else (low, high + room)
-    first, last = (min(xs), max(xs)) if min(xs) < max(xs) else (xs[0] - 1, xs[0] + 1)
-    return Panel(
+    shown = percent if share else "{:.4g}".format
+    rows = [
+        {"epoch": x, "value": y, "line": line.name}
+        | {"about": f"epoch {number(x)}: {line.name} {shown(y)}"}
+        for line in lines
+        for x, y in line.points
+    ]
+    names = [line.name for line in lines]
+    scale = {"domain": names, "range": [colour(one) for one in SERIES[: len(names)]]}
+    legend = {"orient": "top", "offset": 0} if any(names) else None
+    epochs = {"tickMinStep": 1, "format": "d", "tickCount": 6}
+    size = 30 if max(len(line.points) for line in lines) <= FEW else 6
+    return panel(
+        rows,
+        (270, 186),
+        [layer("line"), told("circle", {"size": size, "opacity": 1})],
         title,
-        lines,
-        Scale(first, last, left, left + 270),
-        Scale(low, high, 250, 64),
-        [tick for tick in ticks(first, last, 6) if tick == int(tick)],
-        ticks(low, high, 5),
-        share,
+        x=field("epoch", title="epoch", axis=epochs, scale={"zero": False, "nice": False}),
+        y=field("value", axis=ticked(share, tickCount=5), scale={"zero": not share}),
+        color=nominal("line", scale=scale, legend=legend),
     )
