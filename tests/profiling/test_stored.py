@@ -102,6 +102,16 @@ def test_the_key_knows_the_classes_and_ignores_the_weights():
     )
 
 
+def test_profiles_of_other_versions_have_other_keys(monkeypatch):
+    model = model_of("tiny_cnn", conf=CONF)
+    for what in ("COUNTING", "MEASURING", "FEATURES"):
+        before = keys.profile_key(model, 3), keys.speed_key(model, 3, "")
+        monkeypatch.setattr(keys, what, 100)
+        after = keys.profile_key(model, 3), keys.speed_key(model, 3, "")
+        assert (before[0] != after[0]) == (what != "MEASURING")
+        assert (before[1] != after[1]) == (what != "COUNTING")
+
+
 def test_reading_it_imports_neither_torch_nor_timm(artifacts):
     stored.static_costs(model_of("tiny_cnn", conf=CONF), 3, artifacts)
     stored.measured_costs(model_of("tiny_cnn", conf=CONF), 3, artifacts)

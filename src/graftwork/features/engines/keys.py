@@ -1,28 +1,30 @@
-"""Keys of what is stored: everything that a result depends on, and nothing else."""
+"""Keys of what is stored: everything that a result depends on, and nothing else.
+
+The code counts by the version that it declares, not by its text: a comment changes no feature.
+tests/engines/test_declared_versions.py fails when results change and the version does not.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import platform
-import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from graftwork.config.component_params import params_of
+from graftwork.data.images import POLICY, VIEW
 from graftwork.experiment import Experiment
 from graftwork.features.engines.backbone import receipt
+from graftwork.features.engines.base import FEATURES
 from graftwork.models.base import Model
 from graftwork.process.cores import cores
+from graftwork.profiling import COUNTING, MEASURING
 from graftwork.storage.artifacts import Artifacts
-from graftwork.storage.files import sha256_of
 
 NETWORK_LAYOUT = 2  # what lies in the folder of a network
-PACKAGE = Path(__file__).parents[1]
-COUNTING = ("groups", "layers", "profile", "receptive_field")  # modules of profiling
-MEASURING = ("energy", "speed", "timing")
 
 
 def digest(facts: object) -> str:
@@ -32,7 +34,7 @@ def digest(facts: object) -> str:
 
 
 def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
-    """Key of a frozen backbone: architecture, weights, pooling, input size, code, libraries."""
+    """Key of a frozen backbone: architecture, weights, pooling, input size, versions."""
     model = experiment.model
     facts = params_of(model)
     for name in ("name", "head", "weights", "auxiliary_weight"):
@@ -45,7 +47,7 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
             "key_map": weights and model.weights and model.weights.key_map,
             "weights": weights["sha256"] if weights else f"random, seed {experiment.seed}",
             "batch_size": experiment.extraction.batch_size,
-            "code": _code(type(model).__module__),
+            "computes": [FEATURES, model.version],
             "versions": _versions("torch", "timm", "openvino"),
         }
     )
@@ -59,7 +61,7 @@ def feature_key(network: str, engine: str, precision: str, experiment: Experimen
             "engine": engine,
             "precision": precision,
             "decoded_side": experiment.dataset.decoded_side,
-            "code": [sha256_of(path) for path in sorted(PACKAGE.glob("images/**/*.py"))],
+            "prepares": [POLICY, VIEW],
             "versions": _versions("opencv-python-headless", "pillow"),
         }
     )
@@ -79,8 +81,8 @@ def verdict_key(experiment: Experiment) -> str:
 
 
 def profile_key(model: Model, num_classes: int) -> str:
-    """Key of what a network costs: its architecture, not its weights; code, libraries."""
-    return digest({**_network_facts(model, num_classes), "code": _profiling(*COUNTING)})
+    """Key of what a network costs: its architecture, not its weights; versions."""
+    return digest({**_network_facts(model, num_classes), "counting": COUNTING})
 
 
 def speed_key(model: Model, num_classes: int, how: str) -> str:
@@ -91,7 +93,7 @@ def speed_key(model: Model, num_classes: int, how: str) -> str:
     """
     where = {"hardware": hardware(), "cores": cores(), "how": how}
     facts = _network_facts(model, num_classes)
-    return digest({**facts, **where, "code": _profiling(*MEASURING)})
+    return digest({**facts, **where, "measuring": MEASURING})
 
 
 def _network_facts(model: Model, num_classes: int) -> dict[str, Any]:
@@ -101,13 +103,9 @@ def _network_facts(model: Model, num_classes: int) -> dict[str, Any]:
     return {
         "model": facts,
         "num_classes": num_classes,
-        "network": _code(type(model).__module__),
+        "computes": [FEATURES, model.version],
         "versions": _versions("torch", "timm"),
     }
-
-
-def _profiling(*modules: str) -> list[str]:
-    return [sha256_of(PACKAGE / "profiling" / f"{name}.py") for name in modules]
 
 
 @cache
@@ -122,16 +120,6 @@ def hardware() -> tuple[str, ...]:
     for gpu in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         names.append(gpu.read_text().partition("IRQ")[0])
     return tuple(names)
-
-
-@cache
-def _code(module: str) -> list[str]:
-    """Hashes of the code that a backbone is made of: an edited backbone is another one."""
-    paths = [PACKAGE / "classifier.py", PACKAGE / "pooling.py"]
-    paths += sorted((PACKAGE / "models").rglob("*.py"))
-    paths += sorted((PACKAGE / "engines").glob("*_engine.py"))
-    own = getattr(sys.modules[module], "__file__", None)
-    return [sha256_of(path) for path in [*paths, *([Path(own)] if own else [])]]
 
 
 @cache

@@ -21,6 +21,7 @@ from torch import nn
 from graftwork.models.backbones.local_response_norm import LocalResponseNorm
 from graftwork.models.backbones.smallest_input import check_smallest
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 MAP = 6  # side of the map that FC6 reads
 
 

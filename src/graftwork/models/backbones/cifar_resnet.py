@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from graftwork.models.backbones.pooled import Pooled
 from graftwork.models.cifar_model import blocks_per_stage
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 STAGES = ("layer1", "layer2", "layer3")
 
 

@@ -16,6 +16,8 @@ from timm.models import (
 from timm.models.vgg import VGG, cfgs
 from torch import nn
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
+
 
 class VggConvolutions(VGG):
     """timm's VGG whose classifier reads the pooled maps: FC6 and FC7, six in seven of the
