@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def member(
     Returns:
         The selection score, top-1 of held-out pictures; None if it has none, or the job failed.
     """
-    differs = _differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
+    differs = differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
     facts: dict[str, Any] = {"job": number, "differs": differs, "overrides": list(overrides)}
     path = artifacts.root / "job.json"
     write_json(path, {**facts, "status": "killed"})  # true until it says otherwise
@@ -151,10 +152,18 @@ def member(
     return selection_score(artifacts)
 
 
-def _differing(overrides: Sequence[str], swept: Mapping[str, object]) -> str:
-    """The overrides that tell a job from the others; sweepers may add their own."""
+def differing(overrides: Sequence[str], swept: Mapping[str, object]) -> str:
+    """The overrides that tell a job from the others, as MLflow orders the names of its runs:
+    strategy, network, seed, then all else, the data set last. Sweepers may add their own."""
     chosen = [item for item in overrides if item.partition("=")[0] in swept]
-    return " ".join(chosen or overrides) or "(nothing)"
+    return " ".join(sorted(chosen or overrides, key=_place)) or "(nothing)"
+
+
+def _place(override: str) -> int:
+    """Pages cut long names: those of a sweep's jobs must differ early on."""
+    group = re.split("[./=@]", override.lstrip("+"))[0]
+    first = ("transfer", "model", "seed")
+    return first.index(group) if group in first else len(first) + (group == "dataset")
 
 
 @contextmanager

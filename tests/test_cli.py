@@ -23,7 +23,7 @@ finally:
 """
     command = [sys.executable, "-c", code, "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    for word in ("doctor", "models", "ui", "results", "inspect", "pareto", "profile"):
+    for word in ("doctor", "models", "ui", "results", "inspect", "pareto", "profile", "store"):
         assert word in done.stdout
 
 

@@ -64,6 +64,7 @@ class Small:
     """What tracking looks at of an experiment."""
 
     tracking: Tracking
+    seed: int = 5
     dataset: Named = Named("a-dataset")
     model: Named = Named("a-model")
     transfer: Named = Named("a-transfer")
@@ -93,7 +94,9 @@ def test_a_run_carries_params_metrics_cost_and_lineage(artifacts):
         run.log_artifacts(artifacts.plots, "plots")
         run.log_artifacts(artifacts.report)  # absent: nothing to log
     found = client(artifacts).get_run(run.run_id)
-    assert found.info.status == "FINISHED" and found.info.run_name == "a-dataset a-model a-transfer"
+    assert found.info.status == "FINISHED" and (
+        found.info.run_name == "a-transfer a-model seed=5 a-dataset"
+    )
     assert found.data.params["seed"] == "3" and found.data.params["model.sizes"] == "[1, 2]"
     assert len(found.data.params["long"]) == 6000 and "token" not in found.data.params
     history = client(artifacts).get_metric_history(run.run_id, "val/top1")

@@ -126,8 +126,8 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "empty class": (lambda root: touch(root, "a/1.jpg", "b/1.jpg", "c/x.txt"), "folder 'c'"),
     "photos of another kind": (
-        lambda root: touch(root, "a/1.jpg", "b/1.jpg", "c/1.HEIC", "c/2.heic", "c/3.pdf"),
-        r"'c' of .*'c' holds 2 \.heic, 1 \.pdf\. Legal: \.avif .*\.webp",
+        lambda root: touch(root, "a/1.jpg", "b/1.jpg", "c/1.JXL", "c/2.jxl", "c/3.pdf"),
+        r"'c' of .*'c' holds 2 \.jxl, 1 \.pdf\. Legal: \.avif .*\.webp",
     ),
     "one class": (lambda root: touch(root, "a/1.jpg"), "the one class 'a'"),
     "mixed": (
@@ -162,13 +162,13 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     root = tmp_path / "photos"
-    touch(root, "a/1.jpg", "a/2.heic", "b/1.jpg", "b/in/2.HEIC", "b/x.pdf", "notes", "loose.png")
+    touch(root, "a/1.jpg", "a/2.jxl", "b/1.jpg", "b/in/2.JXL", "b/x.pdf", "notes", "loose.png")
     touch(root, "a/Thumbs.db", "a/.hidden.txt")
     (root / "b/broken.jpg").symlink_to(root / "nowhere.jpg")
     dataset(root).download(tmp_path / "raw", tmp_path)
     receipt = json.loads((tmp_path / "raw/source.json").read_text())
     assert receipt["left_out"] == {
-        "kinds": {".heic": 2, ".pdf": 1, "no suffix": 1},
+        "kinds": {".jxl": 2, ".pdf": 1, "no suffix": 1},
         "dangling_links": 1,
     }
     assert receipt["outside_of_class_folders"]["pictures"] == 1

@@ -28,14 +28,14 @@ def dataset(*overrides: object) -> Dataset:
 
 
 def test_photos_lie_at_any_depth_and_have_no_label(tmp_path: Path) -> None:
-    root = touch(tmp_path / "new", "1.jpg", "monday/2.PNG", "train/a/3.jpg", "x.heic", ".4.jpg")
+    root = touch(tmp_path / "new", "1.jpg", "monday/2.PNG", "train/a/3.jpg", "x.jxl", ".4.jpg")
     (root / "monday/back").symlink_to(root, target_is_directory=True)
     left_out = LeftOut()
     records = list(unlabelled.records(dataset(f"dataset.unlabelled={root}"), left_out))
     names = [record.path.relative_to(root).as_posix() for record in records]
     assert names == ["1.jpg", "monday/2.PNG", "train/a/3.jpg"]
     assert {(r.label, r.split, r.group) for r in records} == {("", "unlabelled", None)}
-    assert str(left_out) == "1 .heic"
+    assert str(left_out) == "1 .jxl"
 
 
 def test_they_are_listed_after_the_labelled_ones(tiny_folder: Path, tmp_path: Path) -> None:

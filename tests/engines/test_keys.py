@@ -12,6 +12,7 @@ from tiny_experiment import local_weights
 from graftwork.experiment import Experiment
 from graftwork.features.engines import keys
 from graftwork.models.pretrained import bring_weights
+from graftwork.models.timm_model import TimmModel
 from graftwork.storage.artifacts import Artifacts
 
 
@@ -47,7 +48,7 @@ def test_another_network_has_another_key(key: Callable[..., str]) -> None:
     assert len(set(found)) == len(found)
 
 
-def test_library_versions_and_code_are_part_of_it(
+def test_versions_of_libraries_and_of_what_computes_are_part_of_it(
     key: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = key()
@@ -55,7 +56,10 @@ def test_library_versions_and_code_are_part_of_it(
         changed.setattr(keys, "_versions", lambda *names: {name: "0" for name in names})
         assert key() != before
     with monkeypatch.context() as changed:
-        changed.setattr(keys, "_code", lambda module: ["edited"])
+        changed.setattr(keys, "FEATURES", keys.FEATURES + 1)
+        assert key() != before
+    with monkeypatch.context() as changed:
+        changed.setattr(TimmModel, "version", "2")
         assert key() != before
     assert key() == before
 
@@ -84,7 +88,7 @@ def test_pretrained_weights_count_by_content_not_by_seed(
 
 
 def test_features_are_told_apart_by_how_they_were_made(
-    tiny_params: Callable[..., dict[str, Any]],
+    tiny_params: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = Experiment.from_params(tiny_params())
     smaller = replace(experiment, dataset=replace(experiment.dataset, decoded_side=64))
@@ -95,7 +99,11 @@ def test_features_are_told_apart_by_how_they_were_made(
         keys.feature_key("a", "openvino", "fp32", experiment),
         keys.feature_key("a", "openvino", "bf16", smaller),
     }
-    assert len(found) == 5
+    for what in ("POLICY", "VIEW"):
+        with monkeypatch.context() as changed:
+            changed.setattr(keys, what, 100)
+            found.add(keys.feature_key("a", "openvino", "bf16", experiment))
+    assert len(found) == 7
 
 
 def test_a_verdict_belongs_to_the_hardware(

@@ -169,7 +169,7 @@ REFUSED = {
     "empty": (b"", "empty file"),
     "web page": (b"\n<!DOCTYPE html><html>404</html>", "web page"),
     "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-    "HEIC": (b"\0\0\0\x18ftypheic" + b"\0" * 99, "convert it to JPEG"),
+    "damaged HEIC": (b"\0\0\0\x18ftypheic" + b"\0" * 99, ""),
     "text": (b"hello", "not an image"),
     "EPS, which would start Ghostscript": (encoded(SMOOTH, "EPS"), "not an image"),
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from conftest import composed
 
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
+from graftwork.models import timm_model
 from graftwork.models.base import Model, Weights
 from graftwork.models.timm_model import TimmModel, registered
 
@@ -135,6 +137,42 @@ def test_names_are_known_without_torch() -> None:
         "assert not {'torch', 'timm'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the folder of own networks, which may be edited."""
+    copy = Path(shutil.copytree(timm_model.OWN, tmp_path / "own"))
+    monkeypatch.setattr(timm_model, "OWN", copy)
+    return copy
+
+
+def versions() -> dict[str, str]:
+    return timm_model.own_versions.__wrapped__()
+
+
+def test_a_new_network_and_a_comment_leave_the_versions_of_others(own: Path) -> None:
+    before = versions()
+    assert before["tiny_cnn"] == model("model=tiny_cnn").version == "1"
+    with (own / "tiny_cnn.py").open("a") as file:
+        file.write("# explained\n")
+    (own / "nin.py").write_text("VERSION = 3\n\n@register_model\ndef nin():\n")
+    assert versions() == {**before, "nin": "3"}
+
+
+def test_a_network_that_declares_no_version_counts_by_its_code(own: Path) -> None:
+    def version(code: str) -> str:
+        (own / "nin.py").write_text(code)
+        return versions()["nin"]
+
+    code = "@register_model\ndef nin():\n    return 1\n"
+    assert version(code) == version(f"# why\n{code}")
+    assert version(code) != version(code.replace("1", "2"))
+
+
+def test_a_model_of_another_package_counts_by_its_code() -> None:
+    (field,) = (value for key, value in vars(Model).items() if key == "version")
+    assert len(field.fget(model("model=tiny_cnn"))) == 16
 
 
 def test_the_names_are_those_that_timm_registers() -> None:

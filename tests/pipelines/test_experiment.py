@@ -208,8 +208,8 @@ def test_each_data_set_has_a_ranking_and_a_winner_of_its_own(run):
     assert run("-m", *SMALL, "dataset.splits.seed=0,1", "seed=2,3") == 0
     rows = table(only("runs/*/*_sweep"))
     assert [(row["rank"], row["differs"], row["test_top1_value"]) for row in rows] == [
-        ("1", "dataset.splits.seed=0 seed=3", "0.3"), ("2", "dataset.splits.seed=0 seed=2", ""),
-        ("1", "dataset.splits.seed=1 seed=3", "0.3"), ("2", "dataset.splits.seed=1 seed=2", ""),
+        ("1", "seed=3 dataset.splits.seed=0", "0.3"), ("2", "seed=2 dataset.splits.seed=0", ""),
+        ("1", "seed=3 dataset.splits.seed=1", "0.3"), ("2", "seed=2 dataset.splits.seed=1", ""),
     ]  # fmt: skip
     assert len({row["data"] for row in rows}) == 2
 

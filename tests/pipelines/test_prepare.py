@@ -26,20 +26,20 @@ def test_prepare_runs_on_a_folder_of_photos(tmp_path, tiny_params, capsys):
 
 
 def test_the_report_says_what_was_passed_over(tmp_path, tiny_folder, tiny_params, capsys):
-    for name in ("train/red/1.heic", "test/red/2.HEIC", "train/a.pdf", "loose.jpg"):
+    for name in ("train/red/1.jxl", "test/red/2.JXL", "train/a.pdf", "loose.jpg"):
         (tiny_folder / name).touch()
     (tiny_folder / "val/red/gone.jpg").symlink_to(tiny_folder / "nowhere.jpg")
     tiny_experiment(tiny_params(), tmp_path / "experiment")
     printed = " ".join(capsys.readouterr().out.split())
     for finding in (
-        "3 files of kinds that are not read: 2 .heic (convert them to JPEG), 1 .pdf.",
+        "3 files of kinds that are not read: 2 .jxl (convert them to JPEG), 1 .pdf.",
         "1 picture outside of the class folders.",
         "1 link that leads nowhere.",
     ):
         assert f"- {finding}" in printed
     (tiny_folder / "train/a.pdf").unlink()
     tiny_experiment(tiny_params(), tmp_path / "experiment")
-    assert "2 files of kinds that are not read: .heic (convert" in capsys.readouterr().out
+    assert "2 files of kinds that are not read: .jxl (convert" in capsys.readouterr().out
 
 
 def test_prepare_imports_no_torch_and_ends_with_one_message(tmp_path, tiny_folder, tiny_params):

@@ -86,7 +86,7 @@ def test_a_copy_of_a_labelled_picture_gives_way(dataset, artifacts, tiny_folder,
 
 def test_those_that_cannot_be_read_are_listed_apart(dataset, artifacts, new):
     (new / "bad.jpg").write_bytes(b"<html>")
-    (new / "raw.heic").touch()
+    (new / "raw.jxl").touch()
     report = prepare(dataset(), artifacts)
     assert verdicts(artifacts)["bad.jpg"] == "a web page, not an image"
     assert report["unreadable"]["count"] == 0
@@ -94,7 +94,7 @@ def test_those_that_cannot_be_read_are_listed_apart(dataset, artifacts, new):
     about = "Among the photos without labels: "
     assert report["findings"][-2:] == [
         f"{about}1 file cannot be used.",
-        f"{about}1 file of a kind that is not read: .heic (convert it to JPEG).",
+        f"{about}1 file of a kind that is not read: .jxl (convert it to JPEG).",
     ]
     with pytest.raises(UserError, match="1 of 54 files cannot be read"):
         prepare(dataset("dataset.unreadable=stop"), artifacts)
@@ -133,5 +133,5 @@ def test_another_job_of_the_process_notices_a_change_among_them(dataset, artifac
     assert prepare(dataset(), artifacts)["unlabelled"]["usable"] == 5
     draw_photo(new / "one_more.jpg", (90, 90, 90), seed=600)
     assert prepare(dataset(), artifacts)["unlabelled"]["usable"] == 6
-    (new / "x.heic").touch()
-    assert prepare(dataset(), artifacts)["unlabelled"]["passed_over"]["kinds"] == {".heic": 1}
+    (new / "x.jxl").touch()
+    assert prepare(dataset(), artifacts)["unlabelled"]["passed_over"]["kinds"] == {".jxl": 1}

@@ -10,8 +10,7 @@ import pytest
 import torch
 from conftest import CONF
 
-from graftwork.features.engines import keys
-from graftwork.profiling import profile, speed, stored
+from graftwork.profiling import keys, profile, speed, stored
 from graftwork.profiling.chosen import model_of
 from graftwork.profiling.timing import BUSY
 from graftwork.storage.artifacts import Artifacts
@@ -100,6 +99,16 @@ def test_the_key_knows_the_classes_and_ignores_the_weights():
     assert keys.profile_key(model, 3) == keys.profile_key(
         dataclasses.replace(model, weights=None, name="x"), 3
     )
+
+
+def test_profiles_of_other_versions_have_other_keys(monkeypatch):
+    model = model_of("tiny_cnn", conf=CONF)
+    for what in ("COUNTING", "MEASURING", "FEATURES"):
+        before = keys.profile_key(model, 3), keys.speed_key(model, 3, "")
+        monkeypatch.setattr(keys, what, 100)
+        after = keys.profile_key(model, 3), keys.speed_key(model, 3, "")
+        assert (before[0] != after[0]) == (what != "MEASURING")
+        assert (before[1] != after[1]) == (what != "COUNTING")
 
 
 def test_reading_it_imports_neither_torch_nor_timm(artifacts):

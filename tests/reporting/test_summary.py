@@ -181,3 +181,22 @@ def test_the_newest_result_is_found_wherever_it_is(tmp_path: Path) -> None:
         metrics.touch()
         os.utime(metrics, (age, age))
         assert summary.newest(tmp_path) == tmp_path / folder
+
+
+def test_what_it_takes_of_the_disk_is_told(tmp_path: Path) -> None:
+    artifacts = Artifacts.at(tmp_path)
+    for path, size in (
+        *((artifacts.model / "head.safetensors", 2000), (artifacts.report, 500)),
+        *((artifacts.manifest, 300), (artifacts.cost("prepare"), 200)),
+        (artifacts.store / "features" / "of_all.bin", 9000),  # the project's, not this run's
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(size))
+    assert "disk    3.0 kB of its own\n" in printed(tmp_path, chosen())
+    (artifacts.store / "backbone").write_bytes(bytes(5000))
+    os.link(artifacts.store / "backbone", artifacts.model / "backbone.safetensors")
+    lines = printed(tmp_path, chosen()).splitlines()
+    assert (
+        "disk    3.0 kB of its own; 5.0 kB shared with MLflow's record and perhaps the store"
+        in lines
+    )

@@ -185,6 +185,34 @@ def pareto(
     show(shown, {"html": html, "csv": csv, "json": json})
 
 
+@app.command()
+def store(
+    root: Annotated[Path, typer.Option("--root", help="Folder of the project.")] = Path("."),
+    prune: Annotated[bool, typer.Option("--prune", help="Say what these would take:")] = False,
+    older_than: Annotated[
+        str | None, typer.Option(metavar="30d", help="What was not used for so long (h, d, w).")
+    ] = None,
+    larger_than: Annotated[
+        str | None,
+        typer.Option(metavar="5GB", help="The longest unused, until no more than this is left."),
+    ] = None,
+    unreferenced: Annotated[
+        bool, typer.Option("--unreferenced", help="Only what no recorded run would use again.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Really remove it.")] = False,
+) -> None:
+    """Show what the store holds, by kind and age; --prune makes room."""
+    from graftwork.housekeeping import command
+
+    wanted = command.Wanted(older_than, larger_than, unreferenced)
+    if prune:
+        command.prune(root, wanted, really=yes)
+    elif yes or not wanted.is_empty:
+        raise UserError("--older-than, --larger-than, ... and --yes: say --prune, too.")
+    else:
+        command.show_store(root)
+
+
 def main() -> None:
     """Entry point. A user's mistake ends in one message and exit code 2."""
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from graftwork.config.components import Component
 from graftwork.config.errors import check_choice, check_range
 from graftwork.data.sources.base import Source
 from graftwork.models.key_maps import KEY_MAPS
+from graftwork.models.versions import version_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,6 +85,11 @@ class Model(Component):
         if self.input_channels is not None:
             check_choice("input_channels", str(self.input_channels), ("1", "3"))
         check_range("auxiliary_weight", self.auxiliary_weight, 0)
+
+    @property
+    def version(self) -> str:
+        """Of the code that computes its features: another one is another network."""
+        return version_of(inspect.getsource(sys.modules[type(self).__module__]))
 
     @abstractmethod
     def build(self, num_classes: int, weights: Path | None) -> Classifier:

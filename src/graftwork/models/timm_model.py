@@ -15,6 +15,7 @@ from graftwork.models.auxiliary import check_auxiliary
 from graftwork.models.base import InputSpec, Model
 from graftwork.models.input_channels import levels
 from graftwork.models.input_size import REFUSALS, nearest_sizes, out_of_memory, width_of
+from graftwork.models.versions import version_of
 from graftwork.models.weights import load_weights
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # and whatever else begins with "pretrained": weights come from model.weights alone.
 REFUSED_OPTIONS = ("checkpoint_path", "cache_dir", "features_only", "feature_cfg", "pruned")
 
+OWN = Path(__file__).parent / "backbones"
 _REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 
 
@@ -42,6 +44,11 @@ class TimmModel(Model):
         if not is_registered(architecture):
             raise unknown_architecture(self.architecture)
         check_auxiliary(architecture, self.auxiliary_weight, self.options)
+
+    @property
+    def version(self) -> str:
+        # timm's own networks change with timm, whose version is part of every key.
+        return own_versions().get(self.architecture.split(".")[0], "timm")
 
     def build(self, num_classes: int, weights: Path | None) -> Classifier:
         """The network, in fp32, channels_last and train mode.
@@ -161,13 +168,22 @@ def is_registered(name: str) -> bool:
 @cache
 def registered() -> frozenset[str]:
     """Every architecture that can be named, read from the sources that register them."""
-    return frozenset(name for text in _sources() for name in _REGISTERED.findall(text))
-
-
-def _sources() -> Iterator[str]:
     spec = find_spec("timm")
     assert spec is not None and spec.origin, "timm is a dependency of this package"
-    own = Path(__file__).parent / "backbones"
-    for folder in (own, Path(spec.origin).parent / "models"):
-        for path in sorted(folder.glob("*.py")):
-            yield path.read_text(encoding="utf-8")
+    timms = Path(spec.origin).parent / "models"
+    return frozenset(own_versions()).union(*(_REGISTERED.findall(text) for text in _sources(timms)))
+
+
+@cache
+def own_versions() -> dict[str, str]:
+    """This project's own architectures, each with the version of the file that registers it."""
+    found: dict[str, str] = {}
+    for text in _sources(OWN):
+        if names := _REGISTERED.findall(text):
+            found |= dict.fromkeys(names, version_of(text))
+    return found
+
+
+def _sources(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.glob("*.py")):
+        yield path.read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from graftwork.features.engines import keys
 from graftwork.models.base import Model
+from graftwork.profiling import keys
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 AT_ONCE = 1000  # runs a page
+PARAMS = "params.yaml"  # of a run's artifacts
 FINISHED = "attributes.status = 'FINISHED'"
 
 
@@ -47,6 +49,43 @@ def finished_runs(
     Raises:
         UserError: no store, no such group, or a condition that MLflow does not understand.
     """
+    client, groups = _opened(root)
+    if experiment is not None and experiment not in groups:
+        raise unknown("--experiment", experiment, groups)
+    chosen = [groups[experiment]] if experiment is not None else list(groups.values())
+    wanted = f"{FINISHED} and {condition}" if condition else FINISHED
+    found = (_read(run) for run in _search(client, chosen, wanted, condition))
+    return [run for run in found if "model.name" in run.params]
+
+
+def recorded_configurations(root: Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Of every run, however it ended: what its params.yaml holds, None where it cannot be had;
+    and its tags. A sweep's parent is no run of its own.
+
+    Raises:
+        UserError: there is no store.
+    """
+    client, groups = _opened(root)
+    for run in _search(client, list(groups.values()), "", None):
+        if "model.name" in run.data.params:
+            yield _configuration(client, run.info.artifact_uri), dict(run.data.tags)
+
+
+def _configuration(client: MlflowClient, place: str) -> Any:
+    # Not by `client.download_artifacts`, which also looks through the run's models.
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            artifacts = get_artifact_repository(place, tracking_uri=client.tracking_uri)
+            path = artifacts.download_artifacts(PARAMS, folder)
+            return yaml.safe_load(Path(path).read_text("utf-8"))
+    except Exception:  # whatever a store of artifacts may raise for what it does not have
+        return None
+
+
+def _opened(root: Path) -> tuple[MlflowClient, dict[str, str]]:
+    """The project's store, and the ids of its groups of runs by name."""
     artifacts = Artifacts.at(root)
     uri = _uri(artifacts.params)
     if uri is None:
@@ -56,17 +95,15 @@ def finished_runs(
         groups = {found.name: found.experiment_id for found in client.search_experiments()}
     except Exception as error:
         raise unavailable(store_uri(uri, artifacts), error) from error
-    if experiment is not None and experiment not in groups:
-        raise unknown("--experiment", experiment, groups)
-    chosen = [groups[experiment]] if experiment is not None else list(groups.values())
-    found = (_read(run) for run in _search(client, chosen, condition))
-    return [run for run in found if "model.name" in run.params]
+    return client, groups
 
 
-def _search(client: MlflowClient, groups: list[str], condition: str | None) -> list[Run]:
+def _search(
+    client: MlflowClient, groups: list[str], wanted: str, condition: str | None
+) -> list[Run]:
+    """Runs as wanted; `condition` is what of that the user wrote."""
     from mlflow.exceptions import MlflowException
 
-    wanted = f"{FINISHED} and {condition}" if condition else FINISHED
     runs: list[Run] = []
     token = None
     while True:

@@ -47,6 +47,7 @@ def open_store(uri: str | None, artifacts: Artifacts) -> MlflowClient:
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient  # 1.2 s; `import mlflow` alone is as slow
 
     _quiet()
@@ -113,8 +114,8 @@ def unavailable(address: str, error: BaseException) -> UserError:
 
 
 def _lock(artifacts: Artifacts) -> Path:
-    artifacts.shared.mkdir(parents=True, exist_ok=True)
-    return artifacts.shared / ".mlflow.lock"
+    artifacts.project.mkdir(parents=True, exist_ok=True)
+    return artifacts.project / ".mlflow.lock"
 
 
 def _make_database(artifacts: Artifacts) -> None:

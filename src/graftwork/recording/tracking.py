@@ -50,12 +50,17 @@ def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = Tru
         run = Run(client, found.info.run_id, artifacts)
         run.resume(experiment, found.data.tags)
         return run
-    names = (experiment.dataset.name, experiment.model.name, experiment.transfer.name)
-    run = _new(client, tracking, artifacts, os.environ.get(NAME) or " ".join(names))
+    run = _new(client, tracking, artifacts, os.environ.get(NAME) or _name(experiment))
     if not (resume and artifacts.run.is_file()):
         _write_run(run, artifacts)
     run.begin(experiment)
     return run
+
+
+def _name(experiment: Experiment) -> str:
+    """What differs most first: pages cut long names, and runs that begin alike look the same."""
+    transfer, model = experiment.transfer.name, experiment.model.name
+    return f"{transfer} {model} seed={experiment.seed} {experiment.dataset.name}"
 
 
 def open_sweep(

@@ -16,6 +16,7 @@ from graftwork.metrics.base import Metric
 from graftwork.process.terminal import literal
 from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.choice import KEPT_START, warnings
+from graftwork.reporting.disk_use import disk_use
 from graftwork.reporting.numbers import duration, number, percent
 from graftwork.reporting.plots import HELD_OUT, TEST
 from graftwork.reporting.score_words import Scores, Told, lines
@@ -188,6 +189,7 @@ def _facts(result: Mapping[str, Any], artifacts: Artifacts) -> list[tuple[str, s
     return [
         ("cost", spent),
         ("", size),
+        ("disk", disk_use(artifacts)),
         ("report", str(artifacts.report)),
         ("run", f"{result['run_id']} in MLflow; to open its pages: graftwork ui"),
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+DVC_COPIES = (".dvc", "tmp", "exps")  # of a project: a folder each
+
 
 @dataclass(frozen=True)
 class Artifacts:
@@ -38,40 +40,55 @@ class Artifacts:
         return self.shared / "data" / "weights" / model
 
     @property
+    def project(self) -> Path:
+        """What outlives this experiment lies here: the store and MLflow's record.
+
+        `dvc exp run --queue` and `--temp` run in a copy of the project below it, from which DVC
+        takes the results and which it then removes.
+        """
+        parts = self.shared.parts
+        places = (at for at in range(len(parts)) if parts[at : at + 3] == DVC_COPIES)
+        return Path(*parts[: next(places, len(parts))])
+
+    @property
+    def store(self) -> Path:
+        return self.project / "store"
+
+    @property
     def downloads(self) -> Path:
         """Archives in flight and the finished ones, by sha256."""
-        return self.shared / "store" / "downloads"
+        return self.store / "downloads"
 
     @property
     def decoded(self) -> Path:
-        return self.shared / "store" / "decoded"
+        return self.store / "decoded"
 
     @property
     def features(self) -> Path:
-        return self.shared / "store" / "features"
+        return self.store / "features"
 
     @property
     def folds(self) -> Path:
         """Distance-matched folds."""
-        return self.shared / "store" / "folds"
+        return self.store / "folds"
 
     @property
     def networks(self) -> Path:
         """Converted and compiled networks."""
-        return self.shared / "store" / "networks"
+        return self.store / "networks"
 
     @property
     def profiles(self) -> Path:
         """What networks cost."""
-        return self.shared / "store" / "profiles"
+        return self.store / "profiles"
 
     @property
     def mlflow_db(self) -> Path:
-        return self.shared / "mlflow.db"
+        return self.project / "mlflow.db"
 
     @property
     def mlflow_artifacts(self) -> Path:
-        return self.shared / "mlartifacts"
+        return self.project / "mlartifacts"
 
     # written by prepare
     @property

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from graftwork.config.errors import UserError
-from graftwork.data.datasets.left_out import LeftOut, check_name, legible
+from graftwork.data.datasets.left_out import HEIC_SUFFIXES, LeftOut, check_name, legible
 
 IMAGE_SUFFIXES = frozenset(
     (
@@ -31,6 +33,13 @@ class ClassFolder:
     path: Path
     label: str  # class name: the folder's
     split: str | None  # train, val or test; None: the folders do not say
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Endings of the files that can be read here: of HEIC with the package for it alone."""
+    heic = HEIC_SUFFIXES if find_spec("pillow_heif") else ()
+    return IMAGE_SUFFIXES.union(heic)
 
 
 def class_folders(root: Path) -> list[ClassFolder]:
@@ -126,7 +135,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return path.suffix.lower() in image_suffixes() and path.is_file()
 
 
 def _is_split(folder: Path) -> bool:

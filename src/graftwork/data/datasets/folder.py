@@ -10,8 +10,8 @@ from pathlib import Path
 from graftwork.config.errors import UserError
 from graftwork.data.datasets.base import Dataset, Record
 from graftwork.data.datasets.class_folders import (
-    IMAGE_SUFFIXES,
     class_folders,
+    image_suffixes,
     pictures,
     stray_pictures,
 )
@@ -81,7 +81,7 @@ class Folder(Dataset):
                 yield Record(path, folder.label, folder.split)
 
 
-_LEGAL = f" Legal: {' '.join(sorted(IMAGE_SUFFIXES))}."
+_LEGAL = f" Legal: {' '.join(sorted(image_suffixes()))}."
 
 
 def _instead(left_out: Mapping[str, LeftOut]) -> str:

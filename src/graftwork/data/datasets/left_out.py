@@ -10,6 +10,8 @@ from pathlib import Path
 from graftwork.config.errors import UserError
 
 SHOWN = 5  # kinds in a message
+HEIC_SUFFIXES = (".heic", ".heif")
+ADVICE = "pip install 'graftwork[heic]' lets them be read"
 OF_THE_SYSTEM = frozenset(("thumbs.db", "desktop.ini", "icon\r"))  # nobody misses these
 
 
@@ -29,7 +31,10 @@ class LeftOut:
 
     def __str__(self) -> str:
         """Such as `12 .heic, 1 .pdf`."""
-        named = [f"{count} {kind}" for kind, count in self.kinds.most_common(SHOWN)]
+        named = [
+            f"{count} {kind}{f' ({ADVICE})' if kind in HEIC_SUFFIXES else ''}"
+            for kind, count in self.kinds.most_common(SHOWN)
+        ]
         if self.dangling:
             named.append(f"{self.dangling} links that lead nowhere")
         return ", ".join(named)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from graftwork.config.errors import UserError
 from graftwork.data.datasets.base import UNLABELLED, Dataset, Record
-from graftwork.data.datasets.class_folders import IMAGE_SUFFIXES, pictures
+from graftwork.data.datasets.class_folders import image_suffixes, pictures
 from graftwork.data.datasets.left_out import LeftOut
 from graftwork.data.datasets.own_files import existing
 
@@ -33,7 +33,7 @@ def check(dataset: Dataset) -> None:
         instead = f" It holds {left_out}." if str(left_out) else ""
         raise UserError(
             f"dataset.unlabelled: no pictures in {root}.{instead} Legal: "
-            f"{' '.join(sorted(IMAGE_SUFFIXES))}. {REMEDY}"
+            f"{' '.join(sorted(image_suffixes()))}. {REMEDY}"
         )
 
 

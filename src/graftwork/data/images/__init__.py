@@ -5,11 +5,12 @@ see the same pixels.
 """
 
 from graftwork.data.images.decoding import POLICY, Header, UnreadableImage, decode, inspect
-from graftwork.data.images.resizing import eval_view, fit_side
+from graftwork.data.images.resizing import VIEW, eval_view, fit_side
 from graftwork.data.images.store import DecodedImages, decoded_store
 
 __all__ = [
     "POLICY",
+    "VIEW",
     "DecodedImages",
     "Header",
     "UnreadableImage",

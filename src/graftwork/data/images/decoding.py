@@ -2,7 +2,7 @@
 
 | in the file                | what becomes of it                                                |
 |----------------------------|-------------------------------------------------------------------|
-| EXIF orientation           | applied                                                           |
+| EXIF orientation           | applied; HEIC's own turns instead of it                           |
 | transparency of any kind   | composited on white                                               |
 | palette, 1 bit, grey, CMYK | converted to RGB                                                  |
 | 16-bit grey                | 65535 becomes 255: never clipped, never stretched                 |
@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from graftwork.data.images import capture_time
+from graftwork.data.images import capture_time, heic
 from graftwork.data.images.resizing import fit_side
 
 POLICY = 1  # raise it when the same bytes begin to give other pixels: decoded stores start anew
@@ -107,7 +107,7 @@ def _opened(data: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
     except OSError as error:
         raise UnreadableImage(f"cannot be read: {error.strerror}") from error
     try:
-        with _PILLOW_SILENT, Image.open(BytesIO(content), formats=FORMATS) as image:
+        with _PILLOW_SILENT, _file(content) as image:
             if image.width * image.height > max_pixels:
                 size = f"{image.width} x {image.height} px"
                 raise UnreadableImage(f"{size} are more than max_pixels={max_pixels}")
@@ -121,6 +121,14 @@ def _opened(data: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
         raise UnreadableImage(reason) from error
 
 
+def _file(content: bytes) -> Image.Image:
+    if not heic.is_heic(content):
+        return Image.open(BytesIO(content), formats=FORMATS)
+    if not heic.available():
+        raise UnreadableImage(heic.REMEDY)
+    return heic.opened(content)
+
+
 def _what_else(content: bytes) -> str:
     """Why bytes that are no picture may carry a picture's name."""
     start = content[:512].lstrip().lower()
@@ -130,8 +138,6 @@ def _what_else(content: bytes) -> str:
         return "a web page, not an image"
     if start.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not an image: run `git lfs pull`"
-    if start[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
-        return "HEIC is not supported: convert it to JPEG"
     return "not an image of a known format"
 
 

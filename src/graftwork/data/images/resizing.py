@@ -19,6 +19,8 @@ from graftwork.config.errors import check_choice
 if TYPE_CHECKING:
     from graftwork.models.base import InputSpec
 
+VIEW = 1  # raise it when the same pixels begin to give other views: stored features start anew
+
 ENLARGING = {
     "nearest": cv2.INTER_NEAREST,
     "bilinear": cv2.INTER_LINEAR,

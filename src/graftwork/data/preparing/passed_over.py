@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from graftwork.data.datasets.base import RECEIPT
+from graftwork.data.datasets.left_out import ADVICE, HEIC_SUFFIXES
 from graftwork.data.preparing.counted import counted
 
 SHOWN = 5  # kinds of files that are named
 PHOTOS = frozenset(  # kinds that hold photos, and are not read
     (
-        *(".heic", ".heif", ".jxl", ".psd", ".tga", ".raw", ".dng", ".cr2", ".cr3"),
+        *(".jxl", ".psd", ".tga", ".raw", ".dng", ".cr2", ".cr3"),
         *(".nef", ".arw", ".orf", ".raf", ".rw2"),
     )
 )
@@ -61,6 +62,8 @@ def _of_other_kinds(kinds: Mapping[str, int]) -> str:
 
 
 def _advice(kind: str, count: int) -> str:
+    if kind in HEIC_SUFFIXES:
+        return f" ({ADVICE})"
     if kind not in PHOTOS:
         return ""
     return f" (convert {'it' if count == 1 else 'them'} to JPEG)"

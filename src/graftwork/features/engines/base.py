@@ -6,6 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
+# Raise it when the same views and weights begin to give other features, whatever the network:
+# normalisation, pooling, how weights are loaded, engines. Features and networks start anew.
+FEATURES = 1
+
 
 class Engine(Protocol):
     """A frozen backbone, ready to run."""

@@ -1,28 +1,27 @@
-"""Keys of what is stored: everything that a result depends on, and nothing else."""
+"""Keys of what is stored: everything that a result depends on, and nothing else.
+
+The code counts by the version that it declares, not by its text: a comment changes no feature.
+tests/engines/test_declared_versions.py fails when results change and the version does not.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import platform
-import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from graftwork.config.component_params import params_of
+from graftwork.data.images import POLICY, VIEW
 from graftwork.experiment import Experiment
 from graftwork.features.engines.backbone import receipt
-from graftwork.models.base import Model
-from graftwork.process.cores import cores
+from graftwork.features.engines.base import FEATURES
 from graftwork.storage.artifacts import Artifacts
-from graftwork.storage.files import sha256_of
 
 NETWORK_LAYOUT = 2  # what lies in the folder of a network
-PACKAGE = Path(__file__).parents[2]
-COUNTING = ("groups", "layers", "profile", "receptive_field")  # modules of profiling
-MEASURING = ("energy", "speed", "timing")
 
 
 def digest(facts: object) -> str:
@@ -32,7 +31,7 @@ def digest(facts: object) -> str:
 
 
 def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
-    """Key of a frozen backbone: architecture, weights, pooling, input size, code, libraries."""
+    """Key of a frozen backbone: architecture, weights, pooling, input size, versions."""
     model = experiment.model
     facts = params_of(model)
     for name in ("name", "head", "weights", "auxiliary_weight"):
@@ -45,8 +44,8 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
             "key_map": weights and model.weights and model.weights.key_map,
             "weights": weights["sha256"] if weights else f"random, seed {experiment.seed}",
             "batch_size": experiment.extraction.batch_size,
-            "code": _code(type(model).__module__),
-            "versions": _versions("torch", "timm", "openvino"),
+            "computes": [FEATURES, model.version],
+            "versions": versions("torch", "timm", "openvino"),
         }
     )
 
@@ -59,8 +58,8 @@ def feature_key(network: str, engine: str, precision: str, experiment: Experimen
             "engine": engine,
             "precision": precision,
             "decoded_side": experiment.dataset.decoded_side,
-            "code": [sha256_of(path) for path in sorted(PACKAGE.glob("data/images/**/*.py"))],
-            "versions": _versions("opencv-python-headless", "pillow"),
+            "prepares": [POLICY, VIEW],
+            "versions": versions("opencv-python-headless", "pillow"),
         }
     )
 
@@ -78,38 +77,6 @@ def verdict_key(experiment: Experiment) -> str:
     )
 
 
-def profile_key(model: Model, num_classes: int) -> str:
-    """Key of what a network costs: its architecture, not its weights; code, libraries."""
-    return digest({**_network_facts(model, num_classes), "code": _profiling(*COUNTING)})
-
-
-def speed_key(model: Model, num_classes: int, how: str) -> str:
-    """Key of how fast a network is: likewise, and on which hardware.
-
-    Args:
-        how: it was measured: precision and the like.
-    """
-    where = {"hardware": hardware(), "cores": cores(), "how": how}
-    facts = _network_facts(model, num_classes)
-    return digest({**facts, **where, "code": _profiling(*MEASURING)})
-
-
-def _network_facts(model: Model, num_classes: int) -> dict[str, Any]:
-    facts = params_of(model)
-    for name in ("name", "weights"):
-        del facts[name]
-    return {
-        "model": facts,
-        "num_classes": num_classes,
-        "network": _code(type(model).__module__),
-        "versions": _versions("torch", "timm"),
-    }
-
-
-def _profiling(*modules: str) -> list[str]:
-    return [sha256_of(PACKAGE / "profiling" / f"{name}.py") for name in modules]
-
-
 @cache
 def hardware() -> tuple[str, ...]:
     """Names of the CPU and of NVIDIA GPUs, without importing a library that knows."""
@@ -125,17 +92,7 @@ def hardware() -> tuple[str, ...]:
 
 
 @cache
-def _code(module: str) -> list[str]:
-    """Hashes of the code that a backbone is made of: an edited backbone is another one."""
-    paths: list[Path] = []
-    paths += sorted((PACKAGE / "models").rglob("*.py"))
-    paths += sorted((PACKAGE / "features" / "engines").glob("*_engine.py"))
-    own = getattr(sys.modules[module], "__file__", None)
-    return [sha256_of(path) for path in [*paths, *([Path(own)] if own else [])]]
-
-
-@cache
-def _versions(*names: str) -> dict[str, Any]:
+def versions(*names: str) -> dict[str, Any]:
     return {name: _version(name) for name in names}
 
 

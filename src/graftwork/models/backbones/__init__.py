@@ -2,6 +2,8 @@
 
 To add one: a module in this folder whose constructor is decorated with
 `timm.models.register_model`, and a conf/model/<name>.yaml that names it as `architecture`.
+What is stored of a network counts by the code of its module, or, once that is settled and says
+`VERSION = 1`, by this number: see graftwork.models.versions.
 timm's `create_model`, feature extraction and layer grouping then work on it as on its own.
 """
 

@@ -17,6 +17,7 @@ from graftwork.models.backbones.local_response_norm import LocalResponseNorm
 from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.backbones.smallest_input import check_smallest
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 MAP = 6  # side of the map that FC6 reads
 
 

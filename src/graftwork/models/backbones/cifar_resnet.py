@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.cifar_depth import blocks_per_stage
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 STAGES = ("layer1", "layer2", "layer3")
 
 

@@ -36,6 +36,7 @@ from graftwork.models.backbones.local_response_norm import LocalResponseNorm
 from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.backbones.smallest_input import check_smallest
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 STEM = ("conv1", "maxpool1", "norm1", "conv2", "conv3", "norm2", "maxpool2")
 MODULES = {  # the paper's table 1
     "inception3a": Widths(64, 96, 128, 16, 32, 32),

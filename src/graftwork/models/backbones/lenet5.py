@@ -13,6 +13,7 @@ from graftwork.config.errors import check_choice
 from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.backbones.smallest_input import check_smallest
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 POOLINGS: dict[str, type[nn.Module]] = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
 PICTURE = 32  # px: the original's input, in whose middle the 28 px of a digit lie

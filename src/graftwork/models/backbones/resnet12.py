@@ -14,6 +14,7 @@ from torch import nn
 from graftwork.config.errors import check_range
 from graftwork.models.backbones.own_backbone import OwnBackbone
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 WIDTHS = (64, 160, 320, 640)
 SLOPE = 0.1  # of the leaky ReLU
 

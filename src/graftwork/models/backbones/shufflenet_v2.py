@@ -14,6 +14,7 @@ from torch import nn
 
 from graftwork.models.backbones.own_backbone import OwnBackbone
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 REPEATS = (4, 8, 4)  # units of each stage
 WIDTHS = {  # channels of stem, stages and the last convolution, by variant (table 5)
     "shufflenet_v2_x0_5": (24, 48, 96, 192, 1024),

@@ -12,6 +12,7 @@ from torch import nn
 from graftwork.models.backbones.own_backbone import OwnBackbone
 from graftwork.models.backbones.smallest_input import check_smallest
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 # Channels of the squeeze layer, and of each of the two expand layers, of fire2 to fire9.
 FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from graftwork.models.backbones.staged import StagedNetwork, built
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 WIDTHS = (16, 32, 64)  # channels of the stem and of each stage
 
 

@@ -17,6 +17,8 @@ from torch import nn
 
 from graftwork.models.backbones.own_backbone import Checkpointed
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
+
 
 class VggConvolutions(Checkpointed, VGG):
     """timm's VGG whose classifier reads the pooled maps: FC6 and FC7, six in seven of the

@@ -8,6 +8,7 @@ from timm.models import generate_default_cfgs, register_model
 
 from graftwork.models.backbones.alexnet import AlexNet, Step, build, imagenet_cfg
 
+VERSION = 1  # of what its weights compute: see graftwork.models.versions
 # Padding and incomplete pooling windows give the sides of the figure: 110, 55, 26, 13, 6.
 STEPS = (
     Step(96, 7, stride=2, padding=1, normalised=True, pooled=True),
