@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.workplace import NEW_HEAD, Workplace, alternating, parameters, ratio, told
 from graftwork.data import manifest
-from graftwork.features.extraction import frozen_network
+from graftwork.features.feature_store import frozen_network
 from graftwork.storage.artifacts import Artifacts
 
 STEPS, EPOCHS = 20, 2  # long enough that starting and ending do not count

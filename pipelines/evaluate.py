@@ -24,7 +24,7 @@ TEST = "GRAFTWORK_TEST"  # environment: `later` where a sweep's end says whose t
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Measures the model folder on the test split and resumes the MLflow run with the results."""
     from graftwork.data import manifest
-    from graftwork.evaluating import split_predictions
+    from graftwork.evaluating import probabilities as split_predictions
     from graftwork.evaluating.measurements import measurements
 
     begun = time.perf_counter()
@@ -73,10 +73,10 @@ def record(
     """
     from pathlib import Path
 
-    from graftwork.evaluating import predictions
-    from graftwork.model_folder import folder as model_folder
+    from graftwork.evaluating import prediction_table as predictions
+    from graftwork.model_folder import contents as model_folder
     from graftwork.profiling.stored import measured_costs, static_costs
-    from graftwork.recording.tracking import open_run
+    from graftwork.recording.opening import open_run
     from graftwork.reporting import evaluation_report, summary
 
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))

@@ -82,7 +82,7 @@ def look_at_test(artifacts: Artifacts) -> None:
 
 
 def _record_failure(experiment: Experiment, artifacts: Artifacts, error: BaseException) -> None:
-    from graftwork.recording.tracking import open_run
+    from graftwork.recording.opening import open_run
 
     with suppress(UserError, OSError):  # a store that is away must not hide what went wrong
         open_run(experiment, artifacts).close(error)

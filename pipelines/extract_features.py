@@ -6,7 +6,7 @@ import json
 
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
-from graftwork.features import extraction as features
+from graftwork.features import feature_store as features
 from graftwork.selecting.held_out import needs_features
 from graftwork.storage.artifacts import Artifacts
 from pipelines.ahead import check_ahead

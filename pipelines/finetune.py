@@ -7,15 +7,15 @@ from contextlib import ExitStack
 
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
-from graftwork.features.extraction import features_of
-from graftwork.model_folder import folder as model_folder
+from graftwork.features.feature_store import features_of
+from graftwork.model_folder import contents as model_folder
 from graftwork.process import distributed
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
 from graftwork.storage.artifacts import Artifacts
-from graftwork.training.finetuning import finetune
 from graftwork.training.history import Told, write_history
 from graftwork.training.source import Finetuned
+from graftwork.training.transferring import finetune
 from pipelines.ahead import check_ahead
 from pipelines.stage import main
 
@@ -38,7 +38,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     with ExitStack() as stack:
         tell: Told = lambda row, epoch: None  # noqa: E731
         if distributed.rank() == 0:
-            from graftwork.recording.tracking import open_run
+            from graftwork.recording.opening import open_run
 
             tell = stack.enter_context(open_run(experiment, artifacts)).log_metrics
         found = finetune(experiment, artifacts, chooses, test, len(classes), tell)
@@ -54,7 +54,7 @@ def _save(
     classes: list[str],
     found: Finetuned,
 ) -> None:
-    from graftwork.evaluating import predictions
+    from graftwork.evaluating import prediction_table as predictions
     from graftwork.features.engines.backbone import receipt
     from graftwork.recording.lineage import data_digests
 

@@ -21,8 +21,8 @@ from rich.console import Console
 
 from graftwork.config.errors import UserError
 from graftwork.process.terminal import visible, visible_lines
+from graftwork.recording.opening import NAME, PARENT, open_sweep
 from graftwork.recording.tracked_run import Run, status_of
-from graftwork.recording.tracking import NAME, PARENT, open_sweep
 from graftwork.reporting import sweep_curves
 from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from graftwork.config.errors import UserError
-from graftwork.evaluating.measuring import measure
+from graftwork.evaluating.scoring import measure
 from graftwork.metrics.accuracy import TopK
 from graftwork.metrics.base import Metric
 from graftwork.metrics.log_loss import LogLoss
@@ -69,12 +69,12 @@ def test_a_linear_probe_is_measured_without_torch() -> None:
 import sys
 import numpy as np
 from test_evaluation import TOP1, data, evaluation
-from graftwork.evaluating import predictions
-from graftwork.evaluating import split_predictions
+from graftwork.evaluating import prediction_table as predictions
+from graftwork.evaluating import probabilities as split_predictions
 from graftwork.reporting import evaluation_report
 from graftwork.reporting import report
 from graftwork.reporting import summary
-from graftwork.evaluating.measuring import measure
+from graftwork.evaluating.scoring import measure
 measure(evaluation(top1=TOP1), *data(), seed=0)
 print([name for name in ("torch", "torchmetrics", "timm", "matplotlib") if name in sys.modules])
 """

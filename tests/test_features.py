@@ -16,10 +16,10 @@ from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.data.images import DecodedImages, eval_view
 from graftwork.experiment import Experiment
-from graftwork.features import extraction as features
+from graftwork.features import feature_store as features
 from graftwork.features.engines.frozen import FrozenNetwork, cosine
 from graftwork.features.engines.torch_engine import eager_features
-from graftwork.features.extraction import extract, features_of
+from graftwork.features.feature_store import extract, features_of
 from graftwork.settings.extraction import Extraction
 from graftwork.storage.artifacts import Artifacts
 
@@ -129,7 +129,7 @@ def test_no_pictures_no_rows(made: Callable[..., Made]) -> None:
 
 WARM = """
 import sys
-from graftwork.features import extraction as features
+from graftwork.features import feature_store as features
 from graftwork.data import manifest
 from graftwork.storage.artifacts import Artifacts
 from graftwork.experiment import Experiment

@@ -15,8 +15,8 @@ import torch
 
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.model_folder import folder as model_folder
-from graftwork.model_folder.folder import (
+from graftwork.model_folder import contents as model_folder
+from graftwork.model_folder.contents import (
     BACKBONE,
     CONTRACT,
     HEAD,

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.storage.artifacts import Artifacts
 
 PROJECT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ import pytest
 from tiny_experiment import local_weights
 from tiny_transfer import PHOTOS, draw_photos, save_weights
 
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.pareto.command import compared_runs
 from graftwork.storage.artifacts import Artifacts
 from pipelines import experiment, sweepers

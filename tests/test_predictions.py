@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graftwork.evaluating import predictions
+from graftwork.evaluating import prediction_table as predictions
 
 
 def test_a_row_for_each_picture(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
-from graftwork.evaluating import split_predictions
+from graftwork.evaluating import probabilities as split_predictions
 from graftwork.experiment import Experiment
 from graftwork.process import distributed
 from graftwork.storage.artifacts import Artifacts
@@ -22,7 +22,7 @@ TWO_PROCESSES = """
 import numpy as np
 from graftwork.process import distributed
 from graftwork.data import manifest
-from graftwork.evaluating import split_predictions
+from graftwork.evaluating import probabilities as split_predictions
 from graftwork.storage.artifacts import Artifacts
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
@@ -44,7 +44,7 @@ def save_model(experiment: Experiment, artifacts: Artifacts, trained_share: floa
     """A model folder with random weights, as if a training had ended there."""
     import torch
 
-    from graftwork.model_folder import folder as model_folder
+    from graftwork.model_folder import contents as model_folder
 
     torch.manual_seed(0)
     classifier = experiment.model.build(3, None)
@@ -88,7 +88,7 @@ def plainly(experiment: Experiment, artifacts: Artifacts, frame: Any) -> np.ndar
     import torch
 
     from graftwork.data.images import DecodedImages, eval_view
-    from graftwork.model_folder import folder as model_folder
+    from graftwork.model_folder import contents as model_folder
 
     classifier, _ = model_folder.load(artifacts.model)
     images = DecodedImages(artifacts, experiment.dataset)
@@ -128,8 +128,8 @@ def test_stored_features_times_head(
     """A backbone that ended as it began needs no network here, whatever the strategy trained."""
     import torch
 
-    from graftwork.features import extraction as features
-    from graftwork.model_folder import folder as model_folder
+    from graftwork.features import feature_store as features
+    from graftwork.model_folder import contents as model_folder
 
     experiment, artifacts, frame = prepared("transfer.initialisation=random", trained_share=0.0)
     rows = np.random.default_rng(0).normal(size=(15, 64)).astype(np.float32)

@@ -17,8 +17,8 @@ from mlflow import MlflowClient
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.recording.mlflow_store import PATIENCE
+from graftwork.recording.opening import NAME, PARENT, open_run, open_sweep
 from graftwork.recording.tracked_run import status_of
-from graftwork.recording.tracking import NAME, PARENT, open_run, open_sweep
 from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts
 
@@ -311,7 +311,7 @@ import os, sys; sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
 from test_tracking import experiment
 from graftwork.storage.artifacts import Artifacts
-from graftwork.recording.tracking import open_run
+from graftwork.recording.opening import open_run
 import mlflow.store.tracking.sqlalchemy_store  # once, before the processes part
 def job(number):
     shared = Path(sys.argv[3])
@@ -334,6 +334,6 @@ assert codes == [0] * 6, codes
 
 
 def test_tracking_settings_import_no_mlflow():
-    code = "import sys, graftwork.recording.tracking; assert 'mlflow' not in sys.modules"
+    code = "import sys, graftwork.recording.opening; assert 'mlflow' not in sys.modules"
     env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
     subprocess.run([sys.executable, "-c", code], check=True, env=env)

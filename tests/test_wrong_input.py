@@ -17,7 +17,7 @@ import yaml
 from conftest import composed
 from forked_commands import ForkedCommands
 
-from graftwork.model_folder.folder import FORMAT
+from graftwork.model_folder.contents import FORMAT
 
 PROJECT = Path(__file__).parents[1]
 TORCH_IMPORTED = 99

@@ -13,15 +13,15 @@ import pytest
 
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
-from graftwork.features.extraction import features_of
+from graftwork.features.feature_store import features_of
 from graftwork.models.classifier import Classifier
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.record import GoneBack
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training import attempt
-from graftwork.training.finetuning import finetune
 from graftwork.training.fitting import Trained, train
 from graftwork.training.source import Finetuned
+from graftwork.training.transferring import finetune
 
 
 @dataclasses.dataclass

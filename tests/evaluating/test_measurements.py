@@ -15,10 +15,10 @@ from selection_records import record
 
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
-from graftwork.evaluating import predictions
+from graftwork.evaluating import prediction_table as predictions
 from graftwork.evaluating.measurements import Measurements, Predicted, measurements
-from graftwork.evaluating.measuring import measure
-from graftwork.evaluating.split_predictions import softmax
+from graftwork.evaluating.probabilities import softmax
+from graftwork.evaluating.scoring import measure
 from graftwork.selecting.start import Start
 from graftwork.settings.evaluation import Evaluation
 from graftwork.storage.artifacts import Artifacts
@@ -58,7 +58,7 @@ def features(monkeypatch: pytest.MonkeyPatch, found: Predicted, logits: np.ndarr
     """A store of features that the start's head, which changes nothing, makes these logits of."""
     known = dict(zip(found[0]["sha256"], logits.astype(np.float32), strict=True))
     monkeypatch.setattr(
-        "graftwork.features.extraction.features_of",
+        "graftwork.features.feature_store.features_of",
         lambda experiment, artifacts, rows: np.stack([known[name] for name in rows["sha256"]]),
     )
 
@@ -106,7 +106,7 @@ def test_a_test_that_nobody_looks_at_is_not_asked_for_features(
     chose = predicted()
     held_out(artifacts, chose)
     start(chose[1]).write(artifacts.start)
-    monkeypatch.setattr("graftwork.features.extraction.features_of", None)
+    monkeypatch.setattr("graftwork.features.feature_store.features_of", None)
     found = measurements(experiment, artifacts, None).start
     assert found is not None and set(found) == {"selection", "difference"}
     assert set(found["difference"]) == {"selection"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from graftwork.evaluating.split_predictions import softmax
+from graftwork.evaluating.probabilities import softmax
 from graftwork.metrics.log_loss import log_losses
 from graftwork.selecting.way import chosen_point, tempered_log_losses
 

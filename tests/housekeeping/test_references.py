@@ -14,13 +14,13 @@ import yaml
 from tiny_experiment import local_weights, tiny_experiment
 
 from graftwork.experiment import Experiment
-from graftwork.features import extraction as features
+from graftwork.features import feature_store as features
 from graftwork.features.engines import keys
 from graftwork.housekeeping.command import Wanted, prune
 from graftwork.housekeeping.contents import pieces
 from graftwork.housekeeping.pruning import chosen
 from graftwork.housekeeping.references import References
-from graftwork.recording.tracking import open_run
+from graftwork.recording.opening import open_run
 from graftwork.storage.artifacts import Artifacts
 
 

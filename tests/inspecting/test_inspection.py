@@ -13,10 +13,10 @@ import torch
 from tiny_experiment import tiny_experiment, usable
 
 from graftwork.config.errors import UserError
-from graftwork.evaluating import predictions
+from graftwork.evaluating import prediction_table as predictions
 from graftwork.inspecting import inspection
 from graftwork.inspecting.inspection import inspect
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.serving.predictor import Predictor
 
 EVIL = "<img src=y onerror=alert(1)>"

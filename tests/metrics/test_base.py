@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from graftwork.config.components import build
-from graftwork.evaluating.measuring import point
+from graftwork.evaluating.scoring import point
 from graftwork.metrics.accuracy import BalancedAccuracy, TopK, ranks
 from graftwork.metrics.base import Metric, mean_over_occurring, sums_by
 from graftwork.metrics.calibration import CalibrationError, bin_of

@@ -6,7 +6,7 @@ from conftest import composed
 
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
-from graftwork.models.auxiliary import PLACES, auxiliary_names
+from graftwork.models.auxiliary_places import PLACES, auxiliary_names
 from graftwork.models.backbones import register
 from graftwork.models.base import Model
 from graftwork.models.timm_model import is_registered

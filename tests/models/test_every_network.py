@@ -21,7 +21,7 @@ from torch import nn
 from graftwork.cli import catalogue
 from graftwork.config.components import build
 from graftwork.experiment import Experiment
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.models.base import Model
 from graftwork.models.classifier import Classifier
 from graftwork.process.vision import timm

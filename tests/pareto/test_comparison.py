@@ -9,8 +9,8 @@ import pytest
 from graftwork.config.errors import UserError
 from graftwork.pareto.candidates import Score
 from graftwork.pareto.comparison import Comparison, comparison
-from graftwork.pareto.files import as_csv, as_json
 from graftwork.pareto.frontier import Candidate, Measured
+from graftwork.pareto.outputs import as_csv, as_json
 
 TOP1 = Score("top1", "Top-1 accuracy", True, True, 0.95, "selection")
 TEST = dataclasses.replace(TOP1, on="test")

@@ -19,12 +19,13 @@ from tiny_experiment import tiny_experiment
 
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
-from graftwork.evaluating import predictions, split_predictions
+from graftwork.evaluating import prediction_table as predictions
+from graftwork.evaluating import probabilities as split_predictions
 from graftwork.experiment import Experiment
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.models.tensors import part
 from graftwork.process import distributed
-from graftwork.recording import tracking
+from graftwork.recording import opening as tracking
 from graftwork.storage.artifacts import Artifacts
 from pipelines import download, evaluate, extract_features, finetune, prepare
 

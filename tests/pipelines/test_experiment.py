@@ -36,7 +36,7 @@ def download(settings: Experiment, artifacts: Artifacts) -> None:
 
 
 def finetune(settings: Experiment, artifacts: Artifacts) -> None:
-    from graftwork.recording.tracking import open_run
+    from graftwork.recording.opening import open_run
 
     if settings.seed == 13:
         raise UserError("dataset.path: this photo is bad")

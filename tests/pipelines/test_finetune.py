@@ -21,7 +21,7 @@ import yaml
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.selecting.held_out import held_out
 from graftwork.storage.artifacts import Artifacts
 from pipelines import download, finetune, prepare
@@ -114,7 +114,7 @@ def test_watching_test_pictures_adds_their_curve_and_changes_nothing(stage: Stag
 def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> None:
     """The head and the predictions are bit-identical where nothing was ever stored."""
     from graftwork.data.images import DecodedImages, eval_view
-    from graftwork.features.extraction import frozen_network
+    from graftwork.features.feature_store import frozen_network
 
     experiment, artifacts = stage(*FROZEN)
     finetune.run(experiment, artifacts)
@@ -140,7 +140,7 @@ def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> Non
     np.testing.assert_array_equal(tensors["head.weight"], found.weight)
     np.testing.assert_array_equal(tensors["head.bias"], found.bias)
 
-    from graftwork.features.extraction import features_of
+    from graftwork.features.feature_store import features_of
 
     test = manifest.of_split(frame, "test")
     stored = features_of(experiment, artifacts, test) @ found.weight.T + found.bias
@@ -166,7 +166,7 @@ def test_a_probe_leaves_the_backbone_and_says_how_it_was_chosen(stage: Stage) ->
 
 
 def test_heads_share_the_file_of_their_backbone(stage: Stage) -> None:
-    from graftwork.features.extraction import frozen_network
+    from graftwork.features.feature_store import frozen_network
 
     hashes = []
     for strength in ("1e-2", "1e-4"):

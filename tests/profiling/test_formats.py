@@ -15,7 +15,7 @@ from graftwork.profiling import formats, page, tables
 from graftwork.profiling.chosen import model_of
 from graftwork.profiling.imagenet import Accuracy
 from graftwork.profiling.profile import static_profile
-from graftwork.profiling.published import Remark
+from graftwork.profiling.published_figures import Remark
 from graftwork.profiling.resources import Resources
 
 MEASURED = {"latency_ms": 1.25, "energy_mj_per_image": None, "energy_source": "RAPL"}

@@ -11,7 +11,7 @@ from torch import nn
 from graftwork.models.backbones import register
 from graftwork.process.vision import timm, torchvision
 from graftwork.profiling.layers import Layer, layers
-from graftwork.profiling.published import (
+from graftwork.profiling.published_figures import (
     ALEXNET,
     ALEXNET_SIZE,
     GOOGLENET_STEM,

@@ -15,7 +15,7 @@ from tiny_experiment import tiny_experiment, usable
 
 from graftwork.recording import mlflow_model
 from graftwork.recording.mlflow_model import log_model
-from graftwork.recording.tracking import open_run
+from graftwork.recording.opening import open_run
 
 LOAD = """
 import json, sys
@@ -41,7 +41,7 @@ def recorded(tmp_path_factory):
     """A model folder in MLflow: artifacts, run id and photos."""
     from conftest import COLOURS, composed, draw_photo
 
-    from graftwork.model_folder import folder as model_folder
+    from graftwork.model_folder import contents as model_folder
 
     root = tmp_path_factory.mktemp("project")
     for index in range(18):

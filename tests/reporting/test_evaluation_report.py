@@ -15,9 +15,9 @@ from selection_records import record, without_parts
 from tiny_experiment import tiny_experiment
 
 from graftwork.data import manifest
-from graftwork.evaluating import predictions
-from graftwork.evaluating.measuring import measure
-from graftwork.model_folder import folder as model_folder
+from graftwork.evaluating import prediction_table as predictions
+from graftwork.evaluating.scoring import measure
+from graftwork.model_folder import contents as model_folder
 from graftwork.reporting import evaluation_report
 
 CLASSES = ["blue", "green", "red"]

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from graftwork.config.components import build
 from graftwork.features.engines.keys import network_key
-from graftwork.model_folder import folder as model_folder
-from graftwork.models.auxiliary import PLACES
+from graftwork.model_folder import contents as model_folder
+from graftwork.models.auxiliary_places import PLACES
 from graftwork.models.base import Model
 from graftwork.models.classifier import Classifier
 from graftwork.models.folding import foldable

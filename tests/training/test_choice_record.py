@@ -12,7 +12,7 @@ from graftwork.data.folds import NEVER, learnable, stratified
 from graftwork.selecting.held_out import HeldOut
 from graftwork.selecting.matched import PERCENTILES, match
 from graftwork.training.choice_record import record_of
-from graftwork.training.heads import out_of_fold
+from graftwork.training.probe_model import out_of_fold
 from graftwork.training.source import Source
 from graftwork.transfer.head_init import ConvergedProbe
 

@@ -14,7 +14,7 @@ from tiny_experiment import tiny_experiment
 from tiny_transfer import draw_photos, save_weights, transfer_params
 
 from graftwork.experiment import Experiment
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.reporting.choice import KEPT_START
 from graftwork.selecting.record import SelectionRecord
 from graftwork.selecting.start import Start

@@ -13,9 +13,9 @@ from tiny_experiment import tiny_experiment
 from tiny_transfer import draw_photos, save_weights, transfer_params
 from watched_trainings import WatchedTrainings
 
-from graftwork.evaluating.split_predictions import network_logits, softmax
+from graftwork.evaluating.probabilities import network_logits, softmax
 from graftwork.experiment import Experiment
-from graftwork.model_folder.folder import StoredBackbone
+from graftwork.model_folder.contents import StoredBackbone
 from graftwork.models.classifier import Classifier
 from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.storage.artifacts import Artifacts

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graftwork.evaluating.measuring import measure
-from graftwork.evaluating.split_predictions import softmax
+from graftwork.evaluating.probabilities import softmax
+from graftwork.evaluating.scoring import measure
 from graftwork.selecting.record import SelectionRecord
 from graftwork.selecting.start import Start
 
@@ -55,7 +55,7 @@ def measurements(
     Args:
         test: rows and probabilities of the test split; None where it is not looked at.
     """
-    from graftwork.evaluating import predictions
+    from graftwork.evaluating import prediction_table as predictions
 
     record = SelectionRecord.read(artifacts.selection)
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def _start(
     test: Predicted | None,
 ) -> dict[str, Scores]:
     """Scores of the probe, and the result's minus these on the same pictures."""
-    from graftwork.features.extraction import features_of
+    from graftwork.features.feature_store import features_of
 
     found: dict[str, Scores] = {}
     differences: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from graftwork.config.errors import UserError, check_range
 from graftwork.inspecting.photos import Answers, answers, given
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.process.terminal import visible
 from graftwork.storage.artifacts import Artifacts
 

@@ -19,7 +19,7 @@ from graftwork.inspecting.group_outputs import (
     strongest,
 )
 from graftwork.inspecting.photos import Photo
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.models.classifier import Classifier
 from graftwork.process.progress import count_bar
 

@@ -14,7 +14,7 @@ from graftwork.data.images.resizing import resize
 from graftwork.inspecting.model_views import Case, Evidence, GroupMaps, Look
 from graftwork.inspecting.photos import Answers, Photo
 from graftwork.inspecting.tiles import filter_pixels, grid, heated, map_pixels, png
-from graftwork.model_folder.folder import Contract
+from graftwork.model_folder.contents import Contract
 from graftwork.reporting.pages import render
 from graftwork.reporting.report import thumbnail
 

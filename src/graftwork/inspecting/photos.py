@@ -13,7 +13,7 @@ import numpy as np
 from graftwork.config.errors import UserError
 from graftwork.data.datasets.class_folders import pictures
 from graftwork.data.images import UnreadableImage, decode, eval_view
-from graftwork.model_folder.folder import Contract
+from graftwork.model_folder.contents import Contract
 
 if TYPE_CHECKING:
     import pandas as pd

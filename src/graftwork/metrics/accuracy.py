@@ -55,7 +55,7 @@ class BalancedAccuracy(Metric):
         return "Balanced accuracy"
 
     def build(self, num_classes: int) -> TorchMetric:
-        from graftwork.metrics.on_torch.averages import OccurringRecall
+        from graftwork.metrics.on_torch.accumulated import OccurringRecall
 
         return OccurringRecall(num_classes)
 

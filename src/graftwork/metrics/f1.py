@@ -22,7 +22,7 @@ class MacroF1(Metric):
         return "Macro-F1"
 
     def build(self, num_classes: int) -> TorchMetric:
-        from graftwork.metrics.on_torch.averages import OccurringF1
+        from graftwork.metrics.on_torch.accumulated import OccurringF1
 
         return OccurringF1(num_classes)
 

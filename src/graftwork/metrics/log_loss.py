@@ -29,7 +29,7 @@ class LogLoss(Metric):
         return False
 
     def build(self, num_classes: int) -> TorchMetric:
-        from graftwork.metrics.on_torch.averages import MeanLogLoss
+        from graftwork.metrics.on_torch.accumulated import MeanLogLoss
 
         return MeanLogLoss()
 

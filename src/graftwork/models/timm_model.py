@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graftwork.config.errors import UserError, nearest_first, unknown
-from graftwork.models.auxiliary import check_auxiliary
+from graftwork.models.auxiliary_places import check_auxiliary
 from graftwork.models.base import InputSpec, Model
 from graftwork.models.input_channels import levels
 from graftwork.models.input_size import REFUSALS, nearest_sizes, out_of_memory, width_of

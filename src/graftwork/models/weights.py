@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graftwork.config.errors import UserError
-from graftwork.models.auxiliary import auxiliary_names
+from graftwork.models.auxiliary_places import auxiliary_names
 from graftwork.models.input_channels import fit_first_convolution
 from graftwork.models.key_maps import KEY_MAPS, Tensors
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from graftwork.config.errors import UserError, check_choice
 from graftwork.pareto.candidates import SELECTION, TEST, candidates, score_of
 from graftwork.pareto.comparison import Comparison, comparison
-from graftwork.pareto.files import as_csv, as_json
+from graftwork.pareto.outputs import as_csv, as_json
 from graftwork.pareto.page import page, table
 from graftwork.process.terminal import literal
 from graftwork.recording.finished_runs import finished_runs

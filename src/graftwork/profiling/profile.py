@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from graftwork.models.base import Model
-from graftwork.profiling.groups import Group, by_group
+from graftwork.profiling.by_group import Group, by_group
 from graftwork.profiling.layers import Layer, examined
 
 if TYPE_CHECKING:

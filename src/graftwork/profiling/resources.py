@@ -13,7 +13,7 @@ from graftwork.models.base import Model
 from graftwork.models.precision import chosen
 from graftwork.profiling.imagenet import Accuracy, accuracy_of
 from graftwork.profiling.profile import Profile, built, profile_of, trainable_parameters
-from graftwork.profiling.published import Remark, remarks
+from graftwork.profiling.published_figures import Remark, remarks
 from graftwork.transfer.strategy import Transfer
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from graftwork.process.terminal import literal
+from graftwork.profiling.by_group import Group
 from graftwork.profiling.formats import shape
-from graftwork.profiling.groups import Group
 from graftwork.profiling.layers import Layer
 from graftwork.profiling.resources import Resources
 from graftwork.reporting.numbers import millions, number, short

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from graftwork.model_folder.folder import CONTRACT, HEAD
+from graftwork.model_folder.contents import CONTRACT, HEAD
 from graftwork.storage.files import link_or_copy
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from graftwork.data.images import DecodedImages
 from graftwork.experiment import Experiment
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 from graftwork.recording.lineage import lineage
 from graftwork.recording.tracked_params import nested_public
 from graftwork.reporting import plots, report, selection_plots

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from graftwork.data.images import decode, eval_view
-from graftwork.model_folder import folder as model_folder
+from graftwork.model_folder import contents as model_folder
 
 BATCH = 32  # pictures at a time
 

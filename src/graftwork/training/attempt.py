@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from graftwork.evaluating.split_predictions import network_logits, softmax
+from graftwork.evaluating.probabilities import network_logits, softmax
 from graftwork.training.fitting import Trained, train
 from graftwork.training.history import Row, Told
 from graftwork.training.source import Source

@@ -17,8 +17,8 @@ from graftwork.selecting.start import Start
 from graftwork.training.attempt import Attempted, new_network, state_of, train_on
 from graftwork.training.choice_record import record_of
 from graftwork.training.fitting import Trained
-from graftwork.training.heads import out_of_fold, probe_facts, probed
 from graftwork.training.history import Row, Told
+from graftwork.training.probe_model import out_of_fold, probe_facts, probed
 from graftwork.training.source import Finetuned, Model, Source
 
 State = Mapping[str, torch.Tensor]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.experiment import Experiment
-    from graftwork.model_folder.folder import StoredBackbone
+    from graftwork.model_folder.contents import StoredBackbone
     from graftwork.models.base import InputSpec
     from graftwork.models.classifier import Classifier
     from graftwork.selecting.held_out import HeldOut

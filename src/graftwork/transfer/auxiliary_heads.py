@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from graftwork.models.auxiliary import PLACES
+from graftwork.models.auxiliary_places import PLACES
 from graftwork.models.layer_groups import Backbone
 from graftwork.transfer.bound import BoundPenalty, Outputs
 from graftwork.transfer.parts import Moment, Objective

@@ -24,7 +24,7 @@ import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from graftwork.models.auxiliary import PLACES
+from graftwork.models.auxiliary_places import PLACES
 from graftwork.models.backbones.auxiliary_classifiers import AuxiliaryClassifier
 from graftwork.models.backbones.inception import (
     Convolution,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graftwork.data.folds import NEVER
-from graftwork.model_folder.folder import StoredBackbone
+from graftwork.model_folder.contents import StoredBackbone
 from graftwork.training.choice_record import record_of
 from graftwork.training.source import Finetuned, Model, Source
 
@@ -44,7 +44,7 @@ def probe_facts(head: FittedHead) -> dict[str, float]:
 
 def probed(source: Source, head: FittedHead) -> Model:
     """The stored backbone with a new head: no network is built, torch is not imported."""
-    from graftwork.features.extraction import frozen_network
+    from graftwork.features.feature_store import frozen_network
 
     network = frozen_network(source.experiment, source.artifacts)
     tensors = {"head.weight": head.weight, "head.bias": head.bias}

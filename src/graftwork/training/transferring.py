@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graftwork.training.heads import probe_alone
+from graftwork.training.probe_model import probe_alone
 from graftwork.training.source import Finetuned, Source
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def finetune(
     features, head = None, None
     rows: list[Row] = []
     if experiment.transfer.head_init.needs_features:
-        from graftwork.features.extraction import features_of
+        from graftwork.features.feature_store import features_of
 
         features = features_of(experiment, artifacts, held_out.rows)
         head = experiment.transfer.head_init.fit(

@@ -34,7 +34,7 @@ def needs_network(artifacts: Artifacts) -> bool:
     Raises:
         UserError: the model does not say so; an earlier version trained it.
     """
-    from graftwork.model_folder import folder as model_folder
+    from graftwork.model_folder import contents as model_folder
 
     training = model_folder.read_contract(artifacts.model).training
     if "trained_share" not in training:
@@ -69,8 +69,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
-    from graftwork.features.extraction import features_of
-    from graftwork.model_folder import folder as model_folder
+    from graftwork.features.feature_store import features_of
+    from graftwork.model_folder import contents as model_folder
 
     features = features_of(experiment, artifacts, frame)
     contract = model_folder.read_contract(artifacts.model)
@@ -80,7 +80,7 @@ def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFra
 
 
 def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
-    from graftwork.model_folder import folder as model_folder
+    from graftwork.model_folder import contents as model_folder
 
     classifier, _ = model_folder.load(artifacts.model)
     return network_logits(experiment, artifacts, classifier, frame)
