@@ -62,7 +62,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     import torch
     from torch.nn import functional as F
 
-    from graftwork.models.folding import foldable
+    from graftwork.models.network.folding import foldable
     from graftwork.models.precision import chosen
     from graftwork.training import attempt, fitting
     from graftwork.training.fast_forward import fast_forward

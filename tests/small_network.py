@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from graftwork.models.classifier import Classifier
 from graftwork.models.heads import Linear
+from graftwork.models.network.classifier import Classifier
 from graftwork.models.timm_model import TimmModel
 
 

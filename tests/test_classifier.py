@@ -9,7 +9,7 @@ from torch import nn
 
 from graftwork.config.components import build
 from graftwork.models.base import InputSpec, Model
-from graftwork.models.classifier import Classifier, unused_parameters
+from graftwork.models.network.classifier import Classifier, unused_parameters
 from graftwork.process.vision import timm
 
 IMAGES = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8)

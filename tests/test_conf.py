@@ -23,6 +23,9 @@ NEEDS = {
     "from_group": ["transfer.trainable.first=2"],
 }
 
+# Groups of which a configuration holds several, each in a place of its own.
+PLACES = {"transfer/penalty": "transfer/penalty@transfer.penalties.auxiliary"}
+
 
 def options() -> list[tuple[str, str]]:
     files = sorted(CONF.glob("**/[!_]*.yaml"))
@@ -36,7 +39,8 @@ def test_option_builds(group, name, tiny_folder):
     needs = [line.format(folder=tiny_folder) for line in NEEDS.get(name, [])]
     if group == "model" and composed(f"model={name}")["model"]["weights"] is None:
         needs.append("transfer=from_scratch")
-    experiment = Experiment.from_params(composed(f"{group}={name}", *needs))
+    chosen = PLACES.get(group, group)
+    experiment = Experiment.from_params(composed(f"{chosen}={name}", *needs))
     if group in ("dataset", "model", "augmentation", "transfer", "trainer") and name != "timm":
         assert getattr(experiment, group).name == name
     if group == "selection":

@@ -25,8 +25,8 @@ from graftwork.model_folder.contents import (
     read_contract,
     save,
 )
-from graftwork.models.classifier import Classifier
-from graftwork.models.tensors import part, tensors_of
+from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.tensors import part, tensors_of
 from graftwork.storage import files
 
 CLASSES = ["blue", "green", "red"]

@@ -22,7 +22,7 @@ PARTS = '''
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from graftwork.transfer.bound import BoundPenalty
+from graftwork.transfer.bound.penalty import BoundPenalty
 from graftwork.transfer.parts import Penalty, Trainable
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graftwork.models.pooling import Pooling
+from graftwork.models.network.pooling import Pooling
 
 MAP = torch.arange(2 * 3 * 2 * 2, dtype=torch.float32).view(2, 3, 2, 2)
 EXPECTED = {

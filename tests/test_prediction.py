@@ -13,7 +13,7 @@ from tiny_experiment import tiny_experiment, usable
 
 from graftwork.data.images import DecodedImages, UnreadableImage, eval_view
 from graftwork.model_folder import contents as model_folder
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.serving import predictor as prediction
 from graftwork.serving.predictor import Predictor
 

@@ -14,7 +14,7 @@ import pytest
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
 from graftwork.features.feature_store import features_of
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.record import GoneBack
 from graftwork.storage.artifacts import Artifacts

@@ -28,7 +28,7 @@ from graftwork.features.engines import openvino_engine
 from graftwork.features.engines.base import FEATURES
 from graftwork.features.engines.torch_engine import TorchEngine, eager_features
 from graftwork.models.base import InputSpec
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.models.timm_model import OWN, own_versions
 from graftwork.models.versions import declared
 from graftwork.profiling.chosen import model_of

@@ -20,7 +20,7 @@ from graftwork.features.engines.openvino_engine import (
 )
 from graftwork.features.engines.torch_engine import eager_features
 from graftwork.models.base import Model
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 
 BATCH = 4
 

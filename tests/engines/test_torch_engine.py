@@ -13,8 +13,8 @@ from graftwork.features.engines import torch_engine
 from graftwork.features.engines.frozen import cosine
 from graftwork.features.engines.torch_engine import TorchEngine, eager_features, folded
 from graftwork.models.base import Model
-from graftwork.models.classifier import Classifier
-from graftwork.models.folding import followed_by_norm
+from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.folding import followed_by_norm
 
 
 def lively(architecture: str) -> Classifier:

@@ -11,7 +11,7 @@ from torch import nn
 from graftwork.inspecting.grad_cam import grad_cam, last_that_matters
 from graftwork.inspecting.group_outputs import group_outputs, maps_of
 from graftwork.models.base import InputSpec
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.process.vision import timm  # noqa: F401  (importable before anything asks for it)
 
 SIZE = 32

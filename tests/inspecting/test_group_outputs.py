@@ -14,7 +14,7 @@ from graftwork.inspecting.group_outputs import (
     maps_of,
     strongest,
 )
-from graftwork.models.pooling import Pooling
+from graftwork.models.network.pooling import Pooling
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from graftwork.models.backbones import register
 from graftwork.models.base import Model
 from graftwork.models.timm_model import is_registered
 from graftwork.process.vision import timm
-from graftwork.transfer.auxiliary_heads import new_heads
+from graftwork.transfer.bound.auxiliary_heads import new_heads
 
 register()
 

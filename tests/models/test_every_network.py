@@ -23,7 +23,7 @@ from graftwork.config.components import build
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
 from graftwork.models.base import Model
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.process.vision import timm
 
 LARGE = 15e6  # parameters

@@ -12,8 +12,8 @@ from conftest import composed
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.models.base import Model, Weights
-from graftwork.models.classifier import Classifier
 from graftwork.models.input_channels import fit_first_convolution, levels
+from graftwork.models.network.classifier import Classifier
 from graftwork.process.vision import timm
 
 

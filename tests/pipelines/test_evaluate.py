@@ -23,7 +23,7 @@ from graftwork.evaluating import prediction_table as predictions
 from graftwork.evaluating import probabilities as split_predictions
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
-from graftwork.models.tensors import part
+from graftwork.models.network.tensors import part
 from graftwork.process import distributed
 from graftwork.recording import opening as tracking
 from graftwork.storage.artifacts import Artifacts

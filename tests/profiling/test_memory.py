@@ -11,7 +11,7 @@ from torch import nn
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.models.base import InputSpec
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.profiling.memory import GAPS, forecast
 from graftwork.transfer.parts import Trainable
 from graftwork.transfer.strategy import Transfer

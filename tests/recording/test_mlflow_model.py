@@ -105,7 +105,7 @@ def test_it_carries_code_and_no_pickle(recorded):
     (folder,) = artifacts.mlflow_artifacts.glob("models/*/artifacts")
     names = {path.name for path in folder.rglob("*")}
     assert {"backbone.safetensors", "head.safetensors", "model.json"} <= names
-    assert {"prediction.py", "requirements.txt"} <= names
+    assert {"predictor.py", "requirements.txt"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pyc", ".pt"))]
     about = (folder / "MLmodel").read_text()
     assert "loader_module: graftwork.recording.mlflow_model" in about and run_id in about
@@ -138,6 +138,6 @@ def test_another_model_in_the_runs_folder_does_not_change_the_recorded_one(recor
 
 
 def test_recorded_code_is_not_the_code_that_may_be_edited(recorded):
-    kept = next(recorded[0].mlflow_artifacts.rglob("code/graftwork/classifier.py"))
-    own = Path(mlflow_model.__file__).parents[1] / "classifier.py"
+    kept = next(recorded[0].mlflow_artifacts.rglob("code/graftwork/models/network/classifier.py"))
+    own = Path(mlflow_model.__file__).parents[1] / "models/network/classifier.py"
     assert kept.read_bytes() == own.read_bytes() and not kept.samefile(own)

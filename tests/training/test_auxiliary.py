@@ -20,15 +20,15 @@ from graftwork.features.engines.keys import network_key
 from graftwork.model_folder import contents as model_folder
 from graftwork.models.auxiliary_places import PLACES
 from graftwork.models.base import Model
-from graftwork.models.classifier import Classifier
-from graftwork.models.folding import foldable
+from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.folding import foldable
 from graftwork.serving.predictor import Predictor
 from graftwork.training.fast_forward import fast_forward
 from graftwork.training.fitting import trained_parameters
 from graftwork.training.graft_module import GraftModule, parameter_groups
 from graftwork.transfer.auxiliary import AuxiliaryClassifiers
-from graftwork.transfer.auxiliary_heads import AuxiliaryHeads
-from graftwork.transfer.bound import Outputs
+from graftwork.transfer.bound.auxiliary_heads import AuxiliaryHeads
+from graftwork.transfer.bound.penalty import Outputs
 from graftwork.transfer.objectives import CrossEntropy
 from graftwork.transfer.strategy import Transfer
 

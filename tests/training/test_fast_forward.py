@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from graftwork.config.components import build
 from graftwork.models.base import Model
-from graftwork.models.classifier import Classifier
-from graftwork.models.folding import foldable, followed_by_norm, norms_behind
+from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.folding import foldable, followed_by_norm, norms_behind
 from graftwork.training.fast_forward import fast_forward
 
 

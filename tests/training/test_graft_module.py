@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.models.base import Model
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.settings.trainer import Trainer
 from graftwork.training.callbacks import BestWeights, Curves
 from graftwork.training.datamodule import PictureData

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from graftwork.data.images import DecodedImages
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 
 def needs_network(artifacts: Artifacts) -> bool:

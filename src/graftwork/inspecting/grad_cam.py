@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from graftwork.inspecting.group_outputs import GroupOutput, maps_of, watched
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 
 
 def grad_cam(

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from graftwork.models.classifier import HEAD, Classifier
-from graftwork.models.pooling import Pooling
+from graftwork.models.network.classifier import HEAD, Classifier
+from graftwork.models.network.pooling import Pooling
 
 Seen = Callable[[str, nn.Module, Any, Any], None]  # name, module, inputs, output
 _MIXED = "*"  # owner of a module that holds parameters of several groups

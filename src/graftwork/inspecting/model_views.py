@@ -20,7 +20,7 @@ from graftwork.inspecting.group_outputs import (
 )
 from graftwork.inspecting.photos import Photo
 from graftwork.model_folder import contents as model_folder
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.process.progress import count_bar
 
 BATCH = 8  # photos that Grad-CAM takes at a time: every activation of each is kept

@@ -23,12 +23,12 @@ from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.model_folder.contract_checks import check_contract
 from graftwork.models.base import InputSpec, Model
-from graftwork.models.tensors import part, serialised, tensors_of
+from graftwork.models.network.tensors import part, serialised, tensors_of
 from graftwork.storage.files import READ_ONLY, link_or_copy, write_durably
 
 if TYPE_CHECKING:
     from graftwork.experiment import Experiment
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 FORMAT = 3
 BACKBONE = "backbone.safetensors"
@@ -67,7 +67,7 @@ class Contract:
 class StoredBackbone:
     """A head on a backbone that nobody trained, whose file is in the store already."""
 
-    file: Path  # tensors `backbone.*`, as graftwork.models.tensors serialises them
+    file: Path  # tensors `backbone.*`, as graftwork.models.network.tensors serialises them
     sha256: str
     head: Mapping[str, np.ndarray]  # tensors `head.*`
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from graftwork.config.errors import UserError
 
 if TYPE_CHECKING:
-    from graftwork.models.layer_groups import Backbone
+    from graftwork.models.network.layer_groups import Backbone
 
 # architecture: {name of the head in published files: module of the backbone that it reads}
 PLACES = {

@@ -18,7 +18,7 @@ from graftwork.models.versions import version_of
 if TYPE_CHECKING:
     from torch import nn
 
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 SMALLEST, LARGEST = 8, 8192  # px a side of a picture; a larger one is a slip of the finger
 POOLINGS = ("avg", "max", "avgmax", "flatten", "default")

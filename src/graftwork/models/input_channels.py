@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from graftwork.models.layer_groups import Backbone
+    from graftwork.models.network.layer_groups import Backbone
 
 
 def levels(values: Sequence[float], channels: int) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graftwork.models.base import LARGEST, SMALLEST, InputSpec
 
 if TYPE_CHECKING:
-    from graftwork.models.layer_groups import Backbone
+    from graftwork.models.network.layer_groups import Backbone
 
 # How networks say that a picture is too small, or not of their size.
 REFUSALS = (AssertionError, RuntimeError, ValueError)
@@ -33,7 +33,7 @@ def width_of(backbone: Backbone, pooling: str, spec: InputSpec) -> int:
     """
     import torch
 
-    from graftwork.models.classifier import pooled, pooling_of
+    from graftwork.models.network.classifier import pooled, pooling_of
 
     _check_patches(backbone, spec.size)
     if spec.size != own_size(backbone) and hasattr(backbone, "set_input_size"):

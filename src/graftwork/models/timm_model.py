@@ -19,8 +19,8 @@ from graftwork.models.versions import version_of
 from graftwork.models.weights import load_weights
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
-    from graftwork.models.layer_groups import Backbone
+    from graftwork.models.network.classifier import Classifier
+    from graftwork.models.network.layer_groups import Backbone
 
 # Options with which timm reads files or the network, or returns something else than a classifier;
 # and whatever else begins with "pretrained": weights come from model.weights alone.
@@ -58,7 +58,7 @@ class TimmModel(Model):
         Raises:
             UserError: an unknown tag; weights that do not fit; an input size it cannot take.
         """
-        from graftwork.models.classifier import Classifier
+        from graftwork.models.network.classifier import Classifier
 
         backbone = self._backbone(weights)
         input_spec = self._input_spec(backbone)

@@ -14,7 +14,7 @@ from graftwork.models.key_maps import KEY_MAPS, Tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from graftwork.models.layer_groups import Backbone
+    from graftwork.models.network.layer_groups import Backbone
 
 SHOWN = 3  # differing names that an error lists
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graftwork.models.layer_groups import LayerGroup
+from graftwork.models.network.layer_groups import LayerGroup
 from graftwork.profiling.layers import Layer, Output
 
 UNUSED = "not used"  # parameters that the chosen pooling leaves out

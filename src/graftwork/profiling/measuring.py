@@ -22,7 +22,7 @@ from graftwork.settings.trainer import Trainer
 from graftwork.transfer.strategy import Transfer
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
     from graftwork.profiling.resident import GpuPeak, ResidentPeak
 
 MIB = 2**20

@@ -19,12 +19,12 @@ from torch import nn
 from torch._subclasses import FakeTensorMode  # no public name; torch's own guide imports it so
 
 from graftwork.config.errors import check_choice, check_range
-from graftwork.models.folding import norms_behind
+from graftwork.models.network.folding import norms_behind
 from graftwork.training.fast_forward import fast_forward
 from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
     from graftwork.transfer.strategy import Transfer
 
 # What glibc's allocator leaves unused between blocks, as a share of what is in use. No rule behind

@@ -13,7 +13,7 @@ from graftwork.profiling.by_group import Group, by_group
 from graftwork.profiling.layers import Layer, examined
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
     from graftwork.transfer.strategy import Transfer
 
 BACKBONE = "backbone."  # where a classifier keeps it; left out of names

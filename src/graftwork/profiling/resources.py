@@ -17,7 +17,7 @@ from graftwork.profiling.published_figures import Remark, remarks
 from graftwork.transfer.strategy import Transfer
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 
 @dataclass(frozen=True)

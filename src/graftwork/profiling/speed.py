@@ -16,7 +16,7 @@ from graftwork.profiling.timing import BUSY, UNDISTURBED, WARM, timed
 from graftwork.settings.trainer import PRECISIONS
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 
 @dataclass(frozen=True)

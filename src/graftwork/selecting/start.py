@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graftwork.models.tensors import serialised
+from graftwork.models.network.tensors import serialised
 from graftwork.storage.files import write_durably
 
 

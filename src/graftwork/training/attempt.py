@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.experiment import Experiment
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
     from graftwork.transfer.parts import FittedHead
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
-from graftwork.models.folding import Forward, Pair, folding, forward_of
+from graftwork.models.network.folding import Forward, Pair, folding, forward_of
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def fast_forward(
     """Within this context the network's forward pass is a faster one.
 
     Args:
-        fold: pairs whose BatchNorm is frozen; see graftwork.models.folding.
+        fold: pairs whose BatchNorm is frozen; see graftwork.models.network.folding.
         depthwise_fp32: depthwise convolutions leave autocast on the CPU. They are bound by
             memory, and oneDNN's backward pass for them in bf16 takes four to five times as long.
     """

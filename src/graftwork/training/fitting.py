@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from graftwork.data.images import DecodedImages, eval_view
-from graftwork.models.folding import foldable
+from graftwork.models.network.folding import foldable
 from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack
 from graftwork.settings.trainer import Trainer
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.experiment import Experiment
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
-    from graftwork.transfer.bound import BoundPenalty
+    from graftwork.transfer.bound.penalty import BoundPenalty
     from graftwork.transfer.strategy import Transfer
 
 

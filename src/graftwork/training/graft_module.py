@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from graftwork.config.errors import UserError
 from graftwork.process import distributed
 from graftwork.training.lightning import pl, torchmetrics
-from graftwork.transfer.bound import BoundPenalty, Outputs
+from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
 from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
     from graftwork.training.datamodule import Batch
     from graftwork.transfer.strategy import Transfer
 

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from graftwork.data.folds import NEVER
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.selecting.start import Start
 from graftwork.training.attempt import Attempted, new_network, state_of, train_on

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
     from graftwork.model_folder.contents import StoredBackbone
     from graftwork.models.base import InputSpec
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
     from graftwork.selecting.held_out import HeldOut
     from graftwork.selecting.record import SelectionRecord
     from graftwork.selecting.start import Start

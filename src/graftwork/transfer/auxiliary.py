@@ -15,8 +15,8 @@ from graftwork.config.errors import check_range
 from graftwork.transfer.parts import Objective, Penalty
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
-    from graftwork.transfer.bound import BoundPenalty
+    from graftwork.models.network.classifier import Classifier
+    from graftwork.transfer.bound.penalty import BoundPenalty
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class AuxiliaryClassifiers(Penalty):
             return
         import torch
 
-        from graftwork.transfer.auxiliary_heads import AuxiliaryHeads, new_heads
+        from graftwork.transfer.bound.auxiliary_heads import AuxiliaryHeads, new_heads
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -12,7 +12,7 @@ from graftwork.transfer.parts import Average
 if TYPE_CHECKING:
     import torch
 
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 
 @dataclass(frozen=True)

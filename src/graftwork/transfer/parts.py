@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from graftwork.models.classifier import Classifier
-    from graftwork.transfer.bound import BoundPenalty
+    from graftwork.models.network.classifier import Classifier
+    from graftwork.transfer.bound.penalty import BoundPenalty
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from graftwork.models.backbones import register
 from graftwork.models.base import InputSpec
-from graftwork.models.classifier import Classifier
+from graftwork.models.network.classifier import Classifier
 from graftwork.process.vision import timm
 
 register()

@@ -11,7 +11,7 @@ from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import sha256_of
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 
 def receipt(experiment: Experiment, artifacts: Artifacts) -> dict[str, Any] | None:

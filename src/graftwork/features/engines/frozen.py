@@ -25,13 +25,13 @@ from graftwork.experiment import Experiment
 from graftwork.features.engines import keys, openvino_engine
 from graftwork.features.engines.base import Engine
 from graftwork.models.base import InputSpec
-from graftwork.models.tensors import part, serialised, tensors_of
+from graftwork.models.network.tensors import part, serialised, tensors_of
 from graftwork.process.terminal import visible_lines
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import READ_ONLY, beside, sha256_of, write_durably
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 SPEC = "input_spec.json"
 TENSORS = "backbone.safetensors"

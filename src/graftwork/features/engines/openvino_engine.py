@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 NETWORK = "network.xml"
 HINTS = {"bf16": "bf16", "fp32": "f32"}

@@ -7,8 +7,8 @@ import copy
 import numpy as np
 import torch
 
-from graftwork.models.classifier import Classifier
-from graftwork.models.folding import fold, foldable
+from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.folding import fold, foldable
 from graftwork.models.precision import chosen
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 
 def tensors_of(classifier: Classifier) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from graftwork.models.classifier import Classifier
+    from graftwork.models.network.classifier import Classifier
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]

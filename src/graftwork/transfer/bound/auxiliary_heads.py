@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from graftwork.models.auxiliary_places import PLACES
-from graftwork.models.layer_groups import Backbone
-from graftwork.transfer.bound import BoundPenalty, Outputs
+from graftwork.models.network.layer_groups import Backbone
+from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
 from graftwork.transfer.parts import Moment, Objective
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from graftwork.models.base import InputSpec
-from graftwork.models.layer_groups import Backbone, LayerGroup, backbone_groups
-from graftwork.models.pooling import Pooling
+from graftwork.models.network.layer_groups import Backbone, LayerGroup, backbone_groups
+from graftwork.models.network.pooling import Pooling
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and OpenCV turn colour into grey
 HEAD = "head"
