@@ -7,11 +7,20 @@ from xml.dom.minidom import parseString
 
 from drawn_svg import texts, titles
 
-from graftwork.reporting.charts import colour, field, heading, panel, standalone, told, vega_lite
+from graftwork.reporting.charts import (
+    colour,
+    field,
+    heading,
+    layer,
+    panel,
+    standalone,
+    told,
+    vega_lite,
+)
 
 EVIL = "<script>alert('x')</script>"
 ROWS = [{"x": 1, "y": 2, "about": EVIL}, {"x": 2, "y": 3, "about": 'a "b" & c'}]
-DOTS = [told("circle", {"color": colour("one")})]
+DOTS = [told("circle", {"color": colour("one")}), layer("text", text=field("y"))]
 SPEC = {
     "title": heading("A title", "and a note"),
     **panel(ROWS, (200, 200), DOTS, x=field("x", title="x"), y=field("y")),
@@ -39,7 +48,8 @@ def test_colours_follow_light_and_dark() -> None:
     assert {"var(--one)", "var(--ink)", "var(--muted)", "var(--line)"} <= used
     assert all(found.startswith("var(--") for found in used)  # black would vanish in the dark
     text = standalone(svg)
-    parseString(text)
+    (root,) = parseString(text).getElementsByTagName("svg")
+    assert root.getAttribute("class") == "plot"  # as the style sheet has it
     light, dark = text.split("prefers-color-scheme: dark")
     for name in (found[4:-1] for found in used):
         assert f"{name}: #" in light and f"{name}: #" in dark

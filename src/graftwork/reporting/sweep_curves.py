@@ -178,11 +178,12 @@ def _panel(title: str, curves: Sequence[Curve]) -> Spec:
     thin = {"condition": {"test": "datum.thin", "value": 1}, "value": 2.5}
     band = layer("area", {"opacity": 0.14}, y=field("low"), y2={"field": "high"})
     seeds = {"transform": [{"filter": "datum.low < datum.high"}]}
+    bands = [{**band, **seeds}] if any(curve.low != curve.high for curve in curves) else []
     return panel(
         rows,
         (360, 340),
         [
-            {**band, **seeds},
+            *bands,
             told("line", y=field("error", axis=ticked(True)), strokeWidth=thin),
         ],
         title,
