@@ -179,7 +179,7 @@ def test_everything_is_written(
     assert "bootstrap_samples: 100" in html
     assert "The network, 3 × 32 × 32" in html
     for group in ("stem", "stages.0", "stages.1", "head"):
-        assert f'<td class="code">{group}</td>' in html
+        assert f'<td class="code shape">{group}</td>' in html
 
     assert recorded.metrics["test/top1_low"] == top1["low"]
     assert recorded.metrics["selection/top1"] == 5 / 9

@@ -13,7 +13,7 @@ from graftwork.config.errors import UserError
 from graftwork.models.base import InputSpec
 from graftwork.models.network.classifier import Classifier
 from graftwork.profiling.memory import GAPS, forecast
-from graftwork.transfer.parts import Trainable
+from graftwork.transfer.parts import Moment, Trainable
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup
 
@@ -45,8 +45,8 @@ class Chain(nn.Module):
 class Unfreezing(Trainable):
     """One group more in each epoch."""
 
-    def groups(self, groups: Sequence[str], epoch: int) -> list[bool]:
-        return [len(groups) - index <= epoch for index, _ in enumerate(groups)]
+    def groups(self, names: Sequence[str], moment: Moment) -> list[bool]:
+        return [len(names) - index <= moment.epoch for index, _ in enumerate(names)]
 
 
 @pytest.fixture

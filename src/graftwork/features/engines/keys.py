@@ -1,7 +1,7 @@
 """Keys of what is stored: everything that a result depends on, and nothing else.
 
 The code counts by the version that it declares, not by its text: a comment changes no feature.
-tests/engines/test_declared_versions.py fails when results change and the version does not.
+tests/features/engines/test_declared_versions.py fails when results change and the version does not.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 FOLDED = "document.querySelector('[data-component-id$=\"runnamecellrenderer.tsx_46\"]')"
 CLOSE = "document.querySelector('[data-component-id=\"mlflow.assistant.chat_panel.close\"]')"
 FOREIGN = (

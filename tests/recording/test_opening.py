@@ -22,7 +22,7 @@ from graftwork.recording.tracked_run import status_of
 from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 CANARY = "canary-3f9a"
 
 

@@ -53,7 +53,7 @@ def test_versions_of_libraries_and_of_what_computes_are_part_of_it(
 ) -> None:
     before = key()
     with monkeypatch.context() as changed:
-        changed.setattr(keys, "_versions", lambda *names: {name: "0" for name in names})
+        changed.setattr(keys, "versions", lambda *names: {name: "0" for name in names})
         assert key() != before
     with monkeypatch.context() as changed:
         changed.setattr(keys, "FEATURES", keys.FEATURES + 1)

@@ -312,7 +312,8 @@ def test_a_head_on_stored_features_needs_no_torch(tmp_path: Path, trained: Train
     np.savez(tmp_path / "tensors.npz", **tensors_of(trained[1]))
     code = (
         "import sys, numpy as np; from pathlib import Path;"
-        "from graftwork.model_folder import folder as m; from graftwork.models import tensors;"
+        "from graftwork.model_folder import contents as m;"
+        "from graftwork.models.network import tensors;"
         "from safetensors.numpy import load_file;"
         "folder = Path(sys.argv[1]); c = m.read_contract(folder / 'model');"
         "t = dict(np.load(folder / 'tensors.npz'));"

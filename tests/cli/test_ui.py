@@ -17,7 +17,7 @@ from graftwork.config.errors import UserError
 from graftwork.recording.mlflow_store import open_store
 from graftwork.storage.artifacts import Artifacts
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 
 
 def answer(port: int, method: str, path: str, **headers: str) -> int:

@@ -22,7 +22,7 @@ def evaluation(**metrics: Metric) -> Evaluation:
     )
 
 
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parents[1])
 TOP1 = TopK(higher_is_better=True, k=1)
 LOSS = LogLoss(higher_is_better=False)
 
