@@ -22,7 +22,7 @@ def evaluation(**metrics: Metric) -> Evaluation:
     )
 
 
-HERE = str(Path(__file__).parents[1])
+HERE = str(Path(__file__).parent)
 TOP1 = TopK(higher_is_better=True, k=1)
 LOSS = LogLoss(higher_is_better=False)
 
@@ -68,7 +68,7 @@ def test_a_linear_probe_is_measured_without_torch() -> None:
     code = """
 import sys
 import numpy as np
-from test_evaluation import TOP1, data, evaluation
+from test_scoring import TOP1, data, evaluation
 from graftwork.evaluating import prediction_table as predictions
 from graftwork.evaluating import probabilities as split_predictions
 from graftwork.reporting import evaluation_report

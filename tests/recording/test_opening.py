@@ -309,7 +309,7 @@ def test_six_processes_open_a_new_store_at_once(tmp_path):
     code = """
 import os, sys; sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
-from test_tracking import experiment
+from test_opening import experiment
 from graftwork.storage.artifacts import Artifacts
 from graftwork.recording.opening import open_run
 import mlflow.store.tracking.sqlalchemy_store  # once, before the processes part
@@ -323,7 +323,7 @@ jobs = [os.fork() or job(number) for number in range(6)]
 codes = [os.waitpid(pid, 0)[1] for pid in jobs]
 assert codes == [0] * 6, codes
 """
-    places = [str(PROJECT / "src"), str(PROJECT / "tests"), str(tmp_path)]
+    places = [str(PROJECT / "src"), str(PROJECT / "tests" / "recording"), str(tmp_path)]
     subprocess.run([sys.executable, "-c", code, *places], check=True, timeout=120)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         assert database.execute("SELECT count(*) FROM runs").fetchone() == (6,)

@@ -13,6 +13,7 @@ from graftwork.models.network.pooling import Pooling
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and OpenCV turn colour into grey
 HEAD = "head"
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class Classifier(nn.Module):
@@ -139,7 +140,7 @@ class Classifier(nn.Module):
 
 def _batch_norms(backbone: Backbone) -> Iterator[nn.Module]:
     for module in backbone.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, BATCH_NORMS):
             yield module
 
 
