@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from graftwork.config.errors import UserError, unknown
 from graftwork.recording.tracked_params import SECRET
@@ -119,11 +119,19 @@ def _check_path(parts: list[str], override: Override, base: DictConfig, groups: 
         if part not in list(node):  # `in` alone overlooks keys whose value is missing
             if depth and _adds(override):
                 return
-            own = [] if depth else groups.names()
+            own = [*_deeper(node, part), *([] if depth else groups.names())]
             empty = not node and not override.is_delete()  # `options: {}` says not what fits
             remedy = f"To add it, write +{override.input_line}" if empty else ""
             raise _unknown_key(parts, depth, [*map(str, node), *own], remedy)
         node = node._get_node(part)  # unresolved: `${hydra:...}` has no value before Hydra runs
+
+
+def _deeper(node: DictConfig, part: str) -> Iterator[str]:
+    """Where this key stands a level below: `objective.label_smoothing` for `label_smoothing`."""
+    plain: Any = OmegaConf.to_container(node, resolve=False)
+    for name, inner in plain.items():
+        if isinstance(inner, dict) and part in inner:
+            yield f"{name}.{part}"
 
 
 def _adds(override: Override) -> bool:

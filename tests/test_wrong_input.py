@@ -39,6 +39,7 @@ COMMAND_LINE = [
     (["+trainer.batchsize=3"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
     (["+trainr.batch_size=3"], ["trainr", "Did you mean 'trainer'"]),
     (["-m", "trainer.batchsize=3,4"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
+    (["transfer.label_smoothing=0"], ["Did you mean 'objective.label_smoothing'"]),
     (["~trainer.batch_size"], ["trainer.batch_size", "no value"]),
     (["model.head._target_=os.system"], ["model.head._target_", "os.system"]),
     (["trainer.batch_size=3=4=("], ["trainer.batch_size"]),
