@@ -35,7 +35,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             "or let some be set aside: dataset.splits.test_fraction=0.2."
         )
     test, speed = None, None
-    if not test_left_out(experiment):
+    if not leaves_the_test_out(experiment):
         parallel = split_predictions.needs_network(artifacts)
         if parallel and distributed.relaunched(
             experiment.trainer.processes, artifacts, "pipelines.evaluate"
@@ -49,7 +49,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     record(experiment, artifacts, measurements(experiment, artifacts, test), frame, speed, begun)
 
 
-def test_left_out(experiment: Experiment) -> bool:
+def leaves_the_test_out(experiment: Experiment) -> bool:
     """Whether the test is for the winner of a sweep alone, which its jobs' scores tell later."""
     wanted = experiment.evaluation.test_in_sweeps == "winner"
     return os.environ.get(TEST) == "later" and wanted and experiment.selection.method != "none"

@@ -53,7 +53,7 @@ def evaluate(settings: Experiment, artifacts: Artifacts) -> None:
     """By the selection score seed 3 is the best; by the test, seed 9."""
     if (
         settings.seed == 4
-        and not stage_of_evaluation.test_left_out(settings)
+        and not stage_of_evaluation.leaves_the_test_out(settings)
         and settings.trainer.batch_size == 5
     ):
         raise UserError("the test pictures are gone")
@@ -62,7 +62,7 @@ def evaluate(settings: Experiment, artifacts: Artifacts) -> None:
     looked = {"top1": interval(settings.seed / 10), "macro_f1": {"value": 0.25}}
     result = {
         "selection": {"method": method, "held_out": 9, "fitted": 50, "scores": scores},
-        "test": {} if stage_of_evaluation.test_left_out(settings) else looked,
+        "test": {} if stage_of_evaluation.leaves_the_test_out(settings) else looked,
         "cost": {"parameters": 2_500_000},
     }
     artifacts.metrics.parent.mkdir(exist_ok=True)

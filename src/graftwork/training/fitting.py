@@ -110,9 +110,8 @@ def train(
                 fit_module(
                     module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps
                 )
-            check_finite(
-                classifier, watchers.progress.steps
-            )  # the very last step has no loss after it that could tell
+            # The very last step has no loss after it that could tell.
+            check_finite(classifier, watchers.progress.steps)
         except (Destroyed, Diverged) as error:
             gone_back.append(_gone_back(attempt, error, watchers.guard.start_loss, factor))
             _say(gone_back[-1])

@@ -163,8 +163,8 @@ def seen(classifier: Classifier) -> np.ndarray:
 def features_as_noted(case: str, features: np.ndarray) -> None:
     own = own_versions()[case.split()[0]]
     remedy = (
-        "VERSION in the network's own file, or FEATURES in graftwork/engines/base.py if others "
-        "change too"
+        "VERSION in the network's own file, or FEATURES in graftwork/features/engines/base.py "
+        "if others change too"
     )
     check(COMPUTED[case], case, f"{FEATURES}.{own}", fingerprint(features), remedy)
 
@@ -203,7 +203,7 @@ def test_engines_compute_what_was_noted(engine: str, tmp_path: Path) -> None:
 def test_views_are_what_was_noted(size: int, interpolation: str) -> None:
     spec = InputSpec(size, (0.5,) * 3, (0.5,) * 3, interpolation, crop_pct=0.875)
     view, case = eval_view(picture(), spec), f"{size} {interpolation}"
-    remedy = "VIEW in graftwork/images/resizing.py"
+    remedy = "VIEW in graftwork/data/images/resizing.py"
     check(VIEWED.get(case, ("", ())), case, f"{VIEW}", samples(view), remedy, LEVELS)
 
 
@@ -226,7 +226,7 @@ def file_of(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["plain", "jpeg", "turned", "transparent", "wide"])
 def test_pictures_are_decoded_as_was_noted(kind: str) -> None:
     pixels = decode(file_of(kind), 10_000, side=40)
-    remedy = "POLICY in graftwork/images/decoding.py"
+    remedy = "POLICY in graftwork/data/images/decoding.py"
     check(DECODED.get(kind, ("", ())), kind, f"{POLICY}", samples(pixels), remedy, LEVELS)
 
 
