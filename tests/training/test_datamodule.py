@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from graftwork.config.errors import UserError
-from graftwork.training.datamodule import PictureData, TrainingOrder, ValidationOrder
+from graftwork.training.datamodule import (
+    PictureData,
+    Pictures,
+    TrainingOrder,
+    ValidationOrder,
+    times_before,
+)
+from graftwork.transfer.samplers import ClassBalanced, Shuffled
 
 
 class Numbers:
@@ -28,8 +37,8 @@ def frame(count: int) -> pd.DataFrame:
     return pd.DataFrame({"sha256": numbers.astype(str), "path": "", "label": numbers % 3})
 
 
-def data(count: int = 23, **options: int) -> PictureData:
-    settings = {"batch_size": 4, "workers": 0, "seed": 5, **options}
+def data(count: int = 23, **options: Any) -> PictureData:
+    settings = {"batch_size": 4, "workers": 0, "seed": 5, "sampler": Shuffled(), **options}
     watched = {"val": frame(count)}
     return PictureData(frame(count), watched, Numbers(), seeded, np.copy, **settings)
 
@@ -66,9 +75,43 @@ def test_every_epoch_has_its_own_order_and_its_own_pictures() -> None:
 
 
 def order(epoch: int, **options: int) -> TrainingOrder:
-    found = TrainingOrder(23, 4, 5, **options)
+    found = TrainingOrder(np.arange(23) % 3, 4, 5, Shuffled(), **options)
     found.set_epoch(epoch)
     return found
+
+
+def test_the_order_is_the_one_that_it_always_was() -> None:
+    expected = np.random.default_rng((5, 2)).permutation(23)[:20]
+    assert [index for keys in order(2) for _, index in keys] == expected.tolist()
+
+
+def balanced(epoch: int, **options: int) -> TrainingOrder:
+    labels = np.repeat([0, 1, 2], [17, 4, 2])
+    found = TrainingOrder(labels, 23, 5, ClassBalanced(), **options)
+    found.set_epoch(epoch)
+    return found
+
+
+def test_a_picture_that_an_epoch_shows_again_is_another_view() -> None:
+    keys = [index for batch in balanced(0) for _, index in batch]
+    assert len(keys) == len(set(keys)) == 23 and max(keys) >= 23
+    seen = []
+    shown = Pictures(frame(23), Numbers(), lambda image, epoch, index: seen.append(index) or image)
+    images, labels = shown[[(0, index) for index in keys]]
+    assert seen == keys
+    assert images[:, 0, 0, 0].tolist() == [index % 23 for index in keys]
+    assert labels.tolist() == [index % 23 % 3 for index in keys]
+
+
+def test_times_before() -> None:
+    assert times_before(np.array([3, 1, 3, 3, 1, 0])).tolist() == [0, 0, 1, 2, 1, 0]
+    assert times_before(np.array([], int)).tolist() == []
+
+
+def test_any_number_of_processes_draws_the_same() -> None:
+    (whole,) = balanced(3)
+    (left,), (middle,), (right,) = (balanced(3, rank=rank, processes=3) for rank in range(3))
+    assert left + middle + right == whole[: len(left + middle + right)] and len(whole) == 23
 
 
 def test_processes_share_each_batch() -> None:
@@ -79,10 +122,12 @@ def test_processes_share_each_batch() -> None:
 
 
 def test_fewer_pictures_than_a_batch_are_one_batch() -> None:
-    assert [len(keys) for keys in TrainingOrder(3, 8, 0)] == [3]
-    assert [len(keys) for keys in TrainingOrder(5, 8, 0, rank=1, processes=2)] == [2]
+    assert [len(keys) for keys in TrainingOrder(np.arange(3), 8, 0, Shuffled())] == [3]
+    assert [
+        len(keys) for keys in TrainingOrder(np.arange(5), 8, 0, Shuffled(), rank=1, processes=2)
+    ] == [2]
     with pytest.raises(UserError, match="trainer.processes: 4 processes for 3"):
-        TrainingOrder(3, 8, 0, processes=4)
+        TrainingOrder(np.arange(3), 8, 0, Shuffled(), processes=4)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4])
@@ -111,7 +156,15 @@ def test_loading_leaves_the_global_generator_alone() -> None:
 
 def test_without_validation_pictures_there_is_no_validation() -> None:
     nothing = PictureData(
-        frame(4), {"val": frame(0)}, Numbers(), seeded, np.copy, batch_size=2, workers=0, seed=0
+        frame(4),
+        {"val": frame(0)},
+        Numbers(),
+        seeded,
+        np.copy,
+        batch_size=2,
+        workers=0,
+        seed=0,
+        sampler=Shuffled(),
     )
     assert nothing.val_dataloader() == []
 
@@ -126,6 +179,7 @@ def test_a_process_without_a_held_out_picture_is_refused() -> None:
         batch_size=2,
         workers=0,
         seed=0,
+        sampler=Shuffled(),
         processes=2,
     )
     with pytest.raises(UserError, match="2 processes for 1 held-out pictures.*selection=none"):

@@ -23,6 +23,7 @@ from graftwork.training.datamodule import PictureData
 from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups
 from graftwork.training.guard import Guard
 from graftwork.training.lightning_trainer import lightning, quiet
+from graftwork.transfer.samplers import Shuffled
 from graftwork.transfer.schedules import WarmupCosine
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup, HeadOnly
@@ -50,6 +51,7 @@ def pictures(count: int = 24, val: int = 13, batch_size: int = 8, test: int = 0)
         batch_size=batch_size,
         workers=0,
         seed=0,
+        sampler=Shuffled(),
     )
 
 

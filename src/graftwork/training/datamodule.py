@@ -18,8 +18,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from graftwork.config.errors import UserError
 from graftwork.training.lightning import pl
+from graftwork.transfer import parts
 
-Key = tuple[int, int]  # (epoch, index of the row)
+# (epoch, index): of the row, and n further on for each time that it came before in this epoch.
+Key = tuple[int, int]
 View = Callable[[np.ndarray, int, int], np.ndarray]
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -42,41 +44,44 @@ class Pictures(Dataset[Batch]):
     """Rows of the manifest as batches: uint8 `[B, S, S, 3]` and int64 `[B]`."""
 
     def __init__(self, frame: pd.DataFrame, images: Images, view: View) -> None:
+        self.labels = frame["label"].to_numpy(np.int64)
         self._sha256 = frame["sha256"].tolist()
         self._path = frame["path"].tolist()
-        self._label = frame["label"].to_numpy(np.int64)
         self._images = images
         self._view = view
 
     def __len__(self) -> int:
-        return len(self._label)
+        return len(self.labels)
 
     def __getitem__(self, keys: Sequence[Key]) -> Batch:
         pictures = [self._picture(epoch, index) for epoch, index in keys]
-        labels = self._label[[index for _, index in keys]]
+        labels = self.labels[[index % len(self) for _, index in keys]]
         return torch.from_numpy(np.stack(pictures)), torch.from_numpy(labels)
 
     def _picture(self, epoch: int, index: int) -> np.ndarray:
-        image = self._images.get(self._sha256[index], self._path[index])
+        row = index % len(self)
+        image = self._images.get(self._sha256[row], self._path[row])
         return self._view(image, epoch, index)
 
 
 @dataclass
 class TrainingOrder(Sampler[list[Key]]):
-    """Shuffled batches; each process takes its slice of every one.
+    """Batches in the sampler's order; each process takes its slice of every one.
 
     The rows left over by the last whole batch wait for the next epoch, whose order is another:
     a small last batch would count for more than its share.
     """
 
-    count: int  # rows
+    labels: np.ndarray  # integers [n], of the rows
     batch_size: int  # over all processes together
     seed: int
+    sampler: parts.Sampler
     rank: int = 0
     processes: int = 1
     epoch: int = 0
 
     def __post_init__(self) -> None:
+        self.count = len(self.labels)
         self.whole = min(self.batch_size, self.count // self.processes * self.processes)
         if not self.whole:
             raise UserError(
@@ -92,12 +97,23 @@ class TrainingOrder(Sampler[list[Key]]):
         return self.count // self.whole
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        rows = self.sampler.rows(self.labels, self.seed, self.epoch)
+        order = rows + self.count * times_before(rows)
         for batch in range(len(self)):
-            rows = order[batch * self.whole : (batch + 1) * self.whole]
+            keys = order[batch * self.whole : (batch + 1) * self.whole]
             yield [
-                (self.epoch, int(row)) for row in np.array_split(rows, self.processes)[self.rank]
+                (self.epoch, int(key)) for key in np.array_split(keys, self.processes)[self.rank]
             ]
+
+
+def times_before(rows: np.ndarray) -> np.ndarray:
+    """How often each row came before, integers `[n]`: of a picture that an epoch shows twice the
+    second view is another."""
+    order = np.argsort(rows, kind="stable")
+    first = np.searchsorted(rows[order], rows[order])  # position of its first in sorted order
+    found = np.empty_like(rows)
+    found[order] = np.arange(len(rows)) - first
+    return found
 
 
 @dataclass
@@ -132,6 +148,7 @@ class PictureData(pl.LightningDataModule):
         augment: for training pictures, of (picture, epoch, index).
         view: for these pictures, of a picture alone.
         batch_size: over all processes together.
+        sampler: which training pictures an epoch shows.
         workers: loader processes of each training process.
     """
 
@@ -146,6 +163,7 @@ class PictureData(pl.LightningDataModule):
         batch_size: int,
         workers: int,
         seed: int,
+        sampler: parts.Sampler,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
@@ -157,9 +175,12 @@ class PictureData(pl.LightningDataModule):
         }
         self._batch_size, self._workers, self._seed = batch_size, workers, seed
         self._place = {"rank": rank, "processes": processes}
+        self._sampler = sampler
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        order = TrainingOrder(len(self._fit), self._batch_size, self._seed, **self._place)
+        order = TrainingOrder(
+            self._fit.labels, self._batch_size, self._seed, self._sampler, **self._place
+        )
         return self._loader(self._fit, order)
 
     @property

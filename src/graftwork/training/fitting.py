@@ -282,4 +282,5 @@ def _pictures(
         seed=experiment.seed,
         rank=distributed.rank(),
         processes=distributed.world_size(),
+        sampler=experiment.transfer.sampler,
     )

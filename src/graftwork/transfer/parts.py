@@ -99,6 +99,27 @@ class Schedule(Component):
 
 
 @dataclass(frozen=True)
+class Sampler(Component):
+    """Which training pictures an epoch shows, and in which order."""
+
+    @property
+    def balances(self) -> bool:
+        """Whether rare classes are shown more often than their pictures are many."""
+        return False
+
+    @abstractmethod
+    def rows(self, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        """The rows of an epoch in order, as many as there are labels; follows from seed and epoch.
+
+        Args:
+            labels: integers `[n]` of the pictures that are fitted.
+
+        Returns:
+            integers `[n]`; a row may come several times, each time as another random view.
+        """
+
+
+@dataclass(frozen=True)
 class Objective(Component):
     """What is minimised on a batch."""
 

@@ -14,6 +14,7 @@ from graftwork.transfer.parts import (
     Optimiser,
     Penalty,
     Rates,
+    Sampler,
     Schedule,
     Trainable,
 )
@@ -30,6 +31,7 @@ class Transfer(Component):
     rates: Rates
     optimiser: Optimiser
     schedule: Schedule
+    sampler: Sampler
     objective: Objective
     penalties: dict[str, Penalty]  # by the name under which their loss is recorded
     average: Average
