@@ -12,7 +12,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Brings the data set and the model's weights; what already is there is left alone."""
     dataset, model = experiment.dataset, experiment.model
     dataset.download(artifacts.raw(dataset.name), artifacts.downloads)
-    wanted = experiment.transfer.initialisation == "pretrained"
+    wanted = experiment.transfer.start.is_registry
     bring_weights(model, artifacts.weights(model.name), artifacts.downloads, wanted=wanted)
 
 

@@ -36,7 +36,7 @@ def experiment(
         selection=replace(_selection(), method=method, **fields),
         dataset=SimpleNamespace(splits=SimpleNamespace(seed=0)),
         transfer=SimpleNamespace(
-            initialisation="random" if random else "pretrained",
+            start=SimpleNamespace(is_learnt=not random),
             head_init=SimpleNamespace(needs_features=probe),
             epochs=epochs,
         ),

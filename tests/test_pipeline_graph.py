@@ -16,7 +16,7 @@ ONLOOKERS = ["config", "process", "recording", "serving", "metrics/on_torch"]
 CHOSEN = {
     "download": ["data/datasets", "data/sources"],
     "prepare": ["data/datasets"],
-    "extract_features": ["models"],
+    "extract_features": ["models", "transfer/starts.py"],
     "finetune": ["models", "augmentations", "transfer"],
     "evaluate": ["models", "metrics"],
 }

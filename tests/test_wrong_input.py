@@ -40,6 +40,7 @@ COMMAND_LINE = [
     (["+trainr.batch_size=3"], ["trainr", "Did you mean 'trainer'"]),
     (["-m", "trainer.batchsize=3,4"], ["trainer.batchsize", "Did you mean 'batch_size'"]),
     (["transfer.label_smoothing=0"], ["Did you mean 'objective.label_smoothing'"]),
+    (["transfer.initialisation=random"], ["is no key any more", "transfer/start=random"]),
     (["~trainer.batch_size"], ["trainer.batch_size", "no value"]),
     (["model.head._target_=os.system"], ["model.head._target_", "os.system"]),
     (["trainer.batch_size=3=4=("], ["trainer.batch_size"]),

@@ -41,7 +41,7 @@ class Experiment(Component):
     def __post_init__(self) -> None:
         """Checks across fields."""
         check_range("seed", self.seed, 0, 2**32 - 1)
-        if self.transfer.initialisation == "pretrained" and self.model.weights is None:
+        if self.transfer.start.is_registry and self.model.weights is None:
             raise UserError(
                 f"model.weights: {self.model.name} has no pretrained weights, which "
                 f"transfer={self.transfer.name} needs. Choose transfer=from_scratch, or a model "
@@ -67,6 +67,7 @@ class Experiment(Component):
             unlabelled.check(experiment.dataset)
         except UserError as error:
             raise UserError(placed(str(error), "dataset")) from error
+        experiment.transfer.start.check(experiment.model)
         return experiment
 
     @classmethod

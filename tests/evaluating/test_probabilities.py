@@ -131,7 +131,7 @@ def test_stored_features_times_head(
     from graftwork.features import feature_store as features
     from graftwork.model_folder import contents as model_folder
 
-    experiment, artifacts, frame = prepared("transfer.initialisation=random", trained_share=0.0)
+    experiment, artifacts, frame = prepared("transfer/start=random", trained_share=0.0)
     rows = np.random.default_rng(0).normal(size=(15, 64)).astype(np.float32)
     classifier, _ = model_folder.load(artifacts.model)
     rows = rows[:, : classifier.num_features]

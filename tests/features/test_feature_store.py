@@ -175,5 +175,5 @@ def test_strategies_say_whether_they_need_features(
     tiny_params: Callable[..., dict[str, Any]],
 ) -> None:
     assert not features.needed(Experiment.from_params(tiny_params()))
-    probe = tiny_params("transfer=linear_probe", "transfer.initialisation=random")
+    probe = tiny_params("transfer=linear_probe", "transfer/start=random")
     assert features.needed(Experiment.from_params(probe))

@@ -61,7 +61,7 @@ def test_a_stage_alone_is_refused_before_it_looks_for_data(
     "overrides",
     [
         ("trainer.accelerator=cpu",),
-        ("transfer=linear_probe", "transfer.initialisation=random", "trainer.accelerator=gpu"),
+        ("transfer=linear_probe", "transfer/start=random", "trainer.accelerator=gpu"),
     ],
     ids=["trains", "trains nothing"],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import composed
 
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
@@ -31,7 +32,7 @@ def pinned(tiny_params: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
         "pretrained_on": "ImageNet-1k",
         "licence": "MIT",
     }
-    params["transfer"]["initialisation"] = "pretrained"
+    params["transfer"]["start"] = composed("transfer/start=registry")["transfer"]["start"]
     return params
 
 
@@ -67,7 +68,8 @@ def test_what_is_there_is_left_alone(pinned: dict[str, Any], tmp_path: Path) -> 
 def test_a_random_start_fetches_nothing_and_removes_nothing(
     pinned: dict[str, Any], tmp_path: Path
 ) -> None:
-    random = pinned | {"transfer": pinned["transfer"] | {"initialisation": "random"}}
+    start = composed("transfer/start=random")["transfer"]["start"]
+    random = pinned | {"transfer": pinned["transfer"] | {"start": start}}
     _, folder = downloaded(random, tmp_path)
     assert weights_file(folder) is None and not (folder / "w.pth").exists()
     downloaded(pinned, tmp_path)

@@ -221,7 +221,7 @@ def test_a_second_evaluation_reads_what_the_network_costs(
 def test_a_probe_is_evaluated_without_torch_once_the_network_is_known(
     tmp_path: Path, tiny_params: Callable[..., Any]
 ) -> None:
-    probe = ("transfer=linear_probe", "transfer.initialisation=random", "tracking.log_model=false")
+    probe = ("transfer=linear_probe", "transfer/start=random", "tracking.log_model=false")
     experiment, artifacts = tiny_experiment(tiny_params(*probe), tmp_path / "probe")
     for done in (extract_features, finetune, evaluate):
         done.run(experiment, artifacts)

@@ -11,7 +11,7 @@ from pipelines import extract_features
 
 
 def test_the_receipt_is_written(tmp_path: Path, tiny_params: Callable[..., dict[str, Any]]) -> None:
-    params = tiny_params("transfer=linear_probe", "transfer.initialisation=random")
+    params = tiny_params("transfer=linear_probe", "transfer/start=random")
     experiment, artifacts = tiny_experiment(params, tmp_path / "project")
     extract_features.run(experiment, artifacts)
     receipt = json.loads(artifacts.feature_receipt.read_text())

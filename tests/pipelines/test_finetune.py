@@ -29,7 +29,7 @@ from pipelines import download, finetune, prepare
 Params = Callable[..., dict[str, Any]]
 Stage = Callable[..., tuple[Experiment, Artifacts]]
 PROJECT = Path(__file__).parents[2]
-FROZEN = ("transfer=linear_probe", "transfer.initialisation=random")
+FROZEN = ("transfer=linear_probe", "transfer/start=random")
 BEST = ("trainer.keep=best", "trainer.refit=never")
 ENGINE = ("extraction.engine=torch", "extraction.precision=fp32")  # starts at once
 
@@ -183,7 +183,7 @@ def test_heads_share_the_file_of_their_backbone(stage: Stage) -> None:
 def test_lp_ft_starts_from_the_converged_probe(stage: Stage) -> None:
     """With a learning rate of nearly nothing the head is the probe's."""
     heads = []
-    quiet = ("transfer=lp_ft", "transfer.initialisation=random", "transfer.rates.step=1e-12")
+    quiet = ("transfer=lp_ft", "transfer/start=random", "transfer.rates.step=1e-12")
     quiet += ("transfer.average.trained_shares=[1]", "trainer.refit=again")
     for overrides in (FROZEN, quiet):
         experiment, artifacts = stage(*overrides)

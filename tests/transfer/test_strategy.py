@@ -9,6 +9,7 @@ from conftest import composed
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.transfer.parts import Moment
+from graftwork.transfer.starts import Random
 from graftwork.transfer.strategy import Transfer
 
 Params = Callable[..., dict[str, Any]]
@@ -29,7 +30,7 @@ def test_the_strategies_differ_where_they_should() -> None:
     assert strategy("transfer=lp_ft").head_init.needs_features
     assert strategy("transfer=lp_ft").batch_norm == "frozen"
     assert not strategy("transfer=fine_tune").head_init.needs_features
-    assert strategy("transfer=from_scratch").initialisation == "random"
+    assert isinstance(strategy("transfer=from_scratch").start, Random)
     assert strategy("transfer=from_scratch").batch_norm == "trained"
 
 

@@ -14,6 +14,11 @@ _REMEDIES = {
     errno.ENOSPC: "Free some space on the disk, or name another place.",
     errno.EDQUOT: "Free some space on the disk, or name another place.",
 }
+# Keys that went, and what says the same today.
+_MOVED = {
+    "transfer.initialisation": "Choose transfer/start=registry (pretrained before) or "
+    "transfer/start=random.",
+}
 
 
 class UserError(ValueError):
@@ -47,6 +52,8 @@ def unknown(what: str, value: object, legal: Iterable[str], remedy: str = "") ->
         legal: every name that would have been right.
         remedy: what to do instead, if choosing a legal name is not all.
     """
+    if moved := _MOVED.get(what):
+        return UserError(f"{what}: is no key any more. {moved}")
     names = nearest_first(str(value), legal)
     message = f"{what}: '{value}' is unknown."
     if names:

@@ -93,4 +93,4 @@ class Model(Component):
 
     @abstractmethod
     def build(self, num_classes: int, weights: Path | None) -> Classifier:
-        """The network. `weights`: the verified file, or None for random initialisation."""
+        """The network. `weights`: the verified file, or None for random ones."""

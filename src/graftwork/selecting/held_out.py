@@ -85,7 +85,7 @@ def method_of(experiment: Experiment, frame: pd.DataFrame, num_classes: int) -> 
         why = f"{len(val)} validation pictures are too few to choose by ({least})"
     else:
         why = f"{absent} classes have no validation picture"
-    if experiment.transfer.initialisation == "pretrained":
+    if experiment.transfer.start.is_learnt:
         return "matched", why
     grouped = _fitted(frame)["group"].ne("").any()
     less = f"{why}, and random weights give no distances to match"

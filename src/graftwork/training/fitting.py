@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
     from graftwork.transfer.bound.penalty import BoundPenalty
+    from graftwork.transfer.parts import Adapter
     from graftwork.transfer.strategy import Transfer
 
 
@@ -100,11 +101,15 @@ def train(
         classifier.load_state_dict(start)
         torch.manual_seed(experiment.seed)
         watchers = _Watchers.of(experiment, pictures, told, rows, keep_best and "val" in watched)
+        transfer, seed = experiment.transfer, experiment.seed
         try:
-            with bound(experiment.transfer, classifier, num_classes, experiment.seed) as penalties:
+            with (
+                attached(transfer.adapter, classifier, seed),
+                bound(transfer, classifier, num_classes, seed) as penalties,
+            ):
                 module = GraftModule(
-                    classifier, experiment.transfer, num_classes, penalties=penalties,
-                    watched=pictures.watched, factor=factor, seed=experiment.seed, epochs=epochs,
+                    classifier, transfer, num_classes, penalties=penalties,
+                    watched=pictures.watched, factor=factor, seed=seed, epochs=epochs,
                 )  # fmt: skip
                 counts = trained_parameters(module)
                 fit_module(
@@ -208,6 +213,17 @@ def _as_it_was(
     classifier.load_state_dict(start)
     classifier.cpu().eval()
     return Trained(0, False, 0, *counts, start, gone_back, 0.0, came_back=False)
+
+
+@contextmanager
+def attached(adapter: Adapter, classifier: Classifier, seed: int) -> Iterator[None]:
+    """While this lasts the classifier has the adapter; before and after it is a plain network, also
+    where training fails: what it starts from and what it gives are weights of that."""
+    adapter.attach(classifier, seed)
+    try:
+        yield
+    finally:
+        adapter.merge(classifier)
 
 
 @contextmanager

@@ -166,6 +166,7 @@ class GraftModule(pl.LightningModule):
 
     def minimised(self, images: torch.Tensor, labels: torch.Tensor, moment: Moment) -> Minimised:
         """What training minimises on a batch at this moment; changes nothing."""
+        self.transfer.adapter.tell(self.classifier, moment, self.seed)
         images, targets = self.transfer.objective.mix(images, labels, self.generator(moment))
         bound = {name: cast(BoundPenalty, penalty) for name, penalty in self.penalties.items()}
         pixels = self.classifier.normalise(images)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graftwork.config.components import Component
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from graftwork.models.base import Model
     from graftwork.models.network.classifier import Classifier
     from graftwork.transfer.bound.penalty import BoundPenalty
 
@@ -31,6 +33,95 @@ class Moment:
     def of_epoch(cls, epoch: int, epochs: int) -> Moment:
         """The beginning of an epoch, where the number of steps is not known yet."""
         return cls(0, 0, epoch, epochs)
+
+
+@dataclass(frozen=True)
+class Start(Component):
+    """Where the backbone's first weights come from.
+
+    What is stored of a backbone is keyed by the content of its weights: another file is another
+    network, the same one under another path is not.
+    """
+
+    watched: str  # path whose content `dvc repro` watches: the user's own files, where there are
+
+    @property
+    def is_registry(self) -> bool:
+        """Whether the model's own weights are wanted, which the download stage brings."""
+        return False
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether the weights have learnt anything, so that distances between features count."""
+        return True
+
+    def check(self, model: Model) -> None:
+        """Looks at what it names on disk, without torch.
+
+        Raises:
+            UserError: it is not there, or cannot be the start of this model.
+        """
+
+    @abstractmethod
+    def receipt(self, model: Model, folder: Path) -> dict[str, Any] | None:
+        """What is known of the weights: file, sha256, origin, pretrained_on, licence and more.
+
+        Args:
+            folder: where the download stage brings the model's own weights.
+
+        Returns:
+            plain values for the model's contract; None for random weights.
+        """
+
+    @abstractmethod
+    def key_map(self, model: Model) -> str:
+        """How names in the file become the backbone's; asked where there is a receipt."""
+
+    @abstractmethod
+    def network(self, model: Model, folder: Path) -> Classifier:
+        """The backbone with these weights, and a head of one output.
+
+        Random parts come from torch's global generator: seed it first.
+
+        Args:
+            folder: as of `receipt`.
+
+        Raises:
+            UserError: the weights are gone, are others than before, or do not fit the model.
+        """
+
+
+@dataclass(frozen=True)
+class Adapter(Component):
+    """What is attached to a network while it trains, and merged into its weights afterwards.
+
+    Outside of training a network is a plain one: averages, the model folder and everything behind
+    it know no adapters.
+    """
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is attached at all."""
+        return False
+
+    def check(self, batch_norm: str) -> None:
+        """Raises UserError for a mode of BatchNorm that it cannot work with."""
+
+    @abstractmethod
+    def attach(self, classifier: Classifier, seed: int) -> None:
+        """Attaches it; the network still computes what it computed before.
+
+        Args:
+            seed: of whatever is random about it.
+        """
+
+    @abstractmethod
+    def merge(self, classifier: Classifier) -> None:
+        """Takes it off again: parameters and buffers have their plain names, and the network in
+        eval mode computes what it computed with the adapter."""
+
+    def tell(self, classifier: Classifier, moment: Moment, seed: int) -> None:
+        """Told the moment of a step before its forward pass; what it draws follows from that."""
 
 
 @dataclass(frozen=True)

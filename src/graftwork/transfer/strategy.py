@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from graftwork.config.components import Component
 from graftwork.config.errors import UserError, check_choice, check_range
 from graftwork.transfer.parts import (
+    Adapter,
     Average,
     HeadInit,
     Objective,
@@ -16,6 +17,7 @@ from graftwork.transfer.parts import (
     Rates,
     Sampler,
     Schedule,
+    Start,
     Trainable,
 )
 
@@ -25,8 +27,9 @@ class Transfer(Component):
     """How a pretrained network is grafted onto a new task."""
 
     name: str
-    initialisation: str  # pretrained or random
+    start: Start
     head_init: HeadInit
+    adapter: Adapter
     trainable: Trainable
     rates: Rates
     optimiser: Optimiser
@@ -42,7 +45,6 @@ class Transfer(Component):
     least_steps: int
 
     def __post_init__(self) -> None:
-        check_choice("initialisation", self.initialisation, ("pretrained", "random"))
         check_choice("batch_norm", self.batch_norm, ("frozen", "trained"))
         check_range("epochs", self.epochs, 0)
         check_range("least_steps", self.least_steps, 0)
@@ -51,7 +53,19 @@ class Transfer(Component):
                 "epochs: 0 trains nothing, and this head_init computes nothing. Legal: 1 or more, "
                 "or transfer/head_init=converged_probe."
             )
+        self._check_adapter()
         self._check_way()
+
+    def _check_adapter(self) -> None:
+        """What is attached must be trained, and fit the mode of BatchNorm."""
+        if self.adapter.is_none:
+            return
+        if not self.epochs:
+            raise UserError(
+                "adapter: epochs=0 trains nothing, so that there is nothing to attach it for. "
+                "Legal: transfer/adapter=none, or epochs=1 or more."
+            )
+        self.adapter.check(self.batch_norm)
 
     def _check_way(self) -> None:
         """Points on the way that these parts cannot give."""

@@ -41,7 +41,7 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
         {
             "layout": NETWORK_LAYOUT,
             "model": facts,
-            "key_map": weights and model.weights and model.weights.key_map,
+            "key_map": weights and experiment.transfer.start.key_map(model),
             "weights": weights["sha256"] if weights else f"random, seed {experiment.seed}",
             "batch_size": experiment.extraction.batch_size,
             "computes": [FEATURES, model.version],
