@@ -113,7 +113,7 @@ def test_everything_is_undone(classifier: Classifier) -> None:
     assert all(isinstance(parameter, nn.Parameter) for parameter in held)
 
 
-def test_depthwise_convolutions_leave_autocast() -> None:
+def test_depthwise_convolutions_leave_autocast_where_a_backward_pass_will_come() -> None:
     depthwise = nn.Conv2d(4, 4, 3, groups=4)
     dense = nn.Conv2d(4, 4, 3)
     network = nn.Sequential(depthwise, dense)
@@ -121,9 +121,34 @@ def test_depthwise_convolutions_leave_autocast() -> None:
     for name, module in (("depthwise", depthwise), ("dense", dense)):
         module.register_forward_hook(lambda m, i, out, name=name: seen.update({name: out.dtype}))
     images = torch.rand(1, 4, 8, 8)
+
+    def depthwise_type(seen_by: torch.Tensor = images) -> torch.dtype:
+        network(seen_by)
+        assert seen["dense"] == torch.bfloat16
+        return seen["depthwise"]
+
     with torch.autocast("cpu", torch.bfloat16):
-        network(images)
-        assert seen == {"depthwise": torch.bfloat16, "dense": torch.bfloat16}
+        assert depthwise_type() == torch.bfloat16
         with fast_forward(network, fold=[], depthwise_fp32=True):
-            network(images)
-    assert seen == {"depthwise": torch.float32, "dense": torch.bfloat16}
+            assert depthwise_type() == torch.float32
+            with torch.no_grad():
+                assert depthwise_type() == torch.bfloat16
+            depthwise.requires_grad_(False)
+            assert depthwise_type() == torch.bfloat16
+            assert depthwise_type(images.clone().requires_grad_()) == torch.float32
+
+
+def test_a_folded_depthwise_convolution_that_is_trained_leaves_autocast_too() -> None:
+    """Folding hands it weights of its own making."""
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.BatchNorm2d(4)).eval()
+    pairs = [(network[0], network[1])]
+    types = []
+    network[1].register_forward_hook(lambda module, inputs, out: types.append(out.dtype))
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        fast_forward(network, fold=pairs, depthwise_fp32=True),  # type: ignore[arg-type]
+    ):
+        network(torch.rand(1, 4, 8, 8))
+        network.requires_grad_(False)
+        network(torch.rand(1, 4, 8, 8))
+    assert types == [torch.float32, torch.bfloat16]
