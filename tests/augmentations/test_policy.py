@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from conftest import composed
 
-from graftwork.augmentations.base import Augmentation
-from graftwork.augmentations.policy import Policy, strict
+from graftwork.augmentations.base import LEFT_RIGHT, UPSIDE_DOWN, Augmentation
+from graftwork.augmentations.policy import Policy
+from graftwork.augmentations.seeded import strict
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.data.images import eval_view
 from graftwork.models.base import InputSpec
 
 SPEC = InputSpec(32, (0.5,) * 3, (0.5,) * 3, "bicubic", 0.875)
-NAMES = ["none", "light", "standard", "strong"]
+NAMES = ["none", "light", "standard", "strong", "any_way_up"]
 
 
 def policy(name: str, **changes: Any) -> Policy:
@@ -61,6 +62,7 @@ def test_a_picture_follows_from_seed_epoch_and_index_alone(name: str, photo: np.
 
 PARTS = {
     "flip": {"flip": 1.0},
+    "upside down": {"flip_vertical": 1.0},
     "shift": {"shift": 0.25},
     "rotation": {"affine": 1.0, "rotate": 30.0},
     "shear": {"affine": 1.0, "shear": 20.0},
@@ -79,6 +81,27 @@ def test_each_part_changes_the_picture(part: str, photo: np.ndarray) -> None:
     assert (picture != plain).mean() > 0.02
     if part == "flip":
         np.testing.assert_array_equal(picture, plain[:, ::-1])
+    if part == "upside down":
+        np.testing.assert_array_equal(picture, plain[::-1])
+
+
+def test_both_flips_are_half_a_turn(photo: np.ndarray) -> None:
+    augment = policy("none", flip=1.0, flip_vertical=1.0).build(SPEC, seed=0)
+    np.testing.assert_array_equal(augment(photo, 0, 0), eval_view(photo, SPEC)[::-1, ::-1])
+
+
+def test_mirrors_are_what_the_policy_flips() -> None:
+    assert policy("none").mirrors == ()
+    assert policy("standard").mirrors == (LEFT_RIGHT,)
+    assert policy("any_way_up").mirrors == (LEFT_RIGHT, UPSIDE_DOWN)
+
+
+def test_its_steps_are_named_with_their_arguments() -> None:
+    first, second, *_ = policy("standard").build(SPEC, seed=0).steps()
+    assert (first.name, second.name) == ("RandomResizedCrop", "HorizontalFlip")
+    assert first.arguments["scale"] == (0.35, 1.0) and first.arguments["size"] == (32, 32)
+    assert second.arguments == {"p": 0.5} and not second.inner
+    assert [step.name for step in policy("none").build(SPEC, 0).steps()] == ["evaluation's view"]
 
 
 def test_shifts_move_whole_pixels_and_black_comes_in() -> None:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from graftwork.config.components import Component
 from graftwork.models.base import InputSpec
+
+# Ways to mirror a picture. One that mirrors both ways may turn it by half a circle, too.
+LEFT_RIGHT = "left_right"
+UPSIDE_DOWN = "upside_down"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transform of a policy, as `graftwork preview` names it."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    inner: Sequence[Step]  # what it chooses from, or does one after the other
 
 
 class Augment(Protocol):
@@ -18,8 +32,12 @@ class Augment(Protocol):
     def __call__(self, image: np.ndarray, epoch: int, index: int) -> np.ndarray:
         """uint8 `[H, W, 3]` of any size to uint8 `[size, size, 3]`.
 
-        The same (seed, epoch, index) gives the same picture, whichever worker draws it.
+        The same (seed, epoch, index) gives the same picture, whichever worker draws it. For stored
+        views of a picture the epoch is the view's number.
         """
+
+    def steps(self) -> list[Step]:
+        """What it does, in order, by name and with all arguments."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,14 @@ class Augmentation(Component):
     """A policy of random changes to training pictures."""
 
     name: str
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """Ways to mirror (LEFT_RIGHT, UPSIDE_DOWN) after which a picture still shows its class.
+
+        Views at test time are mirrored so, and in no other way.
+        """
+        return ()
 
     @abstractmethod
     def build(self, input_spec: InputSpec, seed: int) -> Augment:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from graftwork.augmentations.base import Augmentation
+from graftwork.augmentations.base import LEFT_RIGHT, UPSIDE_DOWN, Augmentation
+from graftwork.augmentations.seeded import SeededPipeline, one_thread_each, strict
 from graftwork.config.errors import UserError, check_range
 
 if TYPE_CHECKING:
@@ -27,6 +24,7 @@ class Policy(Augmentation):
     crop_ratio: float  # largest width / height of a crop, and its inverse the smallest; >= 1
     shift: float  # share of the side that a picture moves at most, either way; black moves in
     flip: float  # probability of mirroring left and right
+    flip_vertical: float  # probability of mirroring upside down; with both, also half a turn
     affine: float  # probability of rotating and shearing
     rotate: float  # degrees, at most, either way
     shear: float  # degrees, at most, either way
@@ -39,7 +37,7 @@ class Policy(Augmentation):
     erase_side: float  # of the picture's side, at most
 
     def __post_init__(self) -> None:
-        for name in ("flip", "affine", "colour", "noise", "erase"):
+        for name in ("flip", "flip_vertical", "affine", "colour", "noise", "erase"):
             check_range(name, getattr(self, name), 0, 1)
         check_range("crop_ratio", self.crop_ratio, 1)
         check_range("shift", self.shift, 0, 0.5)
@@ -58,43 +56,21 @@ class Policy(Augmentation):
             for share in self.crop_scale:
                 check_range("crop_scale", share, 0, 1, low_open=True)
 
-    def build(self, input_spec: InputSpec, seed: int) -> SeededPolicy:
-        return SeededPolicy(self, input_spec, seed)
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        ways = ((LEFT_RIGHT, self.flip), (UPSIDE_DOWN, self.flip_vertical))
+        return tuple(way for way, probability in ways if probability)
 
-
-class SeededPolicy:
-    """One policy for one network, drawn from (seed, epoch, index) alone."""
-
-    def __init__(self, policy: Policy, input_spec: InputSpec, seed: int) -> None:
-        self._input_spec = input_spec
-        self._seed = seed
-        self._crops = policy.crop_scale is not None
-        self._pipeline = strict(lambda: _compose(policy, input_spec))
-
-    def __call__(self, image: np.ndarray, epoch: int, index: int) -> np.ndarray:
-        """uint8 `[H, W, 3]` of any size to uint8 `[size, size, 3]`."""
-        if not self._crops:
-            from graftwork.data.images import eval_view
-
-            image = eval_view(image, self._input_spec)
-        # Philox is counter-based: every key is a stream of its own, and costs microseconds.
-        generator = np.random.Generator(np.random.Philox(key=[self._seed, epoch << 40 | index]))
-        self._pipeline.set_random_state(generator, random.Random(int(generator.integers(2**63))))
-        return self._pipeline(image=image)["image"]
-
-
-def strict(build: Any) -> Any:
-    """albumentations only warns of an argument that it does not know: here that is an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return build()
+    def build(self, input_spec: InputSpec, seed: int) -> SeededPipeline:
+        pipeline = strict(lambda: _compose(self, input_spec))
+        return SeededPipeline(pipeline, input_spec, seed, whole=self.crop_scale is not None)
 
 
 def _compose(policy: Policy, input_spec: InputSpec) -> Any:
     import albumentations as A
     import cv2
 
-    cv2.setNumThreads(1)  # pictures run in parallel, not rows; OpenCV's pool and fork can hang
+    one_thread_each()
     steps: list[Any] = []
     if policy.crop_scale is not None:
         steps.append(
@@ -110,6 +86,8 @@ def _compose(policy: Policy, input_spec: InputSpec) -> Any:
         steps += [A.Pad(padding=pixels), A.RandomCrop(input_spec.size, input_spec.size)]
     if policy.flip:
         steps.append(A.HorizontalFlip(p=policy.flip))
+    if policy.flip_vertical:
+        steps.append(A.VerticalFlip(p=policy.flip_vertical))
     if policy.affine and (policy.rotate or policy.shear):
         steps.append(
             A.Affine(
