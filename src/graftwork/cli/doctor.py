@@ -8,25 +8,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from graftwork.process.cores import cores
+from graftwork.process.installed import PACKAGES, releases
 
-PACKAGES = (
-    "graftwork",
-    "torch",
-    "torchvision",
-    "timm",
-    "pytorch-lightning",
-    "openvino",
-    "albumentations",
-    "torchmetrics",
-    "scikit-learn",
-    "hydra-core",
-    "dvc",
-    "mlflow",
-)
 LOOKUP_SECONDS = 20
 
 
@@ -50,11 +36,9 @@ def examine() -> list[Finding]:
 
 def _versions() -> list[Finding]:
     found = [Finding("versions", "python", platform.python_version(), sys.version_info >= (3, 11))]
-    for package in PACKAGES:
-        try:
-            found.append(Finding("versions", package, version(package)))
-        except PackageNotFoundError:
-            found.append(Finding("versions", package, "missing: run `make setup`", good=False))
+    for package, which in releases(*PACKAGES).items():
+        said = which or "missing: run `make setup`"
+        found.append(Finding("versions", package, said, good=which is not None))
     return found
 
 

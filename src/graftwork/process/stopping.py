@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import NoReturn
 
@@ -24,9 +25,18 @@ def stop_orderly() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         _end(number)
 
-    signal.signal(signal.SIGTERM, _end)
+    end_on_sigterm()
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: to outlive the terminal
         signal.signal(signal.SIGHUP, hung_up)
+
+
+def end_on_sigterm() -> None:
+    """SIGTERM ends this process with exit code 143, whoever handled it before.
+
+    Only the main thread may say so; in another nothing changes.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
 
 
 def _end(number: int, _: FrameType | None = None) -> NoReturn:

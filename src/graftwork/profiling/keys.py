@@ -6,9 +6,10 @@ from typing import Any
 
 from graftwork.config.component_params import params_of
 from graftwork.features.engines.base import FEATURES
-from graftwork.features.engines.keys import digest, hardware, versions
+from graftwork.features.engines.keys import digest, hardware
 from graftwork.models.base import Model
 from graftwork.process.cores import cores
+from graftwork.process.installed import releases
 from graftwork.profiling import COUNTING, MEASURING
 
 
@@ -36,5 +37,5 @@ def _network_facts(model: Model, num_classes: int) -> dict[str, Any]:
         "model": facts,
         "num_classes": num_classes,
         "computes": [FEATURES, model.version],
-        "versions": versions("torch", "timm"),
+        "versions": releases("torch", "timm"),
     }

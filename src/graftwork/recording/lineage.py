@@ -7,20 +7,15 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graftwork.process.installed import PACKAGES, releases
 from graftwork.storage.files import sha256_of
 
 if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
 
-LIBRARIES = (
-    *("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "albumentations"),
-    *("openvino", "scikit-learn", "numpy", "pillow", "opencv-python-headless"),
-    *("hydra-core", "dvc", "mlflow"),
-)
 MAX_DIFF = 4 * 2**20  # bytes of a diff that is kept
 
 
@@ -36,7 +31,8 @@ def lineage(artifacts: Artifacts, model: str) -> dict[str, str]:
         **data_digests(artifacts.manifest),
         "weights.sha256": _weights_sha256(artifacts.weights(model) / "weights.json"),
         "dvc.lock.sha256": _sha256(_lock_of(artifacts)),
-        **{f"version.{name}": found for name, found in _versions().items()},
+        "version.python": platform.python_version(),
+        **{f"version.{name}": found for name, found in releases(*PACKAGES).items()},
     }
     return {key: value for key, value in known.items() if value}
 
@@ -106,14 +102,3 @@ def _weights_sha256(receipt: Path) -> str | None:
 
 def _sha256(path: Path) -> str | None:
     return sha256_of(path) if path.is_file() else None
-
-
-@cache
-def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for name in ("graftwork", *LIBRARIES):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found

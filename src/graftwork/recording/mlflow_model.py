@@ -12,12 +12,12 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from graftwork.model_folder.contents import CONTRACT, HEAD
+from graftwork.process.installed import releases
 from graftwork.storage.files import link_or_copy
 
 if TYPE_CHECKING:
@@ -135,15 +135,9 @@ def _signature() -> ModelSignature:
     )
 
 
-@cache
 def _requirements() -> list[str]:
-    found = []
-    for name in NEEDED:
-        try:
-            found.append(f"{name}=={version(name).partition('+')[0]}")
-        except PackageNotFoundError:
-            found.append(name)
-    return found
+    found = releases(*NEEDED).items()
+    return [f"{name}=={which.partition('+')[0]}" if which else name for name, which in found]
 
 
 class ImageClassifier:

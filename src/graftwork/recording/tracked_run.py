@@ -9,12 +9,13 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGHUP, SIGINT, SIGTERM
+from signal import SIGINT
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from graftwork.process.stopping import CODES
 from graftwork.recording.lineage import dirty_diff, dvc_lock, lineage
 from graftwork.recording.outbox import Outbox
 from graftwork.recording.tracked_params import (
@@ -168,7 +169,7 @@ def status_of(error: BaseException | None) -> str:
     if error is None:
         return "FINISHED"
     if isinstance(error, SystemExit):  # Lightning's own for SIGTERM carries no code
-        signals = (None, 128 + SIGTERM, 128 + SIGHUP, 128 + SIGINT)
+        signals = (None, 128 + SIGINT, *CODES)
         return "KILLED" if error.code in signals else "FAILED"
     return "FAILED" if isinstance(error, Exception) else "KILLED"
 

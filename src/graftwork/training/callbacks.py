@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 
 from graftwork.process.progress import count_bar
+from graftwork.process.stopping import end_on_sigterm
 from graftwork.training.lightning import pl
 
 Row = dict[str, float]
@@ -106,16 +105,11 @@ def _said(metrics: Any) -> str:
 
 
 class EndedBySigterm(pl.Callback):
-    """SIGTERM ends the process with exit code 143 at once.
+    """SIGTERM goes on ending the process with exit code 143 at once, in training too.
 
     Lightning's own handler ends it with 0, which records a preempted training as complete, and
     with several processes waits in a broadcast for the others, which never come.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _end)
-
-
-def _end(*_: object) -> None:
-    sys.exit(128 + signal.SIGTERM)
+        end_on_sigterm()

@@ -53,7 +53,7 @@ def test_versions_of_libraries_and_of_what_computes_are_part_of_it(
 ) -> None:
     before = key()
     with monkeypatch.context() as changed:
-        changed.setattr(keys, "versions", lambda *names: {name: "0" for name in names})
+        changed.setattr(keys, "releases", lambda *names: {name: "0" for name in names})
         assert key() != before
     with monkeypatch.context() as changed:
         changed.setattr(keys, "FEATURES", keys.FEATURES + 1)
@@ -118,7 +118,3 @@ def test_a_verdict_belongs_to_the_hardware(
 
 def test_hardware_is_known_without_libraries() -> None:
     assert any(keys.hardware())
-
-
-def test_a_package_that_is_absent_has_no_version() -> None:
-    assert keys._version("no-such-package-at-all") is None

@@ -10,15 +10,14 @@ import hashlib
 import json
 import platform
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from graftwork.config.component_params import params_of
 from graftwork.data.images import POLICY, VIEW
 from graftwork.experiment import Experiment
 from graftwork.features.engines.backbone import receipt
 from graftwork.features.engines.base import FEATURES
+from graftwork.process.installed import releases
 from graftwork.storage.artifacts import Artifacts
 
 NETWORK_LAYOUT = 2  # what lies in the folder of a network
@@ -45,7 +44,7 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
             "weights": weights["sha256"] if weights else f"random, seed {experiment.seed}",
             "batch_size": experiment.extraction.batch_size,
             "computes": [FEATURES, model.version],
-            "versions": versions("torch", "timm", "openvino"),
+            "versions": releases("torch", "timm", "openvino"),
         }
     )
 
@@ -59,7 +58,7 @@ def feature_key(network: str, engine: str, precision: str, experiment: Experimen
             "precision": precision,
             "decoded_side": experiment.dataset.decoded_side,
             "prepares": [POLICY, VIEW],
-            "versions": versions("opencv-python-headless", "pillow"),
+            "versions": releases("opencv-python-headless", "pillow"),
         }
     )
 
@@ -89,15 +88,3 @@ def hardware() -> tuple[str, ...]:
     for gpu in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         names.append(gpu.read_text().partition("IRQ")[0])
     return tuple(names)
-
-
-@cache
-def versions(*names: str) -> dict[str, Any]:
-    return {name: _version(name) for name in names}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
