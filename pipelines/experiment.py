@@ -140,7 +140,9 @@ def _say_where(folder: Path) -> None:
 
 def _build(params: object) -> Experiment:
     assert isinstance(params, dict)
-    return Experiment.from_params(params)
+    experiment = Experiment.from_params(params)
+    experiment.tracking.check()
+    return experiment
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from graftwork.process import distributed
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
 from graftwork.storage.artifacts import Artifacts
-from graftwork.training.history import Told, write_history
+from graftwork.training.history import Told, kept_first, write_history
 from graftwork.training.source import Finetuned
 from graftwork.training.transferring import finetune
 from pipelines.ahead import check_ahead
@@ -37,11 +37,13 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     test = manifest.of_split(frame, "test") if experiment.trainer.watch_test else None
     with ExitStack() as stack:
         tell: Told = lambda row, epoch: None  # noqa: E731
+        curves = tell
         if distributed.rank() == 0:
             from graftwork.recording.opening import open_run
 
             tell = stack.enter_context(open_run(experiment, artifacts)).log_metrics
-        found = finetune(experiment, artifacts, chooses, test, len(classes), tell)
+            curves = kept_first(artifacts.history, tell)
+        found = finetune(experiment, artifacts, chooses, test, len(classes), curves)
         if distributed.rank() == 0:
             _save(experiment, artifacts, classes, found)
             gone_back, ended = len(found.record.gone_back), found.record.ended_as_start

@@ -49,6 +49,7 @@ def main(run: Run, check: Callable[[Experiment], None] = lambda experiment: None
     with reported():
         artifacts = Artifacts.at(options.root, options.shared)
         experiment = Experiment.from_file(artifacts.params)
+        experiment.tracking.check()
         check(experiment)
         measured(run, experiment, artifacts)
 

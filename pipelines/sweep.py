@@ -20,9 +20,10 @@ from typing import Any
 from rich.console import Console
 
 from graftwork.config.errors import UserError
+from graftwork.process.stopping import status_of
 from graftwork.process.terminal import visible, visible_lines
 from graftwork.recording.opening import NAME, PARENT, open_sweep
-from graftwork.recording.tracked_run import Run, status_of
+from graftwork.recording.tracked_run import Run
 from graftwork.reporting import sweep_curves
 from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts

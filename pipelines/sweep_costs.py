@@ -43,8 +43,8 @@ def accuracy_against_cost(rankings: Sequence[Ranking]) -> list[Section]:
 
 def _run(job: Job) -> FinishedRun:
     """A job's results under the names that MLflow has for them."""
+    from graftwork.recorders.base import joined
     from graftwork.recording.finished_runs import FinishedRun
-    from graftwork.recording.tracked_run import joined
 
     artifacts = Artifacts.at(job.folder)
     ends = {"": "value", "_low": "low", "_high": "high"}

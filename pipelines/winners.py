@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from graftwork.config.errors import UserError
+from graftwork.process.stopping import status_of
 from graftwork.process.terminal import visible, visible_lines
-from graftwork.recording.tracked_run import status_of
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
 from pipelines.ranking import Job, Ranking, jobs, rankings, read

@@ -24,7 +24,10 @@ NEEDS = {
 }
 
 # Groups of which a configuration holds several, each in a place of its own.
-PLACES = {"transfer/penalty": "transfer/penalty@transfer.penalties.auxiliary"}
+PLACES = {
+    "transfer/penalty": "transfer/penalty@transfer.penalties.auxiliary",
+    "tracking/recorder": "+tracking/recorder",
+}
 
 
 def options() -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from stage_code import PROJECT, SOURCE, files_run_by
 
 GRAPH = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
 # What says how things run, show or are recorded changes no result, and must not train again.
-ONLOOKERS = ["config", "process", "recording", "serving", "metrics/on_torch"]
+ONLOOKERS = ["config", "process", "recorders", "recording", "serving", "metrics/on_torch"]
 # Components are named by the configuration, not imported.
 CHOSEN = {
     "download": ["data/datasets", "data/sources"],

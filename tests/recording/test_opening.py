@@ -16,9 +16,9 @@ from mlflow import MlflowClient
 
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
+from graftwork.process.stopping import status_of
 from graftwork.recording.mlflow_store import PATIENCE
 from graftwork.recording.opening import NAME, PARENT, open_run, open_sweep
-from graftwork.recording.tracked_run import status_of
 from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts
 
@@ -71,7 +71,8 @@ class Small:
 
 
 def experiment(**tracking) -> Small:
-    return Small(Tracking(**{"uri": None, "experiment": "group", "log_model": True, **tracking}))
+    fields = {"uri": None, "experiment": "group", "log_model": True, "recorders": {}}
+    return Small(Tracking(**fields | tracking))
 
 
 def client(artifacts: Artifacts) -> MlflowClient:

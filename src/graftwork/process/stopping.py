@@ -41,3 +41,13 @@ def end_on_sigterm() -> None:
 
 def _end(number: int, _: FrameType | None = None) -> NoReturn:
     sys.exit(128 + number)
+
+
+def status_of(error: BaseException | None) -> str:
+    """How a run ended, in MLflow's words: signals, such as Ctrl-C, are no failures."""
+    if error is None:
+        return "FINISHED"
+    if isinstance(error, SystemExit):  # Lightning's own for SIGTERM carries no code
+        signals = (None, 128 + signal.SIGINT, *CODES)
+        return "KILLED" if error.code in signals else "FAILED"
+    return "FAILED" if isinstance(error, Exception) else "KILLED"

@@ -1,4 +1,4 @@
-"""MLflow: open, resume, log."""
+"""Opening a run: MLflow's, new or resumed, and further recorders beside it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graftwork.recording.tracked_params import public, shortened
-from graftwork.recording.tracked_run import Run
+from graftwork.recorders.base import Place, Recording
+from graftwork.recording.together import Together
+from graftwork.recording.tracked_params import flat, public, shortened
+from graftwork.recording.tracked_run import Run, params_told
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,8 +26,10 @@ PARENT = "GRAFTWORK_PARENT_RUN"  # environment: id of the sweep's run
 NAME = "GRAFTWORK_RUN_NAME"  # environment: what tells this run from others of its sweep
 
 
-def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = True) -> Run:
-    """Opens the MLflow run of this experiment: the one named in run.json, or a new one.
+def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = True) -> Recording:
+    """Opens this experiment's run at every recorder.
+
+    In MLflow it is the one named in run.json, or a new one.
 
     A run.json of another store is no obstacle: a new run is made then. Its name is written to
     run.json unless there is one (`dvc` watches that file as the fine-tuning stage's own).
@@ -36,8 +40,25 @@ def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = Tru
         resume: False begins a new run whatever run.json says.
 
     Raises:
-        UserError: the store cannot be opened. Once open, a failing store never raises.
+        UserError: MLflow's store cannot be opened. Once open, a failing store never raises, nor
+            does any other recorder.
     """
+    run, resumed = _open_mlflow(experiment, artifacts, resume)
+    if not (recorders := experiment.tracking.recorders):
+        return run
+    place = Place(
+        name=_name(experiment),
+        run_id=run.run_id,
+        params=flat(params_told(experiment, artifacts.params)),
+        root=artifacts.root,
+        project=artifacts.project,
+        resumed=resumed,
+    )
+    return Together(run, recorders, place)
+
+
+def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> tuple[Run, bool]:
+    """The run, and whether an earlier stage began it."""
     from graftwork.recording.mlflow_store import open_store, store_uri, unavailable
 
     tracking = experiment.tracking
@@ -49,16 +70,18 @@ def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = Tru
     if found is not None:
         run = Run(client, found.info.run_id, artifacts)
         run.resume(experiment, found.data.tags)
-        return run
-    run = _new(client, tracking, artifacts, os.environ.get(NAME) or _name(experiment))
+        return run, True
+    run = _new(client, tracking, artifacts, _name(experiment))
     if not (resume and artifacts.run.is_file()):
         _write_run(run, artifacts)
     run.begin(experiment)
-    return run
+    return run, False
 
 
 def _name(experiment: Experiment) -> str:
     """What differs most first: pages cut long names, and runs that begin alike look the same."""
+    if name := os.environ.get(NAME):
+        return name
     transfer, model = experiment.transfer.name, experiment.model.name
     return f"{transfer} {model} seed={experiment.seed} {experiment.dataset.name}"
 

@@ -9,13 +9,11 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGINT
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from graftwork.process.stopping import CODES
+from graftwork.recorders.base import Recording
 from graftwork.recording.lineage import dirty_diff, dvc_lock, lineage
 from graftwork.recording.outbox import Outbox
 from graftwork.recording.tracked_params import (
@@ -38,8 +36,8 @@ if TYPE_CHECKING:
 MAX_DIGEST = 36  # characters of a data set's digest that MLflow keeps
 
 
-class Run:
-    """An open run. As a context it ends as FINISHED, FAILED or KILLED by itself."""
+class Run(Recording):
+    """A run, open in MLflow."""
 
     def __init__(self, client: MlflowClient, run_id: str, artifacts: Artifacts) -> None:
         self.run_id = run_id
@@ -49,7 +47,7 @@ class Run:
 
     def begin(self, experiment: Experiment) -> None:
         """Params and origin of a new run."""
-        params = _params(experiment, self._artifacts.params)
+        params = params_told(experiment, self._artifacts.params)
         tags = lineage(self._artifacts, experiment.model.name)
         self._post("batch", params=_param_rows(flat(params)), tags=_tag_rows(tags))
         self.log_text(yaml.safe_dump(nested_public(params), sort_keys=False), "params.yaml")
@@ -88,7 +86,6 @@ class Run:
         )
 
     def log_params(self, params: Mapping[str, str]) -> None:
-        """Settings, as text, each once in a run's life."""
         self._post("batch", params=_param_rows(params))
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
@@ -103,16 +100,10 @@ class Run:
         ]
         self._post("batch", metrics=rows)
 
-    def log_cost(self, cost: Mapping[str, float]) -> None:
-        """Numbers under `cost/`: seconds, images/s, MiB, parameters; nested names by slashes."""
-        self.log_metrics(dict(joined(cost, "cost")))
-
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Facts about the run, as text."""
         self._post("batch", tags=_tag_rows(tags))
 
     def log_artifacts(self, path: Path, folder: str = "") -> None:
-        """A file, or what a folder holds, under `folder` of the run's artifacts."""
         if path.exists():
             self._post("artifacts", path=str(path.absolute()), folder=folder)
 
@@ -121,36 +112,13 @@ class Run:
         self._post("text", text=text, name=name)
 
     def log_model(self, model: Path, example: bytes) -> None:
-        """The model itself, loadable by `mlflow.pyfunc.load_model`.
-
-        Args:
-            model: the model folder (weights and model.json).
-            example: one encoded image (the bytes of a JPEG, say), kept as the input example.
-        """
+        """The model itself, loadable by `mlflow.pyfunc.load_model`; see `Recording`."""
         text = base64.b64encode(example).decode()
         self._post("model", path=str(model.absolute()), example=text)
 
     def finish(self, status: str = "FINISHED") -> None:
-        """Ends the run: FINISHED, FAILED or KILLED."""
         self._post("status", status=status, time=int(time.time() * 1000))
         self._outbox.close()
-
-    def close(self, error: BaseException | None) -> None:
-        """Ends the run as this exception says."""
-        if error is not None:
-            self.set_tags({"error": f"{type(error).__name__}: {error}"})
-        self.finish(status_of(error))
-
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close(error)
 
     def _post(self, kind: str, **content: Any) -> None:
         self._outbox.post({"kind": kind, "run_id": self.run_id, **content})
@@ -164,26 +132,6 @@ def _tag_rows(tags: Mapping[str, str]) -> list[list[str]]:
     return [[legal_key(k), shortened(public(str(v)), MAX_TAG)] for k, v in tags.items()]
 
 
-def status_of(error: BaseException | None) -> str:
-    """MLflow's word for how a run ended: signals, such as Ctrl-C, are no failures."""
-    if error is None:
-        return "FINISHED"
-    if isinstance(error, SystemExit):  # Lightning's own for SIGTERM carries no code
-        signals = (None, 128 + SIGINT, *CODES)
-        return "KILLED" if error.code in signals else "FAILED"
-    return "FAILED" if isinstance(error, Exception) else "KILLED"
-
-
-def _params(experiment: Experiment, path: Path) -> Any:
+def params_told(experiment: Experiment, path: Path) -> Any:
+    """The nested parameters of a run: of params.yaml where it stands, else of the experiment."""
     return yaml.safe_load(path.read_text()) if path.is_file() else dataclasses.asdict(experiment)
-
-
-def joined(values: Mapping[str, Any], path: str) -> list[tuple[str, float]]:
-    """Nested numbers as `("cost/seconds/finetune", 130.0)`."""
-    rows: list[tuple[str, float]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            rows += joined(value, f"{path}/{key}")
-        elif isinstance(value, int | float):
-            rows.append((f"{path}/{key}", float(value)))
-    return rows

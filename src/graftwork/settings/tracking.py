@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from graftwork.config.components import Component
 from graftwork.config.errors import UserError
+from graftwork.recorders.base import Recorder
 
 _SERVER = re.compile(r"(https?|postgresql|mysql|mssql)(\+\w+)?://[^/@\s]+|sqlite:////?[^/]")
 
@@ -18,6 +19,7 @@ class Tracking(Component):
     uri: str | None  # None: sqlite in the project; an address: that MLflow server
     experiment: str  # MLflow's name for a group of runs
     log_model: bool  # whether the run carries the model itself
+    recorders: dict[str, Recorder]  # further ones, by name
 
     def __post_init__(self) -> None:
         if not self.experiment.strip():
@@ -35,3 +37,11 @@ class Tracking(Component):
                 "project), http://host:port, https://host, sqlite:////absolute/path.db, "
                 "postgresql://host/name. MLflow no longer records into plain folders."
             )
+
+    def check(self) -> None:
+        """Raises UserError where a recorder cannot work here; see `Recorder.check`."""
+        for name, recorder in self.recorders.items():
+            try:
+                recorder.check()
+            except UserError as error:
+                raise UserError(f"tracking.recorders.{name}: {error}") from error
