@@ -9,7 +9,7 @@ def check_ahead(experiment: Experiment) -> None:
     """Looks at machine and network, which takes torch: only where training could be refused.
 
     Raises:
-        UserError: a GPU is wanted that this machine lacks, or the strategy names a layer group
+        UserError: a GPU is wanted that this machine lacks, or the strategy names layers
             that the network lacks.
     """
     if not experiment.transfer.epochs:
@@ -24,6 +24,6 @@ def _check_groups(experiment: Experiment) -> None:
     """The network is built without memory, without its weights and for any number of classes."""
     from graftwork.profiling.profile import built
 
-    groups = built(experiment.model, num_classes=2).layer_groups()[:-1]
+    layout = built(experiment.model, num_classes=2).layout()
     transfer = experiment.transfer
-    transfer.trainable.ever([group.name for group in groups], transfer.epochs)
+    transfer.trainable.ever_parameters(layout, transfer.epochs)

@@ -21,6 +21,7 @@ NEEDS = {
     "mlp": ["transfer=fine_tune"],
     "as_built": ["transfer.average.trained_shares=[1.0]"],
     "from_group": ["transfer.trainable.first=2"],
+    "matching": ["transfer.trainable.patterns=[blocks.6]"],
 }
 
 # Groups of which a configuration holds several, each in a place of its own.

@@ -22,6 +22,7 @@ from graftwork.training import attempt
 from graftwork.training.fitting import Trained, train
 from graftwork.training.source import Finetuned
 from graftwork.training.transferring import finetune
+from graftwork.transfer.parts import Moment
 
 
 @dataclasses.dataclass
@@ -67,7 +68,8 @@ class WatchedTrainings:
             network, fit = given[2], given[3]
             start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             back = list(destroyed) if len(fit) == everything else []
-            return Trained(1, False, 5, 0, 0, start, back, 1.0, came_back=not back)
+            ended = Moment.of_epoch(0, 1)
+            return Trained(1, False, 5, 0, 0, start, back, 1.0, ended, (), came_back=not back)
 
         self._real = pretend
 

@@ -54,6 +54,13 @@ class Experiment(Component):
                 "transfer=fine_tune."
             )
 
+        if self.transfer.trainable.needs_validation and self.selection.method == "none":
+            raise UserError(
+                "selection: none holds nothing out, but what transfer.trainable unfreezes is "
+                "decided by held-out pictures. Choose selection=auto (or another method), or "
+                "transfer/trainable=gradual."
+            )
+
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Experiment:
         """The experiment that a composed configuration describes.

@@ -27,6 +27,7 @@ from graftwork.transfer.samplers import Shuffled
 from graftwork.transfer.schedules import WarmupCosine
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup, HeadOnly
+from graftwork.transfer.trainable_schedules import Gradual, OnPlateau
 
 
 class Colours:
@@ -144,6 +145,36 @@ def test_frozen_groups_have_no_graph() -> None:
         module.register_forward_hook(lambda m, i, out, name=name: seen.update({name: out}))
     network(network.normalise(torch.zeros(2, 32, 32, 3, dtype=torch.uint8)))
     assert seen["stages.0"].grad_fn is None and seen["stages.1"].grad_fn is not None
+
+
+def trained_groups(module: GraftModule) -> list[bool]:
+    trained = {n for n, p in module.classifier.named_parameters() if p.requires_grad}
+    return module.layout.touched(trained)
+
+
+def test_groups_are_unfrozen_by_schedule_whatever_was_frozen_before(tmp_path: Path) -> None:
+    gradual = Gradual(first=0, frozen_share=0.0, until=1.0)
+    network = classifier()
+    before = state(network)
+    module, _ = fitted(network, strategy(trainable=gradual, epochs=3), tmp_path)
+    assert trained_groups(module) == [False, True, True]
+    moved = changed(before, network)
+    trained = names_of(network, "stages.0", "stages.1", "head")
+    assert moved == {name for name in trained if ".bn." not in name}
+    module.freeze_for(module.moment(0))
+    assert trained_groups(module) == [False, False, False]
+
+
+def test_groups_are_unfrozen_on_a_plateau_and_a_record_of_it_decides_again(tmp_path: Path) -> None:
+    never_better = OnPlateau(first=0, frozen_share=0.0, patience=1, least_gain=0.99)
+    transfer = strategy(trainable=never_better, epochs=4)
+    module, rows = fitted(classifier(), transfer, tmp_path)
+    assert list(module.validated) == [row["val/loss"] for row in rows]
+    assert trained_groups(module) == [False, True, True]  # plateaus after epochs 2 and 3
+    again = GraftModule(classifier(), transfer, 3, epochs=2, known=module.validated)
+    assert again.moment(1).validated == module.validated[:2]
+    again.freeze_for(again.moment(1))
+    assert trained_groups(again) == [False, False, True]
 
 
 def test_a_wrong_group_shows_before_any_data_is_read() -> None:

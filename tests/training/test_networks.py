@@ -23,6 +23,7 @@ from graftwork.training import networks
 from graftwork.training.source import Finetuned
 from graftwork.transfer.averages import PartOfTheWay
 from graftwork.transfer.rates import Uniform
+from graftwork.transfer.trainable_schedules import Gradual, OnPlateau
 
 FITTED = 39  # pictures of train and val; `selection=random` holds a fifth of them out
 DESTROYING = Uniform(10.0)  # in one epoch, before the guard can tell
@@ -129,6 +130,33 @@ def test_what_chose_is_trained_on_with_everything_a_little_and_gently(
     end = on.network.state_dict()["head.weight"].numpy()
     half = (probe.head["head.weight"] + end) / 2  # of the way from the start that all give
     np.testing.assert_allclose(tensors(found)["head.weight"].numpy(), half, atol=1e-6)
+
+
+def test_training_on_neither_freezes_nor_unfreezes_again(watched: WatchedTrainings) -> None:
+    """At the end of two epochs one group had joined in; in the first one only the head moved."""
+    gradual = Gradual(first=0, frozen_share=0.0, until=1.0)
+    watched.run(
+        transfer={"trainable": gradual, "rates": Uniform(0.01)},
+        trainer={"refit": "on", "refit_epochs": 1},
+    )
+    first, on = watched.calls
+    assert first.trained.ended.epoch == 1
+    before, after = first.network.state_dict(), on.network.state_dict()
+    moved = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert moved == {"backbone.stages.1.conv.weight", "head.weight", "head.bias"}
+
+
+def test_a_refit_unfreezes_where_held_out_pictures_had_asked_for_it(
+    watched: WatchedTrainings,
+) -> None:
+    never_better = OnPlateau(first=0, frozen_share=0.0, patience=1, least_gain=0.99)
+    strategy = {"trainable": never_better, "rates": Uniform(0.01), "epochs": 3}
+    watched.run(transfer=strategy, trainer={"refit": "again", "keep": "last"})
+    _, again = watched.calls
+    assert not again.watched and len(again.trained.validated) == 0
+    start, end = again.trained.start, again.network.state_dict()
+    moved = {name for name, tensor in start.items() if not torch.equal(tensor, end[name])}
+    assert moved == {"backbone.stages.1.conv.weight", "head.weight", "head.bias"}
 
 
 def test_where_training_on_destroys_the_network_that_chose_is_kept(

@@ -21,7 +21,6 @@ from torch._subclasses import FakeTensorMode  # no public name; torch's own guid
 from graftwork.config.errors import check_choice, check_range
 from graftwork.models.network.folding import norms_behind
 from graftwork.training.fast_forward import fast_forward
-from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 # it: on the pairs that benchmarks/memory.py marks forecasts are right on average with it; the
 # others test it. Another allocator needs another number.
 GAPS = 0.2
-Trained = tuple[bool, ...] | None  # for each group of the backbone; None: nothing, the head neither
+Trained = frozenset[str] | None  # parameters of the backbone; None: nothing, the head neither
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,9 @@ def forecast(
     """
     check_range("batch_size", batch_size, 1)
     check_choice("precision", precision, ("fp32", "bf16"))
-    names = [group.name for group in classifier.layer_groups()[:-1]]
-    moments = (Moment.of_epoch(epoch, transfer.epochs) for epoch in range(transfer.epochs))
-    ways: set[Trained] = {tuple(transfer.trainable.groups(names, moment)) for moment in moments}
+    layout, trainable = classifier.layout(), transfer.trainable
+    moments = trainable.moments(layout.names, transfer.epochs)
+    ways: set[Trained] = {trainable.parameters(layout, moment) for moment in moments}
     found = [
         _forward_pass(classifier, transfer, trained, batch_size, precision == "bf16")
         for trained in ways or {None}
@@ -92,12 +91,12 @@ def _forward_pass(
     batch_size: int,
     bf16: bool,
 ) -> Memory:
-    """Memory while these groups are trained, or while features are computed."""
+    """Memory while these parameters are trained, or while features are computed."""
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     network = _without_data(classifier, fake)
     network.requires_grad_(False).eval()
     if trained is not None:
-        network.freeze(trained, transfer.batch_norm)
+        network.train_only(trained, transfer.batch_norm)
         network.train()
     fold = trained is not None and transfer.batch_norm == "frozen"
     side = network.input_spec.size

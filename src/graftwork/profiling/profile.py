@@ -80,8 +80,8 @@ def trainable_parameters(classifier: Classifier, transfer: Transfer) -> int:
     """How many parameters the strategy ever trains; all others of the network are frozen.
 
     Raises:
-        UserError: the strategy names a layer group that this network lacks.
+        UserError: the strategy names a layer that this network lacks.
     """
-    names = [group.name for group in classifier.layer_groups()[:-1]]
-    classifier.freeze(transfer.trainable.ever(names, transfer.epochs), transfer.batch_norm)
+    ever = transfer.trainable.ever_parameters(classifier.layout(), transfer.epochs)
+    classifier.train_only(ever, transfer.batch_norm)
     return sum(p.numel() for p in classifier.parameters() if p.requires_grad)

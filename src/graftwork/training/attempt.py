@@ -11,6 +11,7 @@ import torch
 
 from graftwork.evaluating.probabilities import network_logits, softmax
 from graftwork.training.fitting import Trained, train
+from graftwork.training.going_on import GoingOn
 from graftwork.training.history import Row, Told
 from graftwork.training.source import Source
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
-    from graftwork.transfer.parts import FittedHead
+    from graftwork.transfer.parts import FittedHead, Moment
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,27 @@ def train_on(
     steps: int | None = None,
     factor: float = 1.0,
     penalties: bool = True,
+    known: Sequence[float] | None = None,
+    going_on: Moment | None = None,
 ) -> Trained:
-    """Trains the classifier on the pictures of `fitted`, booleans `[n]`; see `fitting.train`."""
-    experiment = source.experiment
+    """Trains the classifier on the pictures of `fitted`, booleans `[n]`; see `fitting.train`.
+
+    Args:
+        penalties: whether those of the strategy count.
+        going_on: what was trained at this moment is trained all the time; None: as the strategy
+            says.
+    """
+    experiment, transfer = source.experiment, source.experiment.transfer
     if not penalties:
-        transfer = replace(experiment.transfer, penalties={})
-        experiment = replace(experiment, transfer=transfer)
+        transfer = replace(transfer, penalties={})
+    if going_on is not None:
+        transfer = replace(transfer, trainable=GoingOn(transfer.trainable, going_on))
+    experiment = replace(experiment, transfer=transfer)
     return train(
         experiment, source.artifacts, classifier,
         source.held_out.rows[fitted].reset_index(drop=True), watched, source.num_classes,
         told, rows, keep_best=keep_best, epochs=epochs, steps=steps, factor=factor,
+        known=known,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from graftwork.config.errors import UserError
 from graftwork.data.images import DecodedImages, eval_view
 from graftwork.models.network.folding import foldable
 from graftwork.process import distributed
@@ -24,6 +25,7 @@ from graftwork.training.graft_module import Diverged, GraftModule, check_finite
 from graftwork.training.guard import ATTEMPTS, SLOWER, Destroyed, Guard
 from graftwork.training.kept_memory import kept_memory
 from graftwork.training.lightning_trainer import lightning, quiet, share_cores
+from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +51,8 @@ class Trained:
     start: dict[str, torch.Tensor]  # the state dict before the first step
     gone_back: list[GoneBack]  # attempts that destroyed the network
     factor: float  # of the rates of the attempt that was kept
+    ended: Moment  # the beginning of the epoch whose weights were kept
+    validated: tuple[float, ...]  # held-out loss after each epoch, where pictures were held out
     came_back: bool  # False: none did, and the classifier is as it was before
 
     @property
@@ -70,6 +74,7 @@ def train(
     epochs: int | None = None,
     steps: int | None = None,
     factor: float = 1.0,
+    known: Sequence[float] | None = None,
 ) -> Trained:
     """Trains the classifier in place and leaves it on the CPU in eval mode.
 
@@ -85,11 +90,18 @@ def train(
         epochs: None: the strategy's.
         steps: at most so many, where the strategy's epochs would be more.
         factor: of the rates of the first attempt.
+        known: held-out losses of an earlier training, see GraftModule; None: there is none.
 
     Raises:
-        UserError: a name of a layer group is wrong; no attempt came back, and nothing stands
-            behind the first weights (a head that was computed) that could be kept.
+        UserError: a name of a layer is wrong; what is trained depends on held-out pictures, and
+            there are none; no attempt came back, and nothing stands behind the first weights (a
+            head that was computed) that could be kept.
     """
+    if experiment.transfer.trainable.needs_validation and not known and "val" not in watched:
+        raise UserError(
+            "transfer.trainable: what it unfreezes is decided by held-out pictures, and none are "
+            "held out here. Choose another selection, or transfer/trainable=gradual."
+        )
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     pictures = _pictures(experiment, artifacts, classifier, fit, watched)
@@ -110,6 +122,7 @@ def train(
                 module = GraftModule(
                     classifier, transfer, num_classes, penalties=penalties,
                     watched=pictures.watched, factor=factor, seed=seed, epochs=epochs,
+                    known=known,
                 )  # fmt: skip
                 counts = trained_parameters(module)
                 fit_module(
@@ -128,7 +141,11 @@ def train(
         done = watchers.progress.steps
         epoch = watchers.kept_epoch()
         chose = watchers.best is not None
-        return Trained(epoch, chose, done, *counts, start, gone_back, factor, came_back=True)
+        ended = module.moment(epoch - watchers.curves.before - 1)
+        return Trained(
+            epoch, chose, done, *counts, start, gone_back, factor, ended, module.validated,
+            came_back=True,
+        )  # fmt: skip
     raise AssertionError("an attempt returns")
 
 
@@ -212,7 +229,8 @@ def _as_it_was(
         )
     classifier.load_state_dict(start)
     classifier.cpu().eval()
-    return Trained(0, False, 0, *counts, start, gone_back, 0.0, came_back=False)
+    never = Moment.of_epoch(0, experiment.transfer.epochs)
+    return Trained(0, False, 0, *counts, start, gone_back, 0.0, never, (), came_back=False)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from graftwork.config.errors import UserError
+from graftwork.models.batch_norm import moves_statistics
 from graftwork.process import distributed
 from graftwork.training.lightning import pl, torchmetrics
 from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
@@ -66,6 +67,8 @@ class GraftModule(pl.LightningModule):
         watched: splits, in the order of the validation loaders.
         factor: of all learning rates.
         seed: of everything random about the objective.
+        known: held-out losses of an earlier training of the same kind, by epoch: what it decided by
+            them is decided again, at the same shares of the way. None: those of this one.
     """
 
     def __init__(
@@ -79,15 +82,16 @@ class GraftModule(pl.LightningModule):
         factor: float = 1.0,
         seed: int = 0,
         epochs: int | None = None,
+        known: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.classifier, self.transfer = classifier, transfer
         self.penalties = torch.nn.ModuleDict(penalties or {})
         self.watched, self.factor, self.seed = tuple(watched), factor, seed
         self.epochs = transfer.epochs if epochs is None else epochs
-        groups = classifier.layer_groups()[:-1]
-        self.group_names = [group.name for group in groups]
-        self.parameter_names = [group.parameters for group in groups]
+        self.layout = classifier.layout()
+        self.validated: tuple[float, ...] = ()  # held-out loss after each epoch that is done
+        self.known = None if known is None else tuple(known)
         self.at_rest: list[torch.nn.Parameter] = []  # trained at another time, not now
         self.configure_metrics(num_classes)
         self.freeze_for(self.moment(0))  # wrong group names show before any data is read
@@ -114,7 +118,10 @@ class GraftModule(pl.LightningModule):
 
     def moment(self, epoch: int, step: int = 0, steps: int = 0) -> Moment:
         """Now, as parts are told it."""
-        return Moment(step, steps, epoch, self.epochs)
+        said = self.validated[:epoch]
+        if self.known is not None:
+            said = self.known[: round(epoch * len(self.known) / max(1, self.epochs))]
+        return Moment(step, steps, epoch, self.epochs, said)
 
     def freeze_for(self, moment: Moment) -> None:
         """What this epoch trains. Follows from the moment alone, so that no history is needed.
@@ -122,13 +129,14 @@ class GraftModule(pl.LightningModule):
         Several processes reduce the gradients of a set of parameters that is fixed when they begin:
         what is trained at another time has a gradient all the while, and is not moved by it.
         """
-        names, trainable = self.group_names, self.transfer.trainable
-        ever, now = trainable.ever(names, self.epochs), trainable.groups(names, moment)
+        trainable, batch_norm = self.transfer.trainable, self.transfer.batch_norm
+        ever = trainable.ever_parameters(self.layout, self.epochs)
+        names = [group.parameters for group in self.layout.groups]
         for penalty in self.penalties.values():
-            cast(BoundPenalty, penalty).freeze(self.parameter_names, ever)
-        self.classifier.freeze(ever, self.transfer.batch_norm)
+            cast(BoundPenalty, penalty).freeze(names, self.layout.touched(ever))
+        self.classifier.train_only(ever, batch_norm)
         sometimes = [p for p in self.classifier.parameters() if p.requires_grad]
-        self.classifier.freeze(now, self.transfer.batch_norm)
+        self.classifier.train_only(trainable.parameters(self.layout, moment), batch_norm)
         self.at_rest = [p for p in sometimes if not p.requires_grad]
         if distributed.world_size() > 1:
             for parameter in self.at_rest:
@@ -200,11 +208,16 @@ class GraftModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Trained BatchNorm statistics differ among processes: all validate with their mean."""
-        if self.trainer.world_size > 1 and self.transfer.batch_norm == "trained":
+        if self.trainer.world_size > 1 and moves_statistics(self.transfer.batch_norm):
             for buffer in self.classifier.buffers():
                 if buffer.is_floating_point():
                     torch.distributed.all_reduce(buffer)
                     buffer /= self.trainer.world_size
+
+    def on_validation_end(self) -> None:
+        """What held-out pictures say is all that a part may know of how training goes."""
+        if (loss := self.trainer.callback_metrics.get("val/loss")) is not None:
+            self.validated += (float(loss),)
 
     def configure_optimizers(self) -> Any:
         """The optimiser holds every layer group from the start, whatever is frozen when."""

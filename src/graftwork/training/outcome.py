@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ class Outcome:
         trained = train_on(
             source, classifier, everything, watched, told, self.rows,
             epochs=trainer.refit_epochs, factor=factor, penalties=False,
+            going_on=attempt.trained.ended,
         )  # fmt: skip
         result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
         if trained.destroyed:
@@ -95,8 +97,9 @@ class Outcome:
         classifier = new_network(source, source.head)
         everything = np.ones(count, bool)
         trained = train_on(
-            source, classifier, everything, watched, told, self.rows, steps=steps, factor=factor
-        )
+            source, classifier, everything, watched, told, self.rows, steps=steps, factor=factor,
+            known=_mean_by_epoch([first.validated for first in firsts]),
+        )  # fmt: skip
         result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
         if trained.destroyed:
             return result.as_probe(destroyed=True)
@@ -150,3 +153,9 @@ class Outcome:
             self.source, fold, chose, fitted=fitted, gone_back=self.gone_back,
             shares=points if len(points) > 1 else None, ended_as_start=destroyed,
         )  # fmt: skip
+
+
+def _mean_by_epoch(losses: Sequence[Sequence[float]]) -> list[float]:
+    """Of the trainings that came so far."""
+    each = zip_longest(*losses)
+    return [float(np.mean([loss for loss in found if loss is not None])) for found in each]

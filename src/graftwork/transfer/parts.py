@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from graftwork.models.base import Model
     from graftwork.models.network.classifier import Classifier
+    from graftwork.models.network.layout import Layout
     from graftwork.transfer.bound.penalty import BoundPenalty
 
 
@@ -28,11 +29,15 @@ class Moment:
     steps: int  # of the whole training
     epoch: int  # from 0
     epochs: int  # of the whole training
+    # Log loss of held-out pictures (nats) after each epoch that is done, where some are held out.
+    # All that a part may know of how training went: so what it decides by is recorded, and the
+    # same record gives the same decision.
+    validated: tuple[float, ...] = ()
 
     @classmethod
-    def of_epoch(cls, epoch: int, epochs: int) -> Moment:
+    def of_epoch(cls, epoch: int, epochs: int, validated: Sequence[float] = ()) -> Moment:
         """The beginning of an epoch, where the number of steps is not known yet."""
-        return cls(0, 0, epoch, epochs)
+        return cls(0, 0, epoch, epochs, tuple(validated))
 
 
 @dataclass(frozen=True)
@@ -130,12 +135,17 @@ class Trainable(Component):
 
     @property
     def names_groups(self) -> bool:
-        """Whether it may ask for layer groups that a network lacks."""
+        """Whether it may ask for layer groups, layers or parameters that a network lacks."""
+        return False
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether it decides by what held-out pictures say after each epoch."""
         return False
 
     @abstractmethod
     def groups(self, names: Sequence[str], moment: Moment) -> list[bool]:
-        """Whether each layer group is trained at this moment.
+        """Whether anything of each layer group may be trained at this moment.
 
         A pure function of it, so that what is frozen never depends on what was run before. What
         changes, changes at the beginning of an epoch.
@@ -145,10 +155,33 @@ class Trainable(Component):
                 strategy trains nothing.
         """
 
+    def parameters(self, layout: Layout, moment: Moment) -> frozenset[str]:
+        """Which parameters of the backbone are trained at this moment: whole groups, unless a part
+        says otherwise. As pure as `groups`, and within them.
+
+        Raises:
+            UserError: the network lacks what is asked for.
+        """
+        return layout.of_groups(self.groups(layout.names, moment))
+
+    def notes(self, layout: Layout) -> list[str]:
+        """What a reader of the plan should know besides, a sentence each."""
+        return []
+
+    def moments(self, names: Sequence[str], epochs: int) -> list[Moment]:
+        """The beginning of every epoch; of a part that decides by held-out pictures, as if they
+        asked for everything as early as they can."""
+        return [Moment.of_epoch(epoch, epochs) for epoch in range(epochs)]
+
     def ever(self, names: Sequence[str], epochs: int) -> list[bool]:
-        """Whether each layer group is trained in any of so many epochs."""
-        each = [self.groups(names, Moment.of_epoch(epoch, epochs)) for epoch in range(epochs)]
+        """Whether anything of each layer group may be trained in any of so many epochs."""
+        each = [self.groups(names, moment) for moment in self.moments(names, epochs)]
         return [any(trained) for trained in zip(*each, strict=True)] or [False] * len(names)
+
+    def ever_parameters(self, layout: Layout, epochs: int) -> frozenset[str]:
+        """The parameters of the backbone that are trained in any of so many epochs."""
+        each = [self.parameters(layout, moment) for moment in self.moments(layout.names, epochs)]
+        return frozenset[str]().union(*each)
 
 
 @dataclass(frozen=True)

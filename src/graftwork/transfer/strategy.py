@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from graftwork.config.components import Component
 from graftwork.config.errors import UserError, check_choice, check_range
+from graftwork.models.batch_norm import MODES, moves_statistics
 from graftwork.transfer.parts import (
     Adapter,
     Average,
@@ -38,20 +39,25 @@ class Transfer(Component):
     objective: Objective
     penalties: dict[str, Penalty]  # by the name under which their loss is recorded
     average: Average
-    batch_norm: str  # frozen: statistics and affine stay; trained: both follow the new data
+    batch_norm: str  # frozen, adapt, affine or trained; see graftwork.models.batch_norm
     epochs: int  # 0: nothing is trained after the head's initialisation
     # Training takes at least so many steps, in further epochs where pictures are few: what a head
     # has to learn does not shrink with them (BiT-HyperRule, Kolesnikov et al. 2020).
     least_steps: int
 
     def __post_init__(self) -> None:
-        check_choice("batch_norm", self.batch_norm, ("frozen", "trained"))
+        check_choice("batch_norm", self.batch_norm, MODES)
         check_range("epochs", self.epochs, 0)
         check_range("least_steps", self.least_steps, 0)
         if not self.epochs and not self.head_init.needs_features:
             raise UserError(
                 "epochs: 0 trains nothing, and this head_init computes nothing. Legal: 1 or more, "
                 "or transfer/head_init=converged_probe."
+            )
+        if not self.epochs and self.batch_norm == "adapt":
+            raise UserError(
+                "batch_norm: adapt with epochs=0, but without training no statistics follow. "
+                "Legal: epochs of 1 or more, or batch_norm=frozen."
             )
         self._check_adapter()
         self._check_way()
@@ -77,10 +83,11 @@ class Transfer(Component):
                 "transfer/head_init=converged_probe."
             )
         between = [share for share in shares if 0 < share < 1]
-        if between and self.batch_norm == "trained":
+        if between and moves_statistics(self.batch_norm):
             raise UserError(
-                f"average.trained_shares: {between[0]} with batch_norm=trained, but statistics of "
-                "two networks have no mean that fits either. Legal: 0 and 1, or batch_norm=frozen."
+                f"average.trained_shares: {between[0]} with batch_norm={self.batch_norm}, but "
+                "statistics of two networks have no mean that fits either. Legal: 0 and 1, or "
+                "batch_norm=frozen or affine."
             )
 
     def epochs_of(self, steps: int) -> int:

@@ -1,4 +1,4 @@
-"""What is trained, and what is frozen."""
+"""What is trained, and what is frozen: whole layer groups."""
 
 from __future__ import annotations
 
@@ -67,3 +67,60 @@ class LaterGroups(Trainable):
     def groups(self, names: Sequence[str], moment: Moment) -> list[bool]:
         frozen = int(self.frozen_share * len(names) + 1e-9)  # 0.1 * 30 is a little under 3
         return [index >= frozen for index in range(len(names))]
+
+
+@dataclass(frozen=True)
+class LastGroups(Trainable):
+    """The last layer groups of the backbone."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        check_range("count", self.count, 0)
+
+    @property
+    def names_groups(self) -> bool:
+        return True
+
+    def groups(self, names: Sequence[str], moment: Moment) -> list[bool]:
+        """Raises UserError for more groups than there are."""
+        if self.count > len(names):
+            raise UserError(
+                f"transfer.trainable.count: {self.count} is out of bounds. Legal: 0 to "
+                f"{len(names)} (all of the backbone: {', '.join(names)})."
+            )
+        return [index >= len(names) - self.count for index in range(len(names))]
+
+
+@dataclass(frozen=True)
+class Blocks(Trainable):
+    """Chosen layer groups alone (surgical fine-tuning, Lee et al. 2023).
+
+    Which block is best depends on what differs: the first where pictures look different, a middle
+    one where known features are put together differently, the last where answers mean something
+    else.
+    """
+
+    blocks: list[str]  # first (with the stem), middle, last, or names of layer groups
+
+    def __post_init__(self) -> None:
+        check_range("blocks: how many", len(self.blocks), 1)
+
+    @property
+    def names_groups(self) -> bool:
+        return True
+
+    def groups(self, names: Sequence[str], moment: Moment) -> list[bool]:
+        """Raises UserError for a name that matches no group."""
+        chosen = {at for block in self.blocks for at in self._places(block, names)}
+        return [at in chosen for at in range(len(names))]
+
+    def _places(self, block: str, names: Sequence[str]) -> Sequence[int]:
+        """Of one block among the groups. The stem is no block; the first one brings it along."""
+        last = len(names) - 1
+        places = {"first": range(min(2, last + 1)), "middle": [(last + 1) // 2], "last": [last]}
+        if block in names:
+            return [list(names).index(block)]
+        if block not in places:
+            raise unknown("transfer.trainable.blocks", block, [*places, *names])
+        return places[block]

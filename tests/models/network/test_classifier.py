@@ -171,6 +171,59 @@ def test_frozen_batch_norm_keeps_statistics_and_affine(classifier: Classifier) -
     }
 
 
+def test_statistics_alone_follow_where_batch_norm_adapts(classifier: Classifier) -> None:
+    """Those of frozen layers too; no affine is trained."""
+    before = copy_of(classifier)
+    classifier.freeze([False, False, True], "adapt")
+    step(classifier)
+    moved = changed(before, classifier)
+    statistics = {
+        name for name in before if name.endswith(("_mean", "_var", "num_batches_tracked"))
+    }
+    assert moved - statistics == {"backbone.stages.1.conv.weight", "head.weight", "head.bias"}
+    assert moved >= {name for name in statistics if ".bn." in name}
+    classifier.eval()
+    assert not any(module.training for module in classifier.modules())
+
+
+def test_the_affine_of_batch_norm_can_be_trained_while_statistics_stay(
+    classifier: Classifier,
+) -> None:
+    before = copy_of(classifier)
+    norms = {f"backbone.stages.1.bn.{name}" for name in ("weight", "bias")}
+    classifier.train_only(norms, "affine")
+    step(classifier)
+    assert changed(before, classifier) == {*norms, "head.weight", "head.bias"}
+
+
+def test_under_trained_batch_norm_statistics_follow_where_the_affine_is_trained(
+    classifier: Classifier,
+) -> None:
+    before = copy_of(classifier)
+    classifier.train_only({"backbone.stages.1.bn.bias"}, "trained")
+    step(classifier)
+    statistics = {f"backbone.stages.1.bn.{n}" for n in ("running_mean", "running_var")}
+    assert changed(before, classifier) == {
+        *statistics, "backbone.stages.1.bn.num_batches_tracked", "backbone.stages.1.bn.bias",
+        "head.weight", "head.bias",
+    }  # fmt: skip
+
+
+def test_layout_knows_normalisation_of_every_kind(classifier: Classifier) -> None:
+    layout = classifier.layout()
+    assert layout.norms == layout.batch_norms == {n for n in layout.parameters if ".bn." in n}
+    assert layout.names == ["stem", "stages.0", "stages.1"]
+    with torch.device("meta"):
+        model = build(
+            composed("model=timm", "model.architecture=vit_tiny_patch16_224")["model"],
+            Model,  # type: ignore[type-abstract]
+            "model",
+        )
+        vit = model.build(2, None).layout()
+    assert not vit.batch_norms
+    assert {name.split(".")[-2] for name in vit.norms} == {"norm1", "norm2", "norm"}
+
+
 def test_train_does_not_wake_what_is_frozen(classifier: Classifier) -> None:
     classifier.freeze([False, True, True], "trained")
     classifier.eval()

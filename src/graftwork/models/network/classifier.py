@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
 from graftwork.models.base import InputSpec
+from graftwork.models.batch_norm import moves_statistics, trains_affine
+from graftwork.models.network.execution import executed_layers, is_norm
 from graftwork.models.network.layer_groups import Backbone, LayerGroup, backbone_groups
+from graftwork.models.network.layout import BACKBONE, Layout
 from graftwork.models.network.pooling import Pooling
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and OpenCV turn colour into grey
@@ -51,6 +55,7 @@ class Classifier(nn.Module):
         self.num_features = num_features
         self._unused = unused_parameters(self)
         self._still: tuple[nn.Module, ...] = ()  # modules that stay in eval mode
+        self._following: tuple[nn.Module, ...] = ()  # but these BatchNorms, in train mode
         for name, values in (("mean", input_spec.mean), ("std", input_spec.std)):
             level = torch.tensor(values, dtype=torch.float32).mul(255).view(1, -1, 1, 1)
             self.register_buffer(f"_{name}", level, persistent=False)
@@ -82,6 +87,20 @@ class Classifier(nn.Module):
         head = tuple(f"{HEAD}.{name}" for name, _ in self.head.named_parameters())
         return [*backbone_groups(self.backbone, self._unused), LayerGroup(HEAD, head)]
 
+    def layout(self) -> Layout:
+        """The backbone as a strategy's parts are told it."""
+        norms, batch_norms = (
+            frozenset(
+                f"{BACKBONE}{name}.{own}"
+                for name, module in self.backbone.named_modules()
+                if chosen(module)
+                for own, _ in module.named_parameters(recurse=False)
+            )
+            for chosen in (is_norm, _is_batch_norm)
+        )
+        groups = tuple(self.layer_groups()[:-1])
+        return Layout(groups, norms, batch_norms, partial(executed_layers, self))
+
     def parameters_of(self, group: LayerGroup) -> list[nn.Parameter]:
         """The parameters of one layer group, in order."""
         return [self.get_parameter(name) for name in group.parameters]
@@ -93,34 +112,43 @@ class Classifier(nn.Module):
 
     # freezing
     def freeze(self, trained: Sequence[bool], batch_norm: str, *, head: bool = True) -> None:
+        """Says which layer groups are trained from now on; see `train_only`.
+
+        Args:
+            trained: for each group of the backbone (without the head), from the stem on.
+        """
+        groups = self.layer_groups()[:-1]
+        assert len(trained) == len(groups), (len(trained), len(groups))
+        chosen = (group.parameters for group, train in zip(groups, trained, strict=True) if train)
+        self.train_only({name for names in chosen for name in names}, batch_norm, head=head)
+
+    def train_only(self, names: Collection[str], batch_norm: str, *, head: bool = True) -> None:
         """Says what is trained from now on; everything else stays bit-identical, buffers included.
 
         Half a freeze is none: without gradients BatchNorm's statistics still move in train mode.
         So frozen modules are kept in eval mode, also through `model.train()`.
 
         Args:
-            trained: for each group of the backbone (without the head), from the stem on.
-            batch_norm: `frozen` keeps statistics and affine of every BatchNorm in the backbone.
+            names: of parameters of the backbone.
+            batch_norm: what becomes of BatchNorm in the backbone, one of
+                graftwork.models.batch_norm.MODES.
             head: whether the head is trained.
         """
-        groups = self.layer_groups()
-        assert len(trained) == len(groups) - 1, (len(trained), len(groups) - 1)
-        self._still = ()
-        self.requires_grad_(False)
-        for group, train in zip(groups, [*trained, head], strict=True):
-            for parameter in self.parameters_of(group):
-                parameter.requires_grad_(train)
-        if batch_norm == "frozen":
-            for module in _batch_norms(self.backbone):
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name in names if name.startswith(BACKBONE) else head)
+        norms = [*_batch_norms(self.backbone)]
+        if not trains_affine(batch_norm):
+            for module in norms:
                 module.requires_grad_(False)
-        still = [*self._frozen_modules(list(trained), head)]
-        if batch_norm == "frozen":  # also those without parameters, whose statistics would move
-            still += _batch_norms(self.backbone)
+        still = [*self._frozen_modules(bool(names), head)]
+        if not moves_statistics(batch_norm):  # also those without parameters
+            still += norms
         self._still = tuple(still)
+        self._following = tuple(norms) if batch_norm == "adapt" else ()
         self.train(self.training)
 
-    def _frozen_modules(self, trained: list[bool], head: bool) -> Iterator[nn.Module]:
-        if not any(trained):
+    def _frozen_modules(self, backbone: bool, head: bool) -> Iterator[nn.Module]:
+        if not backbone:
             yield self.backbone
             yield self.pooling
         if not head:
@@ -131,17 +159,22 @@ class Classifier(nn.Module):
                 yield module
 
     def train(self, mode: bool = True) -> Classifier:
-        """Train mode for what is trained; frozen modules stay in eval mode."""
+        """Train mode for what is trained; frozen modules stay in eval mode, but for BatchNorm whose
+        statistics follow the data."""
         super().train(mode)
         for module in self._still:
             module.eval()
+        for module in self._following:
+            module.training = mode  # it alone: what it holds may be a dropout
         return self
 
 
+def _is_batch_norm(module: nn.Module) -> bool:
+    return isinstance(module, BATCH_NORMS)
+
+
 def _batch_norms(backbone: Backbone) -> Iterator[nn.Module]:
-    for module in backbone.modules():
-        if isinstance(module, BATCH_NORMS):
-            yield module
+    yield from filter(_is_batch_norm, backbone.modules())
 
 
 def pooling_of(backbone: Backbone, kind: str) -> Pooling:
