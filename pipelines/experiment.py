@@ -98,7 +98,10 @@ def run_sweep(request: Request, first: Experiment) -> int:
     """Runs a sweep's jobs under one parent run. Returns the exit code: 0 if all finished."""
     assert request.sweep_folder is not None
     folder, shared = request.sweep_folder, Path.cwd()
-    ended_as = sweep.recorded(folder, request.swept, first.tracking, shared, look_at_test)
+    baselines = first.evaluation.baselines
+    ended_as = sweep.recorded(
+        folder, request.swept, first.tracking, shared, look_at_test, baselines
+    )
     # Every choice has been checked; Hydra would compose each job twice to do so again.
     unchecked = patch.object(Sweeper, "validate_batch_is_legal", lambda *_: None)
     with ended_as as ended, unchecked:

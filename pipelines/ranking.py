@@ -23,6 +23,7 @@ class Job:
     folder: Path
     number: int
     differs: str  # overrides that tell it from the others
+    own: tuple[str, ...]  # the same, one by one
     status: str  # finished, failed, killed
     error: str
     dataset: str
@@ -36,6 +37,7 @@ class Job:
     seconds: float  # of all stages
     peak_mib: float | None
     parameters: int | None
+    trained: int | None  # parameters that training moves
     run_id: str
 
     @property
@@ -116,6 +118,7 @@ def _job(folder: Path) -> Job:
         folder=folder,
         number=told.get("job", 0),
         differs=told.get("differs", ""),
+        own=tuple(told.get("own", ())),
         status=told.get("status", "killed"),
         error=" ".join(told.get("error", "").split())[:MAX_REASON],
         dataset=params_of(artifacts).get("dataset.name", "unknown data"),
@@ -129,6 +132,7 @@ def _job(folder: Path) -> Job:
         seconds=sum(cost["seconds"] for cost in costs),
         peak_mib=max((cost["peak_mib"] for cost in costs), default=None),
         parameters=metrics.get("cost", {}).get("parameters"),
+        trained=metrics.get("cost", {}).get("trainable_parameters"),
         run_id=read(artifacts.run).get("run_id", ""),
     )
 

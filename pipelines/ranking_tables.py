@@ -125,12 +125,18 @@ def _row(ranking: Ranking, job: Job) -> dict[str, Any]:
     }
 
 
-def as_html(rankings: Sequence[Ranking], title: str, sections: Sequence[Section]) -> str:
+def as_html(
+    rankings: Sequence[Ranking],
+    title: str,
+    sections: Sequence[Section],
+    configurations: Sequence[Section] = (),
+) -> str:
     """A page of its own, which MLflow shows beside the parent run.
 
     Args:
         title: what was swept.
         sections: below the rankings.
+        configurations: above them, seeds taken together.
     """
     from graftwork.reporting.pages import render
 
@@ -139,6 +145,7 @@ def as_html(rankings: Sequence[Ranking], title: str, sections: Sequence[Section]
         title=title,
         rankings=[(ranking, sentences(ranking)) for ranking in rankings],
         sections=sections,
+        configurations=configurations,
         percent=percent,
         interval=interval,
         value=value,

@@ -28,6 +28,9 @@ from graftwork.reporting import sweep_curves
 from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
+from pipelines import configuration_tables
+from pipelines.configuration_tables import worth_telling
+from pipelines.configurations import Configuration, configurations
 from pipelines.evaluate import TEST
 from pipelines.ranking import Ranking, jobs, rankings, selection_score
 from pipelines.ranking_tables import as_csv, as_html, table
@@ -51,6 +54,7 @@ def recorded(
     tracking: Tracking,
     shared: Path,
     evaluate: Evaluate,
+    baselines: Sequence[str] = (),
 ) -> Iterator[Ended]:
     """Opens the parent run; afterwards ranks the jobs, records the ranking and prints it.
 
@@ -60,12 +64,13 @@ def recorded(
         tracking: where it is recorded.
         shared: folder of the project.
         evaluate: the stage, for the jobs whose test was left to the sweep's end.
+        baselines: strategies that the others are compared with.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "sweep.json", {"swept": {key: list(found) for key, found in swept.items()}})
     title = " ".join(f"{key}={','.join(found)}" for key, found in swept.items())
     parent = open_sweep(tracking, Artifacts.at(folder, shared), title or folder.name, swept)
-    ended, found = Ended(), list[Ranking]()
+    ended, found, groups = Ended(), list[Ranking](), list[list[Configuration]]()
     try:
         with _finished(parent, ended):
             try:
@@ -74,11 +79,13 @@ def recorded(
             finally:
                 found = rankings(done := jobs(folder))
                 ended.failures = sum(not job.finished or bool(job.error) for job in done)
+                groups = [configurations(ranking, baselines) for ranking in found]
+                groups = [group for group in groups if worth_telling(group)]
                 if found:
-                    _record(found, folder, parent, title, swept)
+                    _record(found, groups, folder, parent, title, swept)
     finally:  # last: by now no failure to print can lose a file or leave the parent open
         if found:
-            _print(found, folder)
+            _print(found, groups, folder)
 
 
 @contextmanager
@@ -94,6 +101,7 @@ def _finished(parent: Run, ended: Ended) -> Iterator[None]:
 
 def _record(
     found: Sequence[Ranking],
+    groups: Sequence[Sequence[Configuration]],
     folder: Path,
     parent: Run,
     title: str,
@@ -102,18 +110,28 @@ def _record(
     """Writes ranking and curves, the numbers first: they do not hang on any drawing."""
     (folder / "ranking.csv").write_text(as_csv(found), encoding="utf-8")
     parent.log_artifacts(folder / "ranking.csv")
-    page = as_html(found, title, accuracy_against_cost(found))
+    for number, group in enumerate(groups):
+        path = folder / f"configurations{number or ''}.csv"
+        path.write_text(configuration_tables.as_csv(group), encoding="utf-8")
+        parent.log_artifacts(path)
+    confidence = found[0].jobs[0].confidence
+    sections = [configuration_tables.section(group, confidence) for group in groups]
+    page = as_html(found, title, accuracy_against_cost(found), sections)
     (folder / "ranking.html").write_text(page, encoding="utf-8")
     parent.log_artifacts(folder / "ranking.html")
     if curves := sweep_curves.write(folder, swept):
         parent.log_artifacts(curves)
 
 
-def _print(found: Sequence[Ranking], folder: Path) -> None:
+def _print(
+    found: Sequence[Ranking], groups: Sequence[Sequence[Configuration]], folder: Path
+) -> None:
     """Shows the rankings. They are on disk: a terminal that cannot show them fails no sweep."""
     try:
         console = Console()
         console.print(table(found, console.width))
+        for group in groups:
+            console.print(configuration_tables.table(group))
     except Exception as error:
         reason = visible_lines(error)
         log.warning("%s could not be shown: %s", visible(folder / "ranking.csv"), reason)
@@ -131,8 +149,10 @@ def member(
     Returns:
         The selection score, top-1 of held-out pictures; None if it has none, or the job failed.
     """
-    differs = differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
-    facts: dict[str, Any] = {"job": number, "differs": differs, "overrides": list(overrides)}
+    own = differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
+    differs = " ".join(own) or "(nothing)"
+    facts: dict[str, Any] = {"job": number, "differs": differs, "own": own}
+    facts["overrides"] = list(overrides)
     path = artifacts.root / "job.json"
     write_json(path, {**facts, "status": "killed"})  # true until it says otherwise
     parent = json.loads((folder / "run.json").read_text())["run_id"]
@@ -153,11 +173,11 @@ def member(
     return selection_score(artifacts)
 
 
-def differing(overrides: Sequence[str], swept: Mapping[str, object]) -> str:
+def differing(overrides: Sequence[str], swept: Mapping[str, object]) -> list[str]:
     """The overrides that tell a job from the others, as MLflow orders the names of its runs:
     strategy, network, seed, then all else, the data set last. Sweepers may add their own."""
     chosen = [item for item in overrides if item.partition("=")[0] in swept]
-    return " ".join(sorted(chosen or overrides, key=_place)) or "(nothing)"
+    return sorted(chosen or overrides, key=_place)
 
 
 def _place(override: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from graftwork.storage.artifacts import Artifacts
@@ -22,6 +22,8 @@ class Section:
     heading: str
     sentences: list[str]
     pictures: list[Markup]
+    columns: list[str] = field(default_factory=list)  # of a table; empty: there is none
+    rows: list[list[str]] = field(default_factory=list)
 
 
 def accuracy_against_cost(rankings: Sequence[Ranking]) -> list[Section]:

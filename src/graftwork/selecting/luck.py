@@ -65,7 +65,7 @@ def paired_lead(files: Sequence[Path]) -> float | None:
     """
     right: np.ndarray | None = None
     scores, before = [], None
-    for content, correct in map(_answers, files):
+    for content, correct in map(answers, files):
         if right is not None and content != before:
             return None
         before = content
@@ -79,7 +79,7 @@ def paired_lead(files: Sequence[Path]) -> float | None:
     return expected_lead(count) * math.sqrt(max(0.0, own))
 
 
-def _answers(path: Path) -> tuple[bytes, np.ndarray]:
+def answers(path: Path) -> tuple[bytes, np.ndarray]:
     """Which pictures a file is of, as a digest, and which of them were recognised: bool `[n]`."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

@@ -20,6 +20,7 @@ class Evaluation(Component):
     confidence: float  # of the interval, (0, 1)
     mistakes: int  # photos of the worst mistakes in the report
     test_in_sweeps: str  # winner: only of the job that the selection score puts first; all
+    baselines: list[str]  # strategies of a sweep that its others are compared with
 
     def __post_init__(self) -> None:
         check_range("bootstrap_samples", self.bootstrap_samples, 100)

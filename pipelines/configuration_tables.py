@@ -1,0 +1,147 @@
+"""Configurations of a sweep for a terminal, for a browser, and for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+
+from graftwork.metrics.paired import Estimate
+from graftwork.process.terminal import literal
+from graftwork.reporting.numbers import short
+from pipelines.configurations import Configuration, Difference
+
+if TYPE_CHECKING:
+    from pipelines.sweep_costs import Section
+
+HEADING = "Configurations, seeds taken together"
+NOTE = (
+    "Held-out: mean over seeds (smallest to largest). Test: mean with its interval over pictures "
+    "and seeds. Differences are paired picture by picture and seed by seed; p is adjusted for "
+    "all comparisons with the same baseline (Holm)."
+)
+
+
+def worth_telling(found: Sequence[Configuration]) -> bool:
+    """Whether there is more to say than the ranking of single jobs does."""
+    seeds = any(len(one.jobs) > 1 for one in found)
+    return len(found) > 1 and (seeds or any(one.differences for one in found))
+
+
+def table(found: Sequence[Configuration]) -> Table:
+    """For a terminal."""
+    rows = _rows(found)
+    shown = Table(title=HEADING, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=NOTE)
+    for name in rows[0]:
+        first = name == "what differs"
+        shown.add_column(
+            name.replace(" ", "\n", 1),
+            justify="left" if first else "right",
+            overflow="fold",
+            no_wrap=not first,
+            min_width=24 if first else None,
+        )
+    for row in rows:
+        shown.add_row(*map(literal, row.values()))
+    return shown
+
+
+def section(found: Sequence[Configuration], confidence: float) -> Section:
+    """For the sweep's page: the table, and for each baseline a picture of the differences."""
+    from graftwork.reporting.forest_plot import Row, forest
+    from pipelines.sweep_costs import Section
+
+    rows = _rows(found)
+    pictures = [
+        forest(
+            [
+                Row(one.differs, difference.estimate, difference.p)
+                for one in found
+                for difference in one.differences
+                if difference.baseline == baseline
+            ],
+            f"Test top-1 against {baseline}",
+            confidence,
+        )
+        for baseline in _baselines(found)
+    ]
+    cells = [list(row.values()) for row in rows]
+    return Section(HEADING, [NOTE], pictures, list(rows[0]), cells)
+
+
+def _baselines(found: Sequence[Configuration]) -> list[str]:
+    return list(dict.fromkeys(d.baseline for one in found for d in one.differences))
+
+
+def _rows(found: Sequence[Configuration]) -> list[dict[str, str]]:
+    baselines = _baselines(found)
+    return [
+        {
+            "what differs": one.differs,
+            "seeds": str(len(one.jobs)),
+            "held-out top-1 %": _held_out(one),
+            "test top-1 %": _interval(one.test),
+            **{f"to {name}": _told(_to(one, name)) for name in baselines},
+            "seconds": f"{one.seconds:.0f}",
+            "trained": short(one.trained) if one.trained is not None else "",
+        }
+        for one in found
+    ]
+
+
+def _to(one: Configuration, baseline: str) -> Difference | None:
+    return next((found for found in one.differences if found.baseline == baseline), None)
+
+
+def _held_out(one: Configuration) -> str:
+    if one.selection is None or one.selection_range is None:
+        return "no score"
+    low, high = one.selection_range
+    ends = f" ({100 * low:.1f}-{100 * high:.1f})" if len(one.jobs) > 1 else ""
+    return f"{100 * one.selection:.1f}{ends}"
+
+
+def _interval(test: Estimate | None) -> str:
+    if test is None:
+        return "not looked at"
+    return f"{100 * test.value:.1f} ({100 * test.low:.1f}-{100 * test.high:.1f})"
+
+
+def _told(difference: Difference | None) -> str:
+    if difference is None:
+        return ""
+    found = difference.estimate
+    ends = f"({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+    return f"{100 * found.value:+.1f} {ends} p {difference.p:.3f}"
+
+
+def as_csv(found: Sequence[Configuration]) -> str:
+    """For other programs: full precision, shares instead of per cent."""
+    baselines = _baselines(found)
+    rows = [_plain(one, baselines) for one in found]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _plain(one: Configuration, baselines: Sequence[str]) -> dict[str, Any]:
+    low, high = one.selection_range or (None, None)
+    row: dict[str, Any] = {"differs": one.differs, "seeds": len(one.jobs)}
+    row |= {"selection_top1": one.selection, "selection_low": low, "selection_high": high}
+    row |= _ends("test_top1", one.test)
+    for baseline in baselines:
+        difference = _to(one, baseline)
+        row |= _ends(f"to_{baseline}", difference.estimate if difference else None)
+        row[f"to_{baseline}_p"] = difference.p if difference else None
+    return row | {"seconds": one.seconds, "trained_parameters": one.trained}
+
+
+def _ends(name: str, found: Estimate | None) -> dict[str, float | None]:
+    value, low, high = (found.value, found.low, found.high) if found else (None, None, None)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}

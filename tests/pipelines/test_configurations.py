@@ -1,0 +1,130 @@
+"""Jobs that differ in their seed alone, taken together and compared on the test pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from graftwork.evaluating import prediction_table
+from graftwork.storage.artifacts import Artifacts
+from pipelines import configuration_tables as tables
+from pipelines.configurations import Configuration, configurations
+from pipelines.ranking import jobs, rankings
+
+PICTURES = 60
+RIGHT = {  # of 60 pictures, by strategy and seed
+    ("linear_probe", 0): range(30),
+    ("linear_probe", 1): range(32),
+    ("lp_ft", 0): range(55),
+    ("lp_ft", 1): range(53),
+    ("knn", 0): range(29),
+    ("knn", 1): range(31),
+}
+
+
+def job(folder: Path, number: int, own: list[str], right: range, selected: float) -> None:
+    artifacts = Artifacts.at(folder / str(number))
+    artifacts.metrics.parent.mkdir(parents=True)
+    facts = {"job": number, "differs": " ".join(own), "own": own, "status": "finished"}
+    (artifacts.root / "job.json").write_text(json.dumps(facts))
+    labels = np.zeros(PICTURES, int)
+    probabilities = np.tile([0.2, 0.8], (PICTURES, 1))
+    probabilities[list(right)] = [0.9, 0.1]
+    frame = pd.DataFrame({"sha256": [f"{i:064x}" for i in range(PICTURES)]})
+    frame = frame.assign(path=frame.sha256, label=labels)
+    prediction_table.write(artifacts.predictions, frame, ["a", "b"], probabilities)
+    metrics = {
+        "confidence": 0.95,
+        "selection": {"scores": {"top1": {"value": selected}}},
+        "test": {"top1": {"value": len(right) / PICTURES}},
+        "cost": {"seconds": {"finetune": 2.0}, "trainable_parameters": 1234},
+    }
+    artifacts.metrics.write_text(json.dumps(metrics))
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> list[Configuration]:
+    for number, ((strategy, seed), right) in enumerate(RIGHT.items()):
+        own = [f"transfer={strategy}", f"seed={seed}"]
+        job(tmp_path, number, own, right, len(right) / PICTURES)
+    (ranking,) = rankings(jobs(tmp_path))
+    return configurations(ranking, ["linear_probe", "fine_tune"])
+
+
+def test_seeds_are_taken_together_and_the_selection_score_sorts(
+    found: list[Configuration],
+) -> None:
+    assert [one.differs for one in found] == [
+        "transfer=lp_ft", "transfer=linear_probe", "transfer=knn",
+    ]  # fmt: skip
+    best = found[0]
+    assert best.selection == pytest.approx(54 / 60)
+    assert best.selection_range == (pytest.approx(53 / 60), pytest.approx(55 / 60))
+    assert best.test is not None and best.test.value == pytest.approx(54 / 60)
+    assert best.test.low < 53 / 60 < 55 / 60 < best.test.high
+    assert (best.seconds, best.trained, len(best.jobs)) == (0.0, 1234, 2)
+
+
+def test_differences_are_paired_by_picture_and_seed(found: list[Configuration]) -> None:
+    (to_probe,) = found[0].differences  # fine_tune is not in the sweep
+    assert to_probe.baseline == "linear_probe"
+    assert to_probe.estimate.value == pytest.approx((25 + 21) / 120)
+    assert found[1].differences == ()  # a baseline is not compared with itself
+    (knn,) = found[2].differences
+    assert knn.estimate.value == pytest.approx(-1 / 60)
+    assert to_probe.p == pytest.approx(2 * to_probe.estimate.p)  # Holm, of two comparisons
+    assert to_probe.p < 0.05 < knn.p
+
+
+def test_only_what_is_alike_in_all_else_is_compared(tmp_path: Path) -> None:
+    for number, (own, right) in enumerate(
+        (
+            (["transfer=linear_probe", "model=a"], range(30)),
+            (["transfer=lp_ft", "model=b"], range(50)),
+            (["transfer=lp_ft", "model=a"], range(40)),
+        )
+    ):
+        job(tmp_path, number, own, right, 0.5)
+    (ranking,) = rankings(jobs(tmp_path))
+    found = {one.differs: one for one in configurations(ranking, ["linear_probe"])}
+    assert found["transfer=lp_ft model=b"].differences == ()
+    (difference,) = found["transfer=lp_ft model=a"].differences
+    assert difference.estimate.value == pytest.approx(10 / 60)
+
+
+def test_without_tests_nothing_is_compared(tmp_path: Path) -> None:
+    for number, strategy in enumerate(("linear_probe", "lp_ft")):
+        job(tmp_path, number, [f"transfer={strategy}"], range(30), 0.5)
+    Artifacts.at(tmp_path / "1").predictions.unlink()
+    (ranking,) = rankings(jobs(tmp_path))
+    found = configurations(ranking, ["linear_probe"])
+    assert [one.test is None for one in found] == [False, True]
+    assert not any(one.differences for one in found)
+    assert not tables.worth_telling(found)
+
+
+def test_a_table_for_people_and_one_for_programs(found: list[Configuration]) -> None:
+    assert tables.worth_telling(found)
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(tables.table(found))
+    text = console.export_text()
+    assert "90.0 (88.3-91.7)" in text and "+38.3" in text and "1.23" in text
+    rows = list(csv.DictReader(io.StringIO(tables.as_csv(found))))
+    assert float(rows[0]["to_linear_probe"]) == pytest.approx(46 / 120)
+    assert rows[1]["to_linear_probe"] == rows[1]["to_linear_probe_p"] == ""
+    assert float(rows[0]["test_top1_low"]) == found[0].test.low  # type: ignore[union-attr]
+
+
+def test_the_page_has_the_table_and_a_picture_a_baseline(found: list[Configuration]) -> None:
+    section = tables.section(found, 0.95)
+    assert section.columns[0] == "what differs" and len(section.rows) == 3
+    (picture,) = section.pictures
+    assert "Test top-1 against linear_probe" in picture
+    assert picture.count("points (") == 2
