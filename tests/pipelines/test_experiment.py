@@ -155,8 +155,13 @@ def test_a_sweep_is_ranked_under_a_parent_run(run, capsys):
     assert parent.info.status == "FINISHED"
     assert parent.data.params == {"seed": "1, 3", "trainer.batch_size": "4, 8"}
     assert {item.path for item in client().list_artifacts(parent.info.run_id)} == {
-        "ranking.csv", "ranking.html", "curves.svg",
+        "configurations.csv", "ranking.csv", "ranking.html", "curves.svg",
     }  # fmt: skip
+    together = (sweep / "configurations.csv").read_text().splitlines()
+    assert [line.partition(",2,")[0] for line in together[1:]] == [
+        "trainer.batch_size=4", "trainer.batch_size=8",
+    ]  # fmt: skip
+    assert "Configurations, seeds taken together" in (sweep / "ranking.html").read_text()
     rows = table(sweep)
     assert [row["differs"] for row in rows] == [
         "seed=3 trainer.batch_size=4",
