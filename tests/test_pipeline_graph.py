@@ -16,7 +16,10 @@ ONLOOKERS = ["config", "process", "recorders", "recording", "serving", "metrics/
 CHOSEN = {
     "download": ["data/datasets", "data/sources"],
     "prepare": ["data/datasets"],
-    "extract_features": ["models", "transfer/starts.py"],
+    "extract_features": [
+        *("models", "model_folder"),  # weights may be those of an earlier run's folder
+        *("transfer/starts.py", "transfer/earlier_runs.py"),
+    ],
     "finetune": ["models", "augmentations", "transfer"],
     "evaluate": ["models", "metrics"],
 }

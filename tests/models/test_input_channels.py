@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from conftest import composed
 
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
-from graftwork.models.base import Model, Weights
+from graftwork.models.base import Model, WeightsFile
 from graftwork.models.input_channels import fit_first_convolution, levels
 from graftwork.models.network.classifier import Classifier
 from graftwork.process.vision import timm
@@ -21,11 +20,11 @@ def model(architecture: str, channels: int | None, size: int) -> Model:
     values = composed("model=timm", f"model.architecture={architecture}")["model"]
     values |= {"input_channels": channels, "input_size": size}
     chosen: Model = build(values, Model, "model")  # type: ignore[type-abstract]
-    return replace(chosen, weights=Weights(None, "by_name", "x", "x"))  # type: ignore[arg-type]
+    return chosen
 
 
 def pretrained(file: Path, architecture: str, channels: int | None, size: int) -> Classifier:
-    return model(architecture, channels, size).build(3, file).eval()
+    return model(architecture, channels, size).build(3, WeightsFile(file, "by_name", "here")).eval()
 
 
 def weights(folder: Path, architecture: str, in_chans: int = 3) -> Path:

@@ -14,7 +14,7 @@ from conftest import composed
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.models import timm_model
-from graftwork.models.base import Model, Weights
+from graftwork.models.base import Model, Weights, WeightsFile
 from graftwork.models.timm_model import TimmModel, registered
 
 
@@ -114,9 +114,9 @@ def test_pretrained_weights_are_loaded(tmp_path: Path) -> None:
     torch.manual_seed(1)
     source = tiny.build(10, None).backbone.state_dict()
     torch.save(source, tmp_path / "w.pth")
-    pretrained = replace(tiny, weights=Weights(None, "by_name", "x", "x"))  # type: ignore[arg-type]
     torch.manual_seed(2)
-    loaded = pretrained.build(3, tmp_path / "w.pth").backbone.state_dict()
+    file = WeightsFile(tmp_path / "w.pth", "by_name", "here")
+    loaded = tiny.build(3, file).backbone.state_dict()
     assert all(torch.equal(loaded[name], source[name]) for name in source)
 
 

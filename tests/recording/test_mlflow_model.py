@@ -13,9 +13,14 @@ import pytest
 from mlflow import MlflowClient
 from tiny_experiment import tiny_experiment, usable
 
+from graftwork.config.errors import UserError
+from graftwork.experiment import Experiment
+from graftwork.model_folder import contents as model_folder
 from graftwork.recording import mlflow_model
 from graftwork.recording.mlflow_model import log_model
 from graftwork.recording.opening import open_run
+from graftwork.recording.recorded_models import bring_model
+from graftwork.storage.artifacts import Artifacts
 
 LOAD = """
 import json, sys
@@ -40,8 +45,6 @@ print(json.dumps({
 def recorded(tmp_path_factory):
     """A model folder in MLflow: artifacts, run id and photos."""
     from conftest import COLOURS, composed, draw_photo
-
-    from graftwork.model_folder import contents as model_folder
 
     root = tmp_path_factory.mktemp("project")
     for index in range(18):
@@ -141,3 +144,18 @@ def test_recorded_code_is_not_the_code_that_may_be_edited(recorded):
     kept = next(recorded[0].mlflow_artifacts.rglob("code/graftwork/models/network/classifier.py"))
     own = Path(mlflow_model.__file__).parents[1] / "models/network/classifier.py"
     assert kept.read_bytes() == own.read_bytes() and not kept.samefile(own)
+
+
+def test_a_recorded_model_comes_back_as_a_model_folder(recorded, tmp_path):
+    artifacts, run_id, _ = recorded
+    tracking = Experiment.from_file(artifacts.params).tracking
+    bring_model(run_id, tracking, artifacts, tmp_path / "runs" / run_id)
+    places = (tmp_path / "runs" / run_id, artifacts.model)
+    found, kept = map(model_folder.read_contract, places)
+    assert found == kept and model_folder.read_tensors(tmp_path / "runs" / run_id, found)
+    bring_model(run_id, tracking, Artifacts.at(tmp_path), tmp_path / "runs" / run_id)  # is there
+    with pytest.raises(UserError, match="there is no run 0000"):
+        bring_model("0" * 32, tracking, artifacts, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(UserError, match="no runs are recorded here yet"):
+        bring_model(run_id, tracking, Artifacts.at(tmp_path), tmp_path / "none")

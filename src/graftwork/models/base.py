@@ -67,6 +67,15 @@ class Weights(Component):
 
 
 @dataclass(frozen=True)
+class WeightsFile:
+    """A file of a backbone's weights that is there."""
+
+    path: Path
+    key_map: str  # see graftwork.models.key_maps.KEY_MAPS
+    key: str  # of the configuration that names it, for messages
+
+
+@dataclass(frozen=True)
 class Model(Component):
     """Backbone, pooling and head."""
 
@@ -92,5 +101,5 @@ class Model(Component):
         return version_of(inspect.getsource(sys.modules[type(self).__module__]))
 
     @abstractmethod
-    def build(self, num_classes: int, weights: Path | None) -> Classifier:
+    def build(self, num_classes: int, weights: WeightsFile | None) -> Classifier:
         """The network. `weights`: the verified file, or None for random ones."""

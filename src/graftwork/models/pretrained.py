@@ -14,6 +14,7 @@ from graftwork.models.base import Model, Weights
 from graftwork.storage.files import sha256_of, write_json
 
 RECEIPT = "weights.json"
+RUNS = "runs"  # folder beside it: models of recorded runs, by id
 
 
 def bring_weights(model: Model, folder: Path, downloads: Path, *, wanted: bool) -> None:

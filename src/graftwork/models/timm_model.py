@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftwork.config.errors import UserError, nearest_first, unknown
 from graftwork.models.auxiliary_places import check_auxiliary
-from graftwork.models.base import InputSpec, Model
+from graftwork.models.base import InputSpec, Model, WeightsFile
 from graftwork.models.input_channels import levels
 from graftwork.models.input_size import REFUSALS, nearest_sizes, out_of_memory, width_of
 from graftwork.models.versions import version_of
@@ -50,7 +50,7 @@ class TimmModel(Model):
         # timm's own networks change with timm, whose version is part of every key.
         return own_versions().get(self.architecture.split(".")[0], "timm")
 
-    def build(self, num_classes: int, weights: Path | None) -> Classifier:
+    def build(self, num_classes: int, weights: WeightsFile | None) -> Classifier:
         """The network, in fp32, channels_last and train mode.
 
         Random parts come from torch's global generator: seed it first.
@@ -67,7 +67,7 @@ class TimmModel(Model):
         head = self.head.build(num_features, num_classes)
         return Classifier(backbone, self.pooling, head, input_spec, num_features)
 
-    def _backbone(self, weights: Path | None) -> Backbone:
+    def _backbone(self, weights: WeightsFile | None) -> Backbone:
         """With the classifier it was pretrained with, so that loading can be strict."""
         from graftwork.models.backbones import register
         from graftwork.process.vision import timm
@@ -87,8 +87,7 @@ class TimmModel(Model):
                 f"model.options: {self.architecture} cannot be built with {self.options}: {error}."
             ) from error
         if weights is not None:
-            assert self.weights is not None, "weights given for a model that declares none"
-            load_weights(backbone, weights, self.weights.key_map)
+            load_weights(backbone, weights.path, weights.key_map, key=weights.key)
         return backbone
 
     def _arguments(self) -> dict[str, Any]:

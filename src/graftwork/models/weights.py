@@ -19,30 +19,40 @@ if TYPE_CHECKING:
 SHOWN = 3  # differing names that an error lists
 
 
-def load_weights(backbone: Backbone, path: Path, key_map: str) -> None:
+def load_weights(
+    backbone: Backbone, path: Path, key_map: str, *, key: str = "model.weights"
+) -> None:
     """Fills the backbone from a file; every tensor of both sides must find its partner.
 
     Only the classifier may be absent from the file, or have another number of classes: it is
     about to be replaced. Auxiliary classifiers of the file are left out for the same reason. A
     first convolution of other input channels is refitted.
 
+    Args:
+        key: of the configuration that names the file, for messages.
+
     Raises:
         UserError: names the first tensors that are missing, unexpected or of another shape.
     """
     if key_map == "by_position" and path.suffix == ".safetensors":
         raise UserError(
-            "model.weights.key_map: by_position needs the order of the tensors, which a "
+            f"{key}.key_map: by_position needs the order of the tensors, which a "
             "safetensors file does not keep. Choose by_name."
         )
     expected = backbone.state_dict()
-    mapped = KEY_MAPS[key_map](read_tensors(path), expected)
+    mapped = KEY_MAPS[key_map](read_tensors(path, key), expected)
     mapped = fit_first_convolution(backbone, mapped, expected)
     classifier = classifier_names(backbone) | auxiliary_names(backbone, [*expected, *mapped])
     if not any(name.endswith("num_batches_tracked") for name in mapped):  # written before torch 0.4
         mapped |= {n: t for n, t in expected.items() if n.endswith("num_batches_tracked")}
     wanted = {name: tensor for name, tensor in expected.items() if name not in classifier}
     offered = {name: tensor for name, tensor in mapped.items() if name not in classifier}
-    _check_fit(wanted, offered, path, key_map)
+    if problems := misfits(wanted, offered):
+        raise UserError(
+            f"{key}: {path.name} does not fit the network: {'; '.join(problems)}. "
+            f"Choose another model.architecture, or another {key}.key_map than "
+            f"{key_map} (legal: {', '.join(KEY_MAPS)})."
+        )
     backbone.load_state_dict(offered, strict=False)
 
 
@@ -58,8 +68,9 @@ def classifier_names(backbone: Backbone) -> set[str]:
     }
 
 
-def _check_fit(wanted: Tensors, offered: Tensors, path: Path, key_map: str) -> None:
-    problems = [
+def misfits(wanted: Tensors, offered: Tensors) -> list[str]:
+    """What keeps tensors from filling a network: the first names of each kind."""
+    return [
         *_listed("missing", (name for name in wanted if name not in offered)),
         *_listed("unexpected", (name for name in offered if name not in wanted)),
         *_listed(
@@ -71,12 +82,6 @@ def _check_fit(wanted: Tensors, offered: Tensors, path: Path, key_map: str) -> N
             ),
         ),
     ]
-    if problems:
-        raise UserError(
-            f"model.weights: {path.name} does not fit the network: {'; '.join(problems)}. "
-            f"Choose another model.architecture, or another model.weights.key_map than "
-            f"{key_map} (legal: {', '.join(KEY_MAPS)})."
-        )
 
 
 def _listed(what: str, names: Iterable[str]) -> list[str]:
@@ -87,7 +92,7 @@ def _listed(what: str, names: Iterable[str]) -> list[str]:
     return [f"{what}: {', '.join(found[:SHOWN])}{more}"]
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
     """The tensors of a .safetensors or torch file, in the file's order. Runs no code from it.
 
     Raises:
@@ -105,11 +110,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise UserError(
-            f"model.weights: {path} cannot be read as weights: {str(error).splitlines()[0]}"
+            f"{key}: {path} cannot be read as weights: {str(error).splitlines()[0]}"
         ) from error
     for key in ("state_dict", "model"):  # how training scripts wrap it
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not (isinstance(content, dict) and all(torch.is_tensor(v) for v in content.values())):
-        raise UserError(f"model.weights: {path} holds more than named tensors.")
+        raise UserError(f"{key}: {path} holds more than named tensors.")
     return dict(content)

@@ -73,7 +73,7 @@ def resources_of(model: Model, transfer: Transfer, wanted: Setting) -> Resources
         batch_size=wanted.batch_size,
         precision=wanted.precision,
         training_memory=_training_memory(classifier, model, transfer, wanted),
-        accuracy=accuracy_of(model, tag),
+        accuracy=accuracy_of(model, tag) if transfer.start.is_registry else None,
         remarks=_remarks(profile),
         measured=_measured(model, wanted) if wanted.measure else None,
     )

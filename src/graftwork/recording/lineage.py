@@ -8,28 +8,31 @@ import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from graftwork.config.errors import UserError
+from graftwork.features.engines.backbone import receipt
 from graftwork.process.installed import PACKAGES, releases
 from graftwork.storage.files import sha256_of
 
 if TYPE_CHECKING:
+    from graftwork.experiment import Experiment
     from graftwork.storage.artifacts import Artifacts
 
 MAX_DIFF = 4 * 2**20  # bytes of a diff that is kept
 
 
-def lineage(artifacts: Artifacts, model: str) -> dict[str, str]:
+def lineage(artifacts: Artifacts, start: Mapping[str, Any] | None) -> dict[str, str]:
     """Tags of a run. What is not known (no git, no manifest yet) has no tag.
 
     Args:
         artifacts: the experiment's tree.
-        model: name of the model, for its weights' receipt.
+        start: what is known of the weights that training begins from; see `start_of`.
     """
     known: Mapping[str, str | None] = {
         **_code(artifacts.shared),
         **data_digests(artifacts.manifest),
-        "weights.sha256": _weights_sha256(artifacts.weights(model) / "weights.json"),
+        **_weights(start or {}),
         "dvc.lock.sha256": _sha256(_lock_of(artifacts)),
         "version.python": platform.python_version(),
         **{f"version.{name}": found for name, found in releases(*PACKAGES).items()},
@@ -96,8 +99,23 @@ def data_digests(manifest: Path) -> Mapping[str, str]:
     return _digests[content]
 
 
-def _weights_sha256(receipt: Path) -> str | None:
-    return json.loads(receipt.read_text()).get("sha256") if receipt.is_file() else None
+def start_of(experiment: Experiment, artifacts: Artifacts) -> Mapping[str, Any] | None:
+    """What is known of the weights that it begins from; None for random ones, and where they are
+    not there."""
+    try:
+        return receipt(experiment, artifacts)
+    except UserError:
+        return None
+
+
+def _weights(start: Mapping[str, Any]) -> dict[str, str | None]:
+    """Of weights of an earlier run also which one, and on what it and those before were trained."""
+    tags = {"weights.sha256": start.get("sha256"), "start.origin": start.get("origin")}
+    if "data_digest" in start:
+        tags |= {f"start.{name}": str(start[name]) for name in ("strategy", "data_digest")}
+        tags["start.classes"] = ", ".join(start["classes"])
+        tags["start.earlier"] = json.dumps(start["earlier"]) if start["earlier"] else None
+    return tags
 
 
 def _sha256(path: Path) -> str | None:

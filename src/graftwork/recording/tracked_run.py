@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from graftwork.recorders.base import Recording
-from graftwork.recording.lineage import dirty_diff, dvc_lock, lineage
+from graftwork.recording.lineage import dirty_diff, dvc_lock, lineage, start_of
 from graftwork.recording.outbox import Outbox
 from graftwork.recording.tracked_params import (
     MAX_TAG,
@@ -48,7 +48,7 @@ class Run(Recording):
     def begin(self, experiment: Experiment) -> None:
         """Params and origin of a new run."""
         params = params_told(experiment, self._artifacts.params)
-        tags = lineage(self._artifacts, experiment.model.name)
+        tags = lineage(self._artifacts, start_of(experiment, self._artifacts))
         self._post("batch", params=_param_rows(flat(params)), tags=_tag_rows(tags))
         self.log_text(yaml.safe_dump(nested_public(params), sort_keys=False), "params.yaml")
         self._log_dataset(experiment, tags)
@@ -63,7 +63,7 @@ class Run(Recording):
             known: tags that the run has.
         """
         self._post("status", status="RUNNING")
-        tags = lineage(self._artifacts, experiment.model.name)
+        tags = lineage(self._artifacts, start_of(experiment, self._artifacts))
         if new := {key: value for key, value in tags.items() if known.get(key) != value}:
             self.set_tags(new)
         self._log_lock()

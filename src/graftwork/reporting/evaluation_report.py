@@ -16,7 +16,7 @@ from markupsafe import Markup
 from graftwork.data.images import DecodedImages
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
-from graftwork.recording.lineage import lineage
+from graftwork.recording.lineage import lineage, start_of
 from graftwork.recording.tracked_params import nested_public
 from graftwork.reporting import plots, report, selection_plots
 from graftwork.reporting.charts import standalone
@@ -168,7 +168,7 @@ def write(
         wrong=drawn.wrong if drawn else 0,
         data=_read(artifacts.data_report),
         configuration=_configuration(artifacts.params),
-        lineage=lineage(artifacts, experiment.model.name),
+        lineage=lineage(artifacts, start_of(experiment, artifacts)),
     )
     report.write(artifacts.report, shown)
 

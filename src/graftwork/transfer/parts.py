@@ -60,6 +60,11 @@ class Start(Component):
         """Whether the weights have learnt anything, so that distances between features count."""
         return True
 
+    @property
+    def recorded(self) -> str | None:
+        """Id of a recorded run whose model the download stage brings; None: no run's."""
+        return None
+
     def check(self, model: Model) -> None:
         """Looks at what it names on disk, without torch.
 
@@ -79,7 +84,7 @@ class Start(Component):
         """
 
     @abstractmethod
-    def key_map(self, model: Model) -> str:
+    def key_map_of(self, model: Model) -> str:
         """How names in the file become the backbone's; asked where there is a receipt."""
 
     @abstractmethod

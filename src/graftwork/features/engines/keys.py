@@ -40,7 +40,7 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
         {
             "layout": NETWORK_LAYOUT,
             "model": facts,
-            "key_map": weights and experiment.transfer.start.key_map(model),
+            "key_map": weights and experiment.transfer.start.key_map_of(model),
             "weights": weights["sha256"] if weights else f"random, seed {experiment.seed}",
             "batch_size": experiment.extraction.batch_size,
             "computes": [FEATURES, model.version],
