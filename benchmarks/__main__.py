@@ -5,10 +5,11 @@ need no data; takes about 45 minutes in full, of which the naive loop takes most
 shortens it. `memory` ends with exit code 1 where a forecast is far off; `rank` rewrites the picture
 in docs/.
 
-Two more run only where they are named, and take up again what an earlier start left in --folder:
+More run only where they are named, and take up again what an earlier start left in --folder:
 `defaults` (more than an hour; docs/defaults.md) runs every strategy with its defaults on nine tasks
 and four networks, and ends with exit code 1 where they do not hold; `selection` (docs/selection.md)
-compares the score that may choose with the test score.
+compares the score that may choose with the test score. So do the studies of strategies, each with a
+page in docs/: `strategy_table`, `few_labels`, `label_fraction`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from graftwork.config.errors import UserError
 from graftwork.process.terminal import literal, visible_lines
 
 BENCHMARKS = ("extract", "step", "heads", "probe", "memory", "rank")
-KEPT = ("defaults", "selection")  # in a folder that is kept; only where they are named
+STUDIES = ("strategy_table", "few_labels", "label_fraction")
+KEPT = ("defaults", "selection", *STUDIES)  # in a folder that is kept; only where they are named
 PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
 
@@ -54,7 +56,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=20, help="of the naive loop")
     parser.add_argument("--rounds", type=int, default=12, help="of the latencies of rank")
-    parser.add_argument("--folder", type=Path, help="of defaults or selection")
+    parser.add_argument("--folder", type=Path, help="of what keeps one")
+    parser.add_argument("--seeds", type=int, nargs="+", default=(), help="of a study; likewise")
     parser.add_argument("--tasks", nargs="+", default=(), help="of defaults; docs/ then stays")
     parser.add_argument("--networks", nargs="+", default=(), help="of defaults; docs/ then stays")
     parser.add_argument("--probes-only", action="store_true", help="selection without lp_ft")
@@ -62,7 +65,7 @@ def parsed() -> argparse.Namespace:
     if wrong := set(options.names) - set(legal):
         parser.error(f"unknown: {', '.join(sorted(wrong))}. Legal: {', '.join(legal)}.")
     if options.folder and len(set(options.names) & set(KEPT)) != 1:
-        parser.error("--folder: belongs to one of defaults and selection. Name one of them.")
+        parser.error(f"--folder: belongs to one of {', '.join(KEPT)}. Name one of them.")
     return options
 
 
@@ -79,6 +82,10 @@ def kept(out: Console, name: str, options: argparse.Namespace) -> int:
 
             asked = options.tasks, options.networks
             return defaults(folder, *asked, DOCS / "defaults.md", say)
+        if name in STUDIES:
+            from benchmarks.studies import study
+
+            return study(name, folder, DOCS, say, options.seeds)
         from benchmarks.selection import selection
 
         return selection(folder, DOCS / "selection.md", say, probes_only=options.probes_only)

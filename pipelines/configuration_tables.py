@@ -34,9 +34,9 @@ def worth_telling(found: Sequence[Configuration]) -> bool:
 
 def table(found: Sequence[Configuration]) -> Table:
     """For a terminal."""
-    rows = _rows(found)
+    told = rows(found)
     shown = Table(title=HEADING, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=NOTE)
-    for name in rows[0]:
+    for name in told[0]:
         first = name == "what differs"
         shown.add_column(
             name.replace(" ", "\n", 1),
@@ -45,7 +45,7 @@ def table(found: Sequence[Configuration]) -> Table:
             no_wrap=not first,
             min_width=24 if first else None,
         )
-    for row in rows:
+    for row in told:
         shown.add_row(*map(literal, row.values()))
     return shown
 
@@ -55,7 +55,7 @@ def section(found: Sequence[Configuration], confidence: float) -> Section:
     from graftwork.reporting.forest_plot import Row, forest
     from pipelines.sweep_costs import Section
 
-    rows = _rows(found)
+    told = rows(found)
     pictures = [
         forest(
             [
@@ -69,15 +69,16 @@ def section(found: Sequence[Configuration], confidence: float) -> Section:
         )
         for baseline in _baselines(found)
     ]
-    cells = [list(row.values()) for row in rows]
-    return Section(HEADING, [NOTE], pictures, list(rows[0]), cells)
+    cells = [list(row.values()) for row in told]
+    return Section(HEADING, [NOTE], pictures, list(told[0]), cells)
 
 
 def _baselines(found: Sequence[Configuration]) -> list[str]:
     return list(dict.fromkeys(d.baseline for one in found for d in one.differences))
 
 
-def _rows(found: Sequence[Configuration]) -> list[dict[str, str]]:
+def rows(found: Sequence[Configuration]) -> list[dict[str, str]]:
+    """A row a configuration, by column; for people."""
     baselines = _baselines(found)
     return [
         {

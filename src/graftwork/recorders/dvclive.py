@@ -11,7 +11,7 @@ from graftwork.config.errors import UserError
 from graftwork.recorders.base import Place, Recorder, Recording
 
 if TYPE_CHECKING:
-    from dvclive import Live
+    from dvclive.live import Live
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DvcLive(Recorder):
         here = Path.cwd()
         if not any((folder / ".dvc").is_dir() for folder in (here, *here.parents)):
             raise UserError(f"{here} is no project of DVC, and DVCLive would make one.")
-        from dvclive import Live
+        from dvclive.live import Live
 
         folder = place.root / self.folder
         return Files(

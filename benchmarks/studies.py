@@ -1,0 +1,195 @@
+"""Studies of strategies: which are best, and where. docs/NAME.md shows what was found.
+
+A study is a grid of conditions, strategies and seeds at equal budget: every strategy that trains
+passes over the pictures equally often; a head on stored features takes what it takes. What is
+expected is written down before it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.sweeping import Bench, Job, Say, composed
+from benchmarks.tasks import ASIDE
+from graftwork.config.errors import unknown
+from pipelines.configurations import Configuration, configurations
+from pipelines.overrides import CONF
+from pipelines.ranking import Job as Ranked
+from pipelines.ranking import Ranking, jobs
+
+EPOCHS = 12  # of every strategy that trains
+BASELINES = ("linear_probe", "fine_tune")
+SEEDS = (0, 1, 2)
+FEW = ("linear_probe", "knn", "fine_tune", "lp_ft", "l2_sp", "bss", "lora")
+# What asks for a model of an earlier run, or for a network that is cut, has studies of its own.
+ELSEWHERE = ("two_hop", "distil", "early_layers_custom_top")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Data and network, as overrides."""
+
+    name: str  # of its folder, and in tables
+    overrides: tuple[str, ...]
+    amount: int | None = None  # labelled pictures a class, where conditions differ in it
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid."""
+
+    name: str
+    title: str
+    expected: str  # before it was run
+    conditions: tuple[Condition, ...]
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...] = SEEDS
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a condition gave."""
+
+    condition: Condition
+    configurations: list[Configuration]
+    failed: list[str]  # overrides of jobs that did not finish
+
+
+def named_strategies() -> tuple[str, ...]:
+    """Every strategy of conf/transfer that needs nothing but data and a network."""
+    found = sorted(path.stem for path in (CONF / "transfer").glob("*.yaml"))
+    return tuple(name for name in found if name not in ELSEWHERE)
+
+
+def studies() -> dict[str, Study]:
+    """All of them, by name."""
+    found = (_strategy_table(), _few_labels(), _label_fraction())
+    return {study.name: study for study in found}
+
+
+def _strategy_table() -> Study:
+    conditions = tuple(
+        Condition(network, ("dataset=groceries", f"model={network}", "model.input_size=64"))
+        for network in ("efficientnet_lite0", "mobilenetv2")
+    )
+    return Study(
+        "strategy_table",
+        "Every strategy on the groceries, at equal budget",
+        "lp_ft and its like are best; a few points separate the strategies that train the later "
+        "groups; normalisation or biases alone lie between probe and fine-tuning; a network from "
+        "scratch is far behind.",
+        conditions,
+        named_strategies(),
+    )
+
+
+def _few_labels() -> Study:
+    shared = ("dataset=groceries", "model=efficientnet_lite0", "model.input_size=64")
+    conditions = [
+        Condition(f"{count}", (*shared, f"dataset.splits.train_per_class={count}"), count)
+        for count in (5, 10, 25)
+    ]
+    return Study(
+        "few_labels",
+        "Where does fine-tuning overtake the probe?",
+        "With 5 photos a class the probe is as good as fine-tuning, with all photos it is not. "
+        "Penalties (l2_sp, bss) help with few labels and not with many.",
+        (*conditions, Condition("all", shared, 52)),
+        FEW,
+    )
+
+
+def _label_fraction() -> Study:
+    shared = (
+        *("dataset=cifar10", "model=efficientnet_lite0", "model.input_size=96"),
+        "dataset.splits.val_fraction=0",
+    )
+    conditions = tuple(
+        Condition(
+            f"{count}",
+            (*shared, "dataset.limit_per_class=500", f"dataset.splits.train_per_class={count}"),
+            count,
+        )
+        for count in (20, 100, 500)
+    )
+    return Study(
+        "label_fraction",
+        "CIFAR-10 with 20, 100 and 500 labels a class",
+        "Fine-tuning overtakes the probe between 20 and 100 labels a class.",
+        conditions,
+        ("linear_probe", "fine_tune", "lp_ft"),
+        (0, 1),
+    )
+
+
+def asked(name: str) -> Study:
+    """Raises UserError for a name that is none."""
+    known = studies()
+    if name not in known:
+        raise unknown("study", name, list(known))
+    return known[name]
+
+
+def grid(study: Study, condition: Condition) -> list[Job]:
+    """The jobs of a condition."""
+    budget = {strategy: _budget(condition, strategy) for strategy in study.strategies}
+    return [
+        Job(
+            condition.name,
+            (*condition.overrides, *budget[strategy], *ASIDE),
+            (("transfer", strategy), ("seed", str(seed))),
+        )
+        for strategy in study.strategies
+        for seed in study.seeds
+    ]
+
+
+def _budget(condition: Condition, strategy: str) -> tuple[str, ...]:
+    job = Job("", condition.overrides, (("transfer", strategy),))
+    (params,) = composed([job])
+    trains = params["transfer"]["epochs"] > 0
+    return (f"transfer.epochs={EPOCHS}", "transfer.least_steps=0") if trains else ()
+
+
+def run(study: Study, folder: Path, say: Say) -> list[Found]:
+    """Runs what is not finished in the folder; what each condition gave."""
+    bench = Bench.at(folder)
+    grids = {condition: grid(study, condition) for condition in study.conditions}
+    places = bench.run([job for jobs_ in grids.values() for job in jobs_], say)
+    found = []
+    for condition, wanted in grids.items():
+        done = {job: place for job in wanted if (place := places[job])}
+        failed = [" ".join(job.overrides) for job in wanted if job not in done]
+        rows = [_read(job, place) for job, place in done.items()]
+        found.append(Found(condition, configurations(Ranking("", rows), BASELINES), failed))
+    return found
+
+
+def _read(job: Job, place: Path) -> Ranked:
+    (read,) = jobs(place)
+    return replace(read, own=tuple(f"{key}={value}" for key, value in job.own))
+
+
+def study(name: str, folder: Path, docs: Path, say: Say, seeds: Sequence[int] = ()) -> int:
+    """Runs a study, prints and writes its page.
+
+    Args:
+        seeds: fewer than the study's; the page in docs/ then stays.
+
+    Returns:
+        The exit code: 1 where a job failed.
+    """
+    from benchmarks.studies_page import written
+
+    whole = asked(name)
+    found = run(replace(whole, seeds=tuple(seeds) or whole.seeds), folder, say)
+    text, pictures = written(whole, found)
+    for place in (folder, *(() if seeds else (docs,))):
+        (place / f"{name}.md").write_text(text, encoding="utf-8")
+        for picture, svg in pictures.items():
+            (place / picture).write_text(svg, encoding="utf-8")
+        say(f"written: {place / name}.md")
+    say(text)
+    return int(any(one.failed for one in found))
