@@ -10,12 +10,13 @@ def check_ahead(experiment: Experiment) -> None:
 
     Raises:
         UserError: a GPU is wanted that this machine lacks, or the strategy names layers
-            that the network lacks.
+            that the network lacks, or an option that its optimiser lacks.
     """
     if not experiment.transfer.epochs:
         return
     if experiment.trainer.accelerator == "gpu":
         experiment.trainer.uses_gpu()
+    experiment.transfer.optimiser.check()
     if experiment.transfer.trainable.names_groups:
         _check_groups(experiment)
 

@@ -47,6 +47,11 @@ class Experiment(Component):
                 f"transfer={self.transfer.name} needs. Choose transfer=from_scratch, or a model "
                 "with weights (`graftwork models`)."
             )
+        if self.transfer.schedule.needs_validation and self.selection.method == "none":
+            raise UserError(
+                "transfer.schedule: follows what held-out pictures say, and selection=none holds "
+                "none out. Choose transfer/schedule=step, or another selection."
+            )
         if self.transfer.head_init.needs_features and not self.model.head.is_linear:
             raise UserError(
                 f"model.head: transfer={self.transfer.name} starts from a converged linear "

@@ -17,9 +17,14 @@ from pipelines import experiment
 from pipelines.ahead import check_ahead
 
 BLOCKS_9 = ("transfer/trainable=from_group", "transfer.trainable.first=blocks.9")
+BETA = (
+    "transfer/optimiser=by_name", "transfer.optimiser.name=lion",
+    "+transfer.optimiser.options.beta=[0,0]",
+)  # fmt: skip
 REFUSED = [
     (("trainer.accelerator=gpu",), "trainer.accelerator: gpu, but torch sees none here"),
     (BLOCKS_9, "transfer.trainable.first: 'blocks.9' is unknown. Did you mean 'stages.0'"),
+    (BETA, "transfer.optimiser.options.beta: 'beta' is unknown. Did you mean 'betas'"),
     ((*BLOCKS_9[:1], "transfer.trainable.first=99"), "transfer.trainable.first: 99 is out of"),
 ]
 
@@ -29,7 +34,7 @@ def no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
-@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=["gpu", "group", "number"])
+@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=["gpu", "group", "option", "number"])
 def test_an_experiment_is_refused_before_its_first_stage(
     overrides, said, tmp_path, tiny_params, monkeypatch
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from graftwork.training.graft_module import Diverged, GraftModule, parameter_gro
 from graftwork.training.guard import Guard
 from graftwork.training.lightning_trainer import lightning, quiet
 from graftwork.transfer.samplers import Shuffled
-from graftwork.transfer.schedules import WarmupCosine
+from graftwork.transfer.schedules import Plateau, WarmupCosine
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable import FromGroup, HeadOnly
 from graftwork.transfer.trainable_schedules import Gradual, OnPlateau
@@ -77,13 +78,14 @@ def fitted(
     *callbacks: Any,
     data: PictureData | None = None,
     num_classes: int = 3,
+    known: Sequence[float] | None = None,
     **changes: Any,
 ) -> tuple[GraftModule, list[dict[str, float]]]:
     settings = build(composed("trainer.precision=fp32")["trainer"], Trainer, "trainer")
     settings = dataclasses.replace(settings, accelerator="cpu", **changes)
     curves = Curves(lambda row, epoch: None, [])
     data = data or pictures()
-    module = GraftModule(network, transfer, num_classes, watched=data.watched)
+    module = GraftModule(network, transfer, num_classes, watched=data.watched, known=known)
     trainer = lightning(settings, transfer.epochs, [curves, *callbacks], tmp_path)
     with quiet():
         trainer.fit(module, datamodule=data)
@@ -287,6 +289,41 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     norms.clear()
     fitted(classifier(), strategy(epochs=1), tmp_path, Norms(), gradient_clip=0.0)
     assert max(clipped) <= 1e-3 * 1.001 < max(gradient.norm().item() for gradient in norms)
+
+
+def test_gradients_are_clipped_value_by_value(tmp_path: Path) -> None:
+    import pytorch_lightning as pl
+
+    largest = []
+
+    class Largest(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+            found = [p.grad.abs().max().item() for p in module.parameters() if p.grad is not None]
+            largest.append(max(found))
+
+    transfer = strategy(epochs=1)
+    fitted(classifier(), transfer, tmp_path, Largest(), gradient_clip=1e-4, clip_by="value")
+    assert largest == [pytest.approx(1e-4)] * 3
+
+
+def test_rates_fall_in_the_epoch_after_held_out_pictures_say_so(tmp_path: Path) -> None:
+    """Three steps an epoch; losses known from another training give the same rates again."""
+    import pytorch_lightning as pl
+
+    class Rates(pl.Callback):
+        def __init__(self) -> None:
+            self.seen: list[float] = []
+
+        def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+            self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    schedule = Plateau(0.0, 0.5, 0, 0.999)  # nothing is such a gain
+    transfer = strategy("transfer.rates.lr=0.01", epochs=4, schedule=schedule)
+    first, again = Rates(), Rates()
+    module, _ = fitted(classifier(), transfer, tmp_path, first)
+    assert first.seen == pytest.approx([0.01] * 6 + [0.005] * 3 + [0.0025] * 3)
+    fitted(classifier(), transfer, tmp_path, again, data=pictures(val=0), known=module.validated)
+    assert again.seen == first.seen
 
 
 def test_groups_have_their_rates_and_only_weights_decay() -> None:

@@ -33,6 +33,7 @@ def settings(name: str = "default", **changes: Any) -> Trainer:
         ({"refit_epochs": 0}, "refit_epochs: 0"),
         ({"refit_rate": 0.0}, "refit_rate: 0"),
         ({"gradient_clip": -1.0}, "gradient_clip"),
+        ({"clip_by": "sum"}, "clip_by: 'sum' is unknown.*norm"),
         ({"limit_epochs": 0}, "limit_epochs"),
         ({"limit_batches": 0}, "limit_batches"),
         ({"processes": 3}, r"batch_size: 32 cannot be shared evenly by 3 .*multiple of 3"),

@@ -13,6 +13,7 @@ from tiny_experiment import tiny_experiment
 from tiny_transfer import draw_photos, save_weights, transfer_params
 from watched_trainings import WatchedTrainings
 
+from graftwork.config.errors import UserError
 from graftwork.evaluating.probabilities import network_logits, softmax
 from graftwork.experiment import Experiment
 from graftwork.model_folder.contents import StoredBackbone
@@ -23,9 +24,11 @@ from graftwork.training import networks
 from graftwork.training.source import Finetuned
 from graftwork.transfer.averages import PartOfTheWay
 from graftwork.transfer.rates import Uniform
+from graftwork.transfer.schedules import Plateau
 from graftwork.transfer.trainable_schedules import Gradual, OnPlateau
 
 FITTED = 39  # pictures of train and val; `selection=random` holds a fifth of them out
+GENTLE = Uniform(1e-3)
 DESTROYING = Uniform(10.0)  # in one epoch, before the guard can tell
 
 
@@ -157,6 +160,26 @@ def test_a_refit_unfreezes_where_held_out_pictures_had_asked_for_it(
     start, end = again.trained.start, again.network.state_dict()
     moved = {name for name, tensor in start.items() if not torch.equal(tensor, end[name])}
     assert moved == {"backbone.stages.1.conv.weight", "head.weight", "head.bias"}
+
+
+@pytest.mark.parametrize("refit", ["on", "again"])
+def test_rates_that_fell_stay_low_in_a_refit_or_fall_again(
+    watched: WatchedTrainings, refit: str
+) -> None:
+    schedule = Plateau(0.0, 0.1, 0, 0.9)  # the second epoch never gains so much
+    found = watched.run(
+        trainer={"refit": refit}, transfer={"schedule": schedule, "epochs": 3, "rates": GENTLE}
+    )
+    rates = [row["lr"] / 1e-3 for row in found.rows if "lr" in row]
+    first = [1.0, 0.1, 0.01]  # as an epoch ends, of the step that follows
+    assert rates == pytest.approx([*first, *([0.033] * 2 if refit == "on" else first)])
+
+
+def test_a_schedule_that_listens_needs_somebody_who_speaks(watched: WatchedTrainings) -> None:
+    listening = {"schedule": Plateau(0.0, 0.1, 0, 0.9)}
+    with pytest.raises(UserError, match="transfer.schedule: follows what held-out.*schedule=step"):
+        watched.run(transfer=listening, selection={"method": "none"})
+    assert not watched.calls
 
 
 def test_where_training_on_destroys_the_network_that_chose_is_kept(

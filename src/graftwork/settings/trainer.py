@@ -8,6 +8,7 @@ from graftwork.config.components import Component
 from graftwork.config.errors import UserError, check_choice, check_range
 
 PRECISIONS = ("auto", "fp32", "bf16")
+CLIPPED = ("norm", "value")
 KEPT = ("auto", "best", "last")
 REFITS = ("auto", "on", "again", "never")
 
@@ -19,7 +20,8 @@ class Trainer(Component):
     name: str
     batch_size: int  # images a step, over all processes together
     precision: str  # auto: the fastest that this machine does well
-    gradient_clip: float  # largest norm of all gradients together; 0: off
+    gradient_clip: float  # the most that gradients may be; 0: off
+    clip_by: str  # of that, norm: of all gradients together; value: of each number
     processes: int  # one a device; more than one starts torchrun
     accelerator: str  # auto, cpu, gpu
     workers: int  # loader processes; 0: load in the training process
@@ -37,6 +39,7 @@ class Trainer(Component):
         check_range("batch_size", self.batch_size, 1)
         check_choice("precision", self.precision, PRECISIONS)
         check_range("gradient_clip", self.gradient_clip, 0)
+        check_choice("clip_by", self.clip_by, CLIPPED)
         check_range("processes", self.processes, 1)
         check_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         check_range("workers", self.workers, 0)

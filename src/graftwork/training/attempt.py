@@ -11,7 +11,7 @@ import torch
 
 from graftwork.evaluating.probabilities import network_logits, softmax
 from graftwork.training.fitting import Trained, train
-from graftwork.training.going_on import GoingOn
+from graftwork.training.going_on import GoingOn, StillLow
 from graftwork.training.history import Row, Told
 from graftwork.training.source import Source
 
@@ -88,14 +88,16 @@ def train_on(
 
     Args:
         penalties: whether those of the strategy count.
-        going_on: what was trained at this moment is trained all the time; None: as the strategy
-            says.
+        going_on: what was trained at this moment is trained all the time, and rates that had
+            fallen stay low; None: as the strategy says.
     """
     experiment, transfer = source.experiment, source.experiment.transfer
     if not penalties:
         transfer = replace(transfer, penalties={})
     if going_on is not None:
-        transfer = replace(transfer, trainable=GoingOn(transfer.trainable, going_on))
+        trainable = GoingOn(transfer.trainable, going_on)
+        schedule = StillLow(transfer.schedule, going_on)
+        transfer = replace(transfer, trainable=trainable, schedule=schedule)
     experiment = replace(experiment, transfer=transfer)
     return train(
         experiment, source.artifacts, classifier,

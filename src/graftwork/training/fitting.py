@@ -102,6 +102,11 @@ def train(
             "transfer.trainable: what it unfreezes is decided by held-out pictures, and none are "
             "held out here. Choose another selection, or transfer/trainable=gradual."
         )
+    if experiment.transfer.schedule.needs_validation and not known and "val" not in watched:
+        raise UserError(
+            "transfer.schedule: follows what held-out pictures say, and none are held out here. "
+            "Choose transfer/schedule=step, or another selection."
+        )
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     pictures = _pictures(experiment, artifacts, classifier, fit, watched)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graftwork.transfer.parts import Moment, Trainable
+from graftwork.transfer.parts import Moment, Schedule, Trainable
 
 if TYPE_CHECKING:
     from graftwork.models.network.layout import Layout
@@ -24,3 +24,15 @@ class GoingOn(Trainable):
 
     def parameters(self, layout: Layout, moment: Moment) -> frozenset[str]:
         return self.trainable.parameters(layout, self.ended)
+
+
+@dataclass(frozen=True)
+class StillLow(Schedule):
+    """A schedule to which held-out pictures have said what they had said at one moment: rates that
+    had fallen by then stay low."""
+
+    schedule: Schedule
+    ended: Moment
+
+    def factor(self, moment: Moment) -> float:
+        return self.schedule.factor(replace(moment, validated=self.ended.validated))

@@ -154,6 +154,14 @@ class GraftModule(pl.LightningModule):
         self.freeze_for(self.moment(self.current_epoch))
         self.train()  # Lightning keeps whatever mode it finds
 
+    def follow_validation(self) -> None:
+        """Rates of the next step, which were set before this epoch was validated."""
+        schedule: Any = self.lr_schedulers()
+        for group, peak, factor in zip(
+            schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+        ):
+            group["lr"] = peak * factor(self.trainer.global_step)
+
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         found = self.minimised(*batch, self.now())
         labels = batch[1]
@@ -218,6 +226,8 @@ class GraftModule(pl.LightningModule):
         """What held-out pictures say is all that a part may know of how training goes."""
         if (loss := self.trainer.callback_metrics.get("val/loss")) is not None:
             self.validated += (float(loss),)
+        if self.transfer.schedule.needs_validation:
+            self.follow_validation()
 
     def configure_optimizers(self) -> Any:
         """The optimiser holds every layer group from the start, whatever is frozen when."""
@@ -236,11 +246,14 @@ class GraftModule(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
     ) -> None:
-        """By the norm of all gradients together. Lightning's own refuses a fused optimiser, which
-        could hold scaled gradients; bf16 and fp32 have no scaler."""
+        """By the norm of all gradients together, or value by value. Lightning's own refuses a fused
+        optimiser, which could hold scaled gradients; bf16 and fp32 have no scaler."""
         if gradient_clip_val:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+            if gradient_clip_algorithm == "value":
+                torch.nn.utils.clip_grad_value_(parameters, gradient_clip_val)
+            else:
+                torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
 
 def parameter_groups(

@@ -36,6 +36,7 @@ def lightning(
         max_steps=-1 if steps is None else steps,
         limit_train_batches=settings.limit_batches,
         gradient_clip_val=settings.gradient_clip or None,
+        gradient_clip_algorithm=settings.clip_by,
         # A GPU has operators without a deterministic form; elsewhere they are an error.
         deterministic="warn" if on_gpu else True,
         callbacks=list(callbacks),

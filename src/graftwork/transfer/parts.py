@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +193,20 @@ class Trainable(Component):
 class Rates(Component):
     """The learning rate of each layer group."""
 
+    @property
+    def follow_weights(self) -> bool:
+        """Whether they are shares of the weights' own sizes."""
+        return False
+
+    @property
+    @abstractmethod
+    def scale(self) -> str:
+        """The field in proportion to which all of them are."""
+
+    def times(self, factor: float) -> Rates:
+        """The same, each so many times as high."""
+        return replace(self, **{self.scale: factor * getattr(self, self.scale)})
+
     @abstractmethod
     def of(self, depth: int, size: float) -> float:
         """Peak learning rate of a tensor.
@@ -209,6 +223,23 @@ class Optimiser(Component):
 
     weight_decay: float  # not applied to biases and normalisation
 
+    @property
+    def moves_by_rate(self) -> bool:
+        """Whether a step moves a value by about its rate, whatever the gradient, as Adam's does."""
+        return True
+
+    @property
+    def rate_growth(self) -> float:
+        """Exponent with which rates follow the number of images a step.
+
+        1: in proportion (Goyal et al. 2017); 0.5: with its root, which is what keeps the noise of
+        optimisers that adapt to the gradient (Malladi et al. 2022).
+        """
+        return 0.5
+
+    def check(self) -> None:
+        """Raises UserError for what only the library behind it can tell; before any work."""
+
     @abstractmethod
     def build(self, groups: Sequence[Mapping[str, Any]]) -> torch.optim.Optimizer:
         """The optimiser.
@@ -221,6 +252,11 @@ class Optimiser(Component):
 @dataclass(frozen=True)
 class Schedule(Component):
     """How rates change while training goes on."""
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether it follows what held-out pictures say after each epoch."""
+        return False
 
     @abstractmethod
     def factor(self, moment: Moment) -> float:

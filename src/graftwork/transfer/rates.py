@@ -17,6 +17,10 @@ class Uniform(Rates):
     def __post_init__(self) -> None:
         check_range("lr", self.lr, 0, 10, low_open=True)
 
+    @property
+    def scale(self) -> str:
+        return "lr"
+
     def of(self, depth: int, size: float) -> float:
         return self.lr
 
@@ -33,6 +37,10 @@ class LayerDecay(Rates):
         check_range("head_lr", self.head_lr, 0, 10, low_open=True)
         check_range("backbone_factor", self.backbone_factor, 0, 100, low_open=True)
         check_range("layer_decay", self.layer_decay, 0, 1, low_open=True)
+
+    @property
+    def scale(self) -> str:
+        return "head_lr"
 
     def of(self, depth: int, size: float) -> float:
         if depth == 0:
@@ -60,6 +68,14 @@ class RelativeStep(Rates):
         check_range("backbone_factor", self.backbone_factor, 0, 100, low_open=True)
         check_range("layer_decay", self.layer_decay, 0, 1, low_open=True)
         check_range("smallest", self.smallest, 0, 1, low_open=True)
+
+    @property
+    def follow_weights(self) -> bool:
+        return True
+
+    @property
+    def scale(self) -> str:
+        return "step"
 
     def of(self, depth: int, size: float) -> float:
         share = self.step

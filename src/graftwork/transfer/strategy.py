@@ -61,6 +61,7 @@ class Transfer(Component):
             )
         self._check_adapter()
         self._check_way()
+        self._check_rates()
 
     def _check_adapter(self) -> None:
         """What is attached must be trained, and fit the mode of BatchNorm."""
@@ -88,6 +89,16 @@ class Transfer(Component):
                 f"average.trained_shares: {between[0]} with batch_norm={self.batch_norm}, but "
                 "statistics of two networks have no mean that fits either. Legal: 0 and 1, or "
                 "batch_norm=frozen or affine."
+            )
+
+    def _check_rates(self) -> None:
+        """Rates that this optimiser would understand as something else."""
+        if self.rates.follow_weights and not self.optimiser.moves_by_rate:
+            raise UserError(
+                "rates: these are shares of the weights' own sizes, by which this optimiser does "
+                "not move them: its steps also follow the gradients' sizes, or the weights' a "
+                "second time. Legal: transfer/rates=uniform or layer_decay, or "
+                "transfer/optimiser=adamw."
             )
 
     def epochs_of(self, steps: int) -> int:
