@@ -25,6 +25,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Measures the model folder on the test split and resumes the MLflow run with the results."""
     from graftwork.data import manifest
     from graftwork.evaluating import probabilities as split_predictions
+    from graftwork.evaluating import several_views
     from graftwork.evaluating.measurements import measurements
 
     begun = time.perf_counter()
@@ -34,19 +35,21 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             "dataset: the test split has no usable picture, so nothing can be measured. Give some, "
             "or let some be set aside: dataset.splits.test_fraction=0.2."
         )
-    test, speed = None, None
+    test, looked = None, None
     if not leaves_the_test_out(experiment):
-        parallel = split_predictions.needs_network(artifacts)
+        several = experiment.evaluation.views > 1
+        parallel = several or split_predictions.needs_network(artifacts)
         if parallel and distributed.relaunched(
             experiment.trainer.processes, artifacts, "pipelines.evaluate"
         ):
             return
-        start = time.perf_counter()
-        test = frame, split_predictions.probabilities(experiment, artifacts, frame)
-        speed = len(frame) / (time.perf_counter() - start)
+        looked = several_views.looked(experiment, artifacts, frame)
+        test = frame, looked.mean
         if distributed.rank() != 0:
             return
-    record(experiment, artifacts, measurements(experiment, artifacts, test), frame, speed, begun)
+    speed = len(frame) / looked.seconds if looked else None
+    found = measurements(experiment, artifacts, test, looked)
+    record(experiment, artifacts, found, frame, speed, begun)
 
 
 def leaves_the_test_out(experiment: Experiment) -> bool:
@@ -90,7 +93,7 @@ def record(
         tested, probabilities = found.test or (None, None)
         evaluation_report.write(
             experiment, artifacts, tested, classes, probabilities, found.scores, cost, profile,
-            found.record, found.selection, found.start, found.held_out,
+            found.record, found.selection, found.start, found.held_out, found.views,
         )  # fmt: skip
         result: dict[str, Any] = {
             "title": summary.title(experiment),
@@ -98,6 +101,7 @@ def record(
             "selection": found.selection_entry(),
             "test": found.scores,
             "start": found.start,
+            "views": found.views,
             "cost": cost,
             "run_id": tracked.run_id,
         }
@@ -107,6 +111,8 @@ def record(
         tracked.set_tags({"selection.method": found.record.method})
         tracked.log_metrics(evaluation_report.flat(found.scores), step=trained)
         tracked.log_metrics(evaluation_report.flat(found.selection, "selection"), step=trained)
+        if found.views is not None:
+            tracked.log_metrics(evaluation_report.flat_views(found.views), step=trained)
         tracked.log_cost(cost)
         written = (
             artifacts.metrics, artifacts.report, artifacts.predictions, artifacts.selection,

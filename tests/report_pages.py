@@ -90,6 +90,7 @@ def written(path: Path, **changes: Any) -> str:
         "profile": {"input": [3, 224, 224], "groups": GROUPS},
         "selection": f"By {EVIL}.",
         "choice": None,
+        "views": None,
         "pictures": {
             "intervals": plots.metric_intervals(scores, METRICS, 0.95),
             "confusion": confusion(names, labels, predicted, plots.TEST),

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from graftwork.augmentations.base import Augmentation
+from graftwork.augmentations.fixed_views import fixed_views
 from graftwork.config.components import Component, build, placed
 from graftwork.config.errors import UserError, check_range
 from graftwork.data.datasets import unlabelled
@@ -64,6 +65,14 @@ class Experiment(Component):
                 "selection: none holds nothing out, but what transfer.trainable unfreezes is "
                 "decided by held-out pictures. Choose selection=auto (or another method), or "
                 "transfer/trainable=gradual."
+            )
+        most = len(fixed_views(self.augmentation.mirrors))
+        if self.evaluation.views > most:
+            mirrors = ", ".join(self.augmentation.mirrors) or "in no way"
+            raise UserError(
+                f"evaluation.views: {self.evaluation.views} is out of bounds. Legal: 1 to {most}, "
+                f"since augmentation={self.augmentation.name} mirrors {mirrors}; each way to "
+                "mirror doubles them."
             )
 
     @classmethod

@@ -19,6 +19,7 @@ from graftwork.evaluating import prediction_table as predictions
 from graftwork.evaluating.measurements import Measurements, Predicted, measurements
 from graftwork.evaluating.probabilities import softmax
 from graftwork.evaluating.scoring import measure
+from graftwork.evaluating.several_views import Looked
 from graftwork.selecting.start import Start
 from graftwork.settings.evaluation import Evaluation
 from graftwork.storage.artifacts import Artifacts
@@ -155,6 +156,22 @@ def test_differences_are_the_results_minus_the_starts_and_paired(
     assert found["log_loss"]["value"] < 0
 
 
+def test_several_views_are_told_and_the_start_is_compared_by_one_of_them(
+    experiment: Any, artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = predicted(50, seed=2)
+    one = predicted(50, seed=5)[1]
+    start().write(artifacts.start)
+    features(monkeypatch, test, np.log(one))  # the start says what the result says by one view
+    result = measurements(experiment, artifacts, test, Looked(one, test[1], 2, (), 1.0, 2.0))
+    assert result.start is not None and result.views is not None
+    assert result.start["difference"]["test"]["top1"]["value"] == 0
+    assert result.scores["top1"] != result.views["one"]["top1"]
+    gain = result.scores["top1"]["value"] - result.views["one"]["top1"]["value"]
+    assert result.views["gain"]["top1"]["value"] == pytest.approx(gain)
+    assert measurements(experiment, artifacts, None).views is None
+
+
 def test_what_metrics_json_says_of_the_choice(experiment: Any, artifacts: Artifacts) -> None:
     held_out(artifacts, predicted())
     result = measurements(experiment, artifacts, None)
@@ -166,7 +183,7 @@ def test_what_metrics_json_says_of_the_choice(experiment: Any, artifacts: Artifa
         "fitted": 732,
         "scores": result.selection,
     }
-    nothing = Measurements(record(method="none"), None, {}, None, {}, None)
+    nothing = Measurements(record(method="none"), None, {}, None, {}, None, None)
     assert nothing.selection_entry()["scores"] == {}
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from untrained_model import untrained
 
 from graftwork.config.errors import UserError
-from graftwork.data import manifest
 from graftwork.evaluating import probabilities as split_predictions
+from graftwork.evaluating import several_views
 from graftwork.experiment import Experiment
 from graftwork.process import distributed
 from graftwork.storage.artifacts import Artifacts
@@ -22,9 +22,8 @@ TWO_PROCESSES = """
 import numpy as np
 from graftwork.process import distributed
 from graftwork.data import manifest
-from graftwork.evaluating import probabilities as split_predictions
+from graftwork.evaluating import several_views
 from graftwork.storage.artifacts import Artifacts
-from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 
 import argparse
@@ -35,30 +34,10 @@ options = parser.parse_args()
 artifacts = Artifacts.at(options.root, options.shared)
 frame = manifest.of_split(manifest.read(artifacts.manifest), "test")
 experiment = Experiment.from_file(artifacts.params)
-found = split_predictions.probabilities(experiment, artifacts, frame)
-np.save(artifacts.root / f"rank{distributed.rank()}of{distributed.world_size()}.npy", found)
+found = several_views.looked(experiment, artifacts, frame)
+both = np.stack([found.one, found.mean])
+np.save(artifacts.root / f"rank{distributed.rank()}of{distributed.world_size()}.npy", both)
 """
-
-
-def save_model(experiment: Experiment, artifacts: Artifacts, trained_share: float = 1.0) -> None:
-    """A model folder with random weights, as if a training had ended there."""
-    import torch
-
-    from graftwork.model_folder import contents as model_folder
-
-    torch.manual_seed(0)
-    classifier = experiment.model.build(3, None)
-    torch.nn.init.normal_(classifier.head.weight)  # else all logits are equal
-    model_folder.save(
-        artifacts.model,
-        classifier,
-        experiment=experiment,
-        input_spec=classifier.input_spec,
-        classes=json.loads(artifacts.classes.read_text()),
-        training={"selection": "the last epoch", "trained_share": trained_share},
-        pretrained=None,
-        data_digest="0",
-    )
 
 
 @pytest.fixture
@@ -66,19 +45,8 @@ def prepared(tmp_path: Path, tiny_params: Callable[..., Any]) -> Callable[..., A
     """`prepared(*overrides)`: an experiment on 15 test photos, with a model folder."""
 
     def make(*overrides: str, trained_share: float = 1.0) -> tuple[Experiment, Artifacts, Any]:
-        from pipelines import download, prepare
-
-        artifacts = Artifacts.at(tmp_path / "job", tmp_path)
-        artifacts.root.mkdir()
         params = tiny_params("extraction.batch_size=2", *overrides)
-        artifacts.params.write_text(yaml.safe_dump(params))
-        experiment = Experiment.from_params(params)
-        download.run(experiment, artifacts)
-        prepare.run(experiment, artifacts)
-        save_model(experiment, artifacts, trained_share)
-        frame = manifest.of_split(manifest.read(artifacts.manifest), "test")
-        assert len(frame) == 15
-        return experiment, artifacts, frame
+        return untrained(params, tmp_path, trained_share)
 
     return make
 
@@ -105,7 +73,8 @@ def test_processes_and_threads_change_nothing(
     prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """15 pictures in 8 batches over two gloo processes: bit-identical to one process."""
-    experiment, artifacts, frame = prepared("trainer.accelerator=cpu")
+    wanted = ("trainer.accelerator=cpu", "augmentation=light", "evaluation.views=4")
+    experiment, artifacts, frame = prepared(*wanted)
     one = split_predictions.probabilities(experiment, artifacts, frame)
     assert one.shape == (15, 3)
     assert one == pytest.approx(plainly(experiment, artifacts, frame), abs=1e-5)
@@ -114,12 +83,14 @@ def test_processes_and_threads_change_nothing(
         patched.setattr(distributed, "cores", lambda: 5)
         again = split_predictions.probabilities(experiment, artifacts, frame)
     assert (again == one).all()
+    mean = several_views.looked(experiment, artifacts, frame).mean
+    assert np.abs(mean - one).max() > 1e-4
     (tmp_path / "measured.py").write_text(TWO_PROCESSES)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert distributed.relaunched(2, artifacts, "measured")
     for rank in (0, 1):
-        assert (np.load(artifacts.root / f"rank{rank}of2.npy") == one).all()
+        assert (np.load(artifacts.root / f"rank{rank}of2.npy") == [one, mean]).all()
 
 
 def test_stored_features_times_head(

@@ -22,6 +22,7 @@ def evaluation(**metrics: Metric) -> Evaluation:
         bootstrap_samples=100,
         confidence=0.95,
         mistakes=0,
+        views=1,
         test_in_sweeps="all",
         baselines=[],
     )
@@ -95,7 +96,7 @@ print([name for name in ("torch", "torchmetrics", "timm", "matplotlib") if name 
 )
 def test_bounds(field: str, value: float) -> None:
     values = {"metrics": {}, "bootstrap_samples": 100, "confidence": 0.9, "mistakes": 0}
-    values |= {"test_in_sweeps": "all", "baselines": []}
+    values |= {"views": 1, "test_in_sweeps": "all", "baselines": []}
     with pytest.raises(UserError, match=f"{field}: .* out of bounds"):
         Evaluation(**(values | {field: value}))  # type: ignore[arg-type]
 
@@ -104,4 +105,4 @@ def test_whose_test_is_looked_at_has_two_words() -> None:
     with pytest.raises(
         UserError, match="test_in_sweeps: 'winer' is unknown. Did you mean 'winner'"
     ):
-        Evaluation({"top1": TOP1}, 100, 0.9, 0, "winer", [])
+        Evaluation({"top1": TOP1}, 100, 0.9, 0, 1, "winer", [])

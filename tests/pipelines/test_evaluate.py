@@ -21,6 +21,7 @@ from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.evaluating import prediction_table as predictions
 from graftwork.evaluating import probabilities as split_predictions
+from graftwork.evaluating import several_views
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
 from graftwork.models.network.tensors import part
@@ -143,13 +144,14 @@ def test_everything_is_written(
 
     metrics = json.loads(artifacts.metrics.read_text())
     assert list(metrics) == [
-        "title", "confidence", "selection", "test", "start", "cost", "run_id",
+        "title", "confidence", "selection", "test", "start", "views", "cost", "run_id",
     ]  # fmt: skip
     chose = metrics["selection"]
     assert (chose["method"], chose["held_out"], chose["fitted"]) == ("matched", 9, 24)
     assert chose["words"] == "the last epoch" and chose["why"]
     assert (chose["scores"]["top1"]["value"], chose["scores"]["top1"]["n"]) == (5 / 9, 9)
     assert list(chose["scores"]) == list(metrics["test"])
+    assert metrics["views"] is None and not any("views" in name for name in recorded.metrics)
     assert metrics["start"] is None  # nothing else that training began from
     top1 = metrics["test"]["top1"]
     assert (top1["value"], top1["n"]) == (pytest.approx(11 / 15), 15)
@@ -198,6 +200,43 @@ def test_everything_is_written(
     shown = capsys.readouterr().out
     assert "73.3\u202f%" in shown
     assert str(artifacts.report) in shown
+
+
+def test_several_views_stand_beside_one(
+    job: Callable[..., Any],
+    recorded: Recorded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of the second view everything is right: the mean of both mistakes two of four."""
+    experiment, artifacts = job("evaluation.views=2")
+
+    def of_view(experiment: Any, artifacts: Any, frame: Any) -> Callable[[Any], np.ndarray]:
+        right = np.eye(3)[frame["label"].to_numpy()]
+        sure = np.where(np.arange(len(frame)) < 2, 1.0, 0.5)[:, None]
+        return lambda view: sure * right + (1 - sure) / 3
+
+    monkeypatch.setattr(several_views, "_by_network", of_view)
+    evaluate.run(experiment, artifacts)
+    metrics = json.loads(artifacts.metrics.read_text())
+    views, seconds = metrics["views"], metrics["views"]["seconds"]
+    assert views["count"] == 2 and views["mirrors"] == ["left_right"]
+    assert metrics["test"]["top1"]["value"] == pytest.approx(13 / 15)
+    assert views["one"]["top1"]["value"] == pytest.approx(11 / 15)
+    assert views["gain"]["top1"]["value"] == pytest.approx(2 / 15)
+    assert recorded.metrics["views/top1_gain"] == views["gain"]["top1"]["value"]
+    assert recorded.metrics["views/top1_gain_low"] == views["gain"]["top1"]["low"]
+    assert recorded.metrics["views/count"] == 2
+    assert recorded.metrics["views/seconds_all"] == seconds["all"] > seconds["one"]
+    assert metrics["cost"]["images_per_second"]["test"] == views["images_per_second"]["all"]
+    predicted = pd.read_parquet(artifacts.predictions)
+    assert (predicted["class"] != predicted["predicted"]).sum() == 2
+    html = artifacts.report.read_text()
+    assert "Several views of a picture" in html and "some mirrored left and right" in html
+    assert "+13.3\u202fpoints" in html and "the selection score is of one view" in html
+    assert '<td class="n">73.3\u202f%</td>' in html  # beside what chose: by one view
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "views 2 of each test picture: Top-1 accuracy +13.3 points" in shown
 
 
 @pytest.mark.usefixtures("quiet_machine")

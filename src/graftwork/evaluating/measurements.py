@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graftwork.evaluating.probabilities import softmax
-from graftwork.evaluating.scoring import measure
+from graftwork.evaluating.scoring import measure, paired
+from graftwork.evaluating.several_views import Looked, views_entry
 from graftwork.selecting.record import SelectionRecord
 from graftwork.selecting.start import Start
 
@@ -33,6 +34,7 @@ class Measurements:
     test: Predicted | None  # None: not looked at
     scores: Scores  # on test; empty likewise
     start: dict[str, Scores] | None  # of the probe that training began from
+    views: dict[str, Any] | None  # what several views of test pictures gain and cost
 
     def selection_entry(self) -> dict[str, Any]:
         """As metrics.json has it."""
@@ -48,12 +50,17 @@ class Measurements:
 
 
 def measurements(
-    experiment: Experiment, artifacts: Artifacts, test: Predicted | None
+    experiment: Experiment,
+    artifacts: Artifacts,
+    test: Predicted | None,
+    looked: Looked | None = None,
 ) -> Measurements:
     """The same code measures the pictures that chose and the test.
 
     Args:
         test: rows and probabilities of the test split; None where it is not looked at.
+        looked: how these probabilities came about, where by several views. What training began
+            from is compared by one view, of which it is.
     """
     from graftwork.evaluating import prediction_table as predictions
 
@@ -61,7 +68,8 @@ def measurements(
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
     held_out = predictions.read(artifacts.held_out, classes)
     found = Start.read(artifacts.start)
-    start = None if found is None else _start(experiment, artifacts, found, held_out, test)
+    one = test if test is None or looked is None else (test[0], looked.one)
+    start = None if found is None else _start(experiment, artifacts, found, held_out, one)
     return Measurements(
         record=record,
         held_out=held_out,
@@ -69,7 +77,12 @@ def measurements(
         test=test,
         scores=_scores(experiment, test),
         start=start,
+        views=None if test is None or looked is None else _views(experiment, test, looked),
     )
+
+
+def _views(experiment: Experiment, test: Predicted, looked: Looked) -> dict[str, Any] | None:
+    return views_entry(experiment, looked, test[0]["label"].to_numpy())
 
 
 def _scores(experiment: Experiment, predicted: Predicted | None) -> Scores:
@@ -100,24 +113,7 @@ def _start(
     for split, (result, probabilities) in before.items():
         found[split] = _scores(experiment, (result[0], probabilities))
         labels = result[0]["label"].to_numpy()
-        differences[split] = _paired(experiment, result[1], probabilities, labels)
+        differences[split] = paired(
+            experiment.evaluation, result[1], probabilities, labels, experiment.seed
+        )
     return {**found, "difference": differences}
-
-
-def _paired(
-    experiment: Experiment, result: np.ndarray, before: np.ndarray, labels: np.ndarray
-) -> Scores:
-    """The result's metrics minus those of what training began from, with BCa intervals."""
-    from graftwork.metrics.bootstrap import Difference, intervals
-
-    evaluation = experiment.evaluation
-    metrics = evaluation.metrics_for(result.shape[1])
-    found = intervals(
-        {name: Difference(metric) for name, metric in metrics.items()},
-        np.concatenate([result, before], axis=1),
-        labels,
-        samples=evaluation.bootstrap_samples,
-        confidence=evaluation.confidence,
-        seed=experiment.seed,
-    )
-    return {name: {**asdict(interval), "n": len(labels)} for name, interval in found.items()}

@@ -9,6 +9,7 @@ and computes them alone: sums inside a batch then have one order, however many t
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     import torch
 
     from graftwork.data.images import DecodedImages
+    from graftwork.models.base import InputSpec
     from graftwork.models.network.classifier import Classifier
+
+    View = Callable[[np.ndarray, InputSpec], np.ndarray]  # picture to uint8 [size, size, 3]
 
 
 def needs_network(artifacts: Artifacts) -> bool:
@@ -87,10 +91,18 @@ def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFram
 
 
 def network_logits(
-    experiment: Experiment, artifacts: Artifacts, classifier: Classifier, frame: pd.DataFrame
+    experiment: Experiment,
+    artifacts: Artifacts,
+    classifier: Classifier,
+    frame: pd.DataFrame,
+    view: View | None = None,
 ) -> np.ndarray:
-    """Logits `[len(frame), num_classes]` of a network; under torchrun every process calls it."""
-    from graftwork.data.images import DecodedImages
+    """Logits `[len(frame), num_classes]` of a network; under torchrun every process calls it.
+
+    Args:
+        view: what it sees of a picture; None: what evaluation sees.
+    """
+    from graftwork.data.images import DecodedImages, eval_view
 
     if frame.empty:
         return np.zeros((0, 0), np.float32)
@@ -99,7 +111,7 @@ def network_logits(
     starts = range(0, len(frame), size)
     mine = starts[distributed.rank() :: distributed.world_size()]
     batches = [frame.iloc[start : start + size] for start in mine]
-    logits = _run(classifier, images, batches, experiment.trainer.accelerator)
+    logits = _run(classifier, images, batches, experiment.trainer.accelerator, view or eval_view)
     with distributed.joined():
         parts = distributed.gathered(dict(zip(mine, logits, strict=True)))
     of_batch = {start: rows for part in parts for start, rows in part.items()}
@@ -111,30 +123,37 @@ def _run(
     images: DecodedImages,
     batches: list[pd.DataFrame],
     accelerator: str,
+    view: View,
 ) -> list[np.ndarray]:
     import torch
 
     device = _device(accelerator)
+
+    def of(rows: pd.DataFrame) -> np.ndarray:
+        return _logits(classifier, images, rows, device, view)
+
     classifier.eval().to(device)
     before = torch.get_num_threads()
     threads = max(1, cores() // _processes_here())
     try:
         # One torch thread for each Python thread: see the module's first words.
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(lambda rows: _logits(classifier, images, rows, device), batches))
+            return list(pool.map(of, batches))
     finally:
         torch.set_num_threads(before)
 
 
 def _logits(
-    classifier: Classifier, images: DecodedImages, rows: pd.DataFrame, device: torch.device
+    classifier: Classifier,
+    images: DecodedImages,
+    rows: pd.DataFrame,
+    device: torch.device,
+    view: View,
 ) -> np.ndarray:
     import torch
 
-    from graftwork.data.images import eval_view
-
     views = [
-        eval_view(images.get(sha256, path), classifier.input_spec)
+        view(images.get(sha256, path), classifier.input_spec)
         for sha256, path in zip(rows["sha256"], rows["path"], strict=True)
     ]
     with torch.inference_mode():

@@ -50,6 +50,31 @@ def measure(
     return {name: {**asdict(interval), "n": len(labels)} for name, interval in found.items()}
 
 
+def paired(
+    evaluation: Evaluation, result: np.ndarray, before: np.ndarray, labels: np.ndarray, seed: int
+) -> dict[str, dict[str, float]]:
+    """Every metric of one result minus the same of another, with BCa intervals.
+
+    Args:
+        result: probabilities `[n, num_classes]`.
+        before: those that are taken away, of the same pictures.
+        labels: `[n]`, integers.
+        seed: of the bootstrap.
+    """
+    from graftwork.metrics.bootstrap import Difference, intervals
+
+    metrics = evaluation.metrics_for(result.shape[1])
+    found = intervals(
+        {name: Difference(metric) for name, metric in metrics.items()},
+        np.concatenate([result, before], axis=1),
+        labels,
+        samples=evaluation.bootstrap_samples,
+        confidence=evaluation.confidence,
+        seed=seed,
+    )
+    return {name: {**asdict(interval), "n": len(labels)} for name, interval in found.items()}
+
+
 def point(metric: Metric, probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The metric's value by torchmetrics, a chunk of pictures at a time."""
     import torch

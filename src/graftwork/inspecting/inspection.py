@@ -5,6 +5,7 @@ Wrong input is refused before torch is imported; only a layer group's name needs
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +54,8 @@ def inspect(
     from graftwork.inspecting.model_views import look
 
     mapped = [0, len(shown.right)] if shown.right and shown.wrong else [0, 1]
-    page.write(target, look(folder, photos, mapped, group), contract, shown)
+    seen = look(folder, photos, mapped, group)
+    page.write(target, seen, contract, shown, views=_views(artifacts.metrics))
     print(f"page  {visible(target.absolute())}")
     return target
 
@@ -69,6 +71,12 @@ def _places(root: Path) -> tuple[Path, Artifacts]:
             "the folder of one, or of a model, with --root."
         )
     return artifacts.model, artifacts
+
+
+def _views(metrics: Path) -> int:
+    """Of how many views of a photo the recorded answers are the mean."""
+    found = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
+    return (found.get("views") or {}).get("count", 1)
 
 
 def _check_library() -> None:

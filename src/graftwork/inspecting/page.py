@@ -46,7 +46,7 @@ class Card:
     other: Shown | None
 
 
-def write(path: Path, look: Look, contract: Contract, answers: Answers) -> None:
+def write(path: Path, look: Look, contract: Contract, answers: Answers, *, views: int = 1) -> None:
     """Writes the page.
 
     Args:
@@ -54,6 +54,7 @@ def write(path: Path, look: Look, contract: Contract, answers: Answers) -> None:
         look: what there is to see.
         contract: of the model.
         answers: which photos of `look` are right and wrong answers; none of both: not known.
+        views: of a photo, of which recorded answers are the mean; shown is one.
     """
     grey = contract.input_spec.channels == 1
     cards = [_card(case, contract.classes, grey) for case in look.cases]
@@ -73,7 +74,8 @@ def write(path: Path, look: Look, contract: Contract, answers: Answers) -> None:
         wrong=cards[len(answers.right) : known],
         unknown=cards[known:],
         answers=answers,
-        stale=look.drift > DRIFT,
+        stale=views == 1 and look.drift > DRIFT,
+        views=views,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html, encoding="utf-8")

@@ -30,18 +30,20 @@ def bytes_bar(title: str, total: int | None) -> Iterator[Seen]:
 
 
 @contextmanager
-def count_bar(title: str, total: int | None) -> Iterator[Seen]:
+def count_bar(title: str, total: int | None, shown: bool = True) -> Iterator[Seen]:
     """How many of how many, and the time left."""
-    with _bar(title, total, MofNCompleteColumn()) as seen:
+    with _bar(title, total, MofNCompleteColumn(), shown=shown) as seen:
         yield seen
 
 
 @contextmanager
-def _bar(title: str, total: int | None, *middle: ProgressColumn) -> Iterator[Seen]:
+def _bar(
+    title: str, total: int | None, *middle: ProgressColumn, shown: bool = True
+) -> Iterator[Seen]:
     console = Console(stderr=True)
     said = TextColumn("{task.description}", markup=False)  # it may be the name of a file
     columns = (said, BarColumn(), *middle, TimeRemainingColumn())
-    silent = not console.is_terminal
+    silent = not (shown and console.is_terminal)
     with Progress(*columns, console=console, transient=True, disable=silent) as progress:
         task = progress.add_task(visible(title), total=total)
         yield lambda done: progress.update(task, completed=done)

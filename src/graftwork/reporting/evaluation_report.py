@@ -25,6 +25,7 @@ from graftwork.reporting.drawn import drawn_of
 from graftwork.reporting.score_words import Scores
 from graftwork.reporting.summary import title
 from graftwork.reporting.training_curves import curves, read_history
+from graftwork.reporting.view_gain import view_gain
 from graftwork.selecting.record import SelectionRecord
 from graftwork.storage.artifacts import Artifacts
 
@@ -109,6 +110,13 @@ def flat(scores: Mapping[str, Mapping[str, float]], prefix: str = plots.TEST) ->
     }
 
 
+def flat_views(views: Mapping[str, Any]) -> dict[str, float]:
+    """What several views gain and cost, under the names that MLflow shows: views/top1_gain."""
+    gain = {f"{name}_gain": score for name, score in views["gain"].items()}
+    seconds = {f"views/seconds_{name}": spent for name, spent in views["seconds"].items()}
+    return {"views/count": views["count"], **seconds, **flat(gain, "views")}
+
+
 def write(
     experiment: Experiment,
     artifacts: Artifacts,
@@ -122,6 +130,7 @@ def write(
     selection_scores: Scores | None = None,
     start: Mapping[str, Any] | None = None,
     held_out: tuple[pd.DataFrame, np.ndarray] | None = None,
+    views: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes reports/plots/ (SVG for people, CSV for `dvc plots`) and reports/report.html.
 
@@ -137,6 +146,7 @@ def write(
             given, holds the result's minus these, likewise.
         held_out: the pictures that chose (sha256, path, label), and the probabilities `[n,
             num_classes]` that networks gave which had not seen them.
+        views: what several views of test pictures gain and cost; None: there was one.
     """
     chosen_by = selection_scores or {}
     evaluation = experiment.evaluation
@@ -161,7 +171,11 @@ def write(
         cost=spent,
         profile=profile,
         selection=selection_plots.sentence(contract.training["selection"]),
-        choice=choice(selection, chosen_by, scores, start, metrics) if selection else None,
+        # Like with like: what chose, and what training began from, are of one view.
+        choice=choice(selection, chosen_by, views["one"] if views else scores, start, metrics)
+        if selection
+        else None,
+        views=view_gain(views, scores, metrics),
         pictures=pictures,
         classes=drawn.by_class(evaluation.confidence) if drawn else [],
         mistakes=drawn.mistakes(images, evaluation.mistakes) if drawn else [],

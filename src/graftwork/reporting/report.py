@@ -18,6 +18,7 @@ from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.choice import Choice
 from graftwork.reporting.pages import render
 from graftwork.reporting.per_class import ClassScore
+from graftwork.reporting.view_gain import ViewGain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,7 @@ class Report:
     profile: Mapping[str, Any]  # of the network (graftwork.profiling.stored)
     selection: str  # in words, how the checkpoint was chosen; shown where there is no `choice`
     choice: Choice | None  # the same at length
+    views: ViewGain | None  # what several views of a test picture gain; None: there was one
     pictures: Mapping[str, Markup | None]  # intervals, confusion, classes, calibration, training
     classes: Sequence[ClassScore]
     mistakes: Sequence[Mistake]  # the worst first

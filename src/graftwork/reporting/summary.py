@@ -14,6 +14,7 @@ from rich.table import Table
 from graftwork.config.errors import UserError
 from graftwork.metrics.base import Metric
 from graftwork.process.terminal import literal
+from graftwork.reporting import view_gain
 from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.choice import KEPT_START, warnings
 from graftwork.reporting.disk_use import disk_use
@@ -62,7 +63,9 @@ def show(
         console.print(note, markup=False, highlight=False)
     for warning in _warnings(artifacts):
         console.print(literal(warning, "bold red"))
-    for label, text in [*_choosing(result), *_facts(result, artifacts)]:
+    views = result.get("views")
+    looks = [("views", view_gain.sentence(views, metrics))] if views else []
+    for label, text in [*_choosing(result), *looks, *_facts(result, artifacts)]:
         # Paths are for copying: neither cut nor wrapped, whatever the width.
         console.print(literal(f"{label:<8}{text}"), soft_wrap=True)
 

@@ -19,6 +19,7 @@ class Evaluation(Component):
     bootstrap_samples: int
     confidence: float  # of the interval, (0, 1)
     mistakes: int  # photos of the worst mistakes in the report
+    views: int  # looks at a test picture, whose probabilities are averaged; see fixed_views
     test_in_sweeps: str  # winner: only of the job that the selection score puts first; all
     baselines: list[str]  # strategies of a sweep that its others are compared with
 
@@ -26,6 +27,7 @@ class Evaluation(Component):
         check_range("bootstrap_samples", self.bootstrap_samples, 100)
         check_range("confidence", self.confidence, 0.5, 0.999)
         check_range("mistakes", self.mistakes, 0)
+        check_range("views", self.views, 1)
         check_choice("test_in_sweeps", self.test_in_sweeps, IN_SWEEPS)
         if not any(metric.applies(2) for metric in self.metrics.values()):
             raise UserError(
