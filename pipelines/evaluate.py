@@ -79,6 +79,7 @@ def record(
     from graftwork.evaluating import prediction_table as predictions
     from graftwork.model_folder import contents as model_folder
     from graftwork.profiling.stored import measured_costs, static_costs
+    from graftwork.profiling.timing import is_disturbed
     from graftwork.recording.opening import open_run
     from graftwork.reporting import evaluation_report, summary
 
@@ -108,7 +109,8 @@ def record(
         artifacts.metrics.write_text(json.dumps(result, indent=1) + "\n")
         # Behind the test curve that trainer.watch_test draws under the same names.
         trained = model_folder.read_contract(artifacts.model).training["epochs"]
-        tracked.set_tags({"selection.method": found.record.method})
+        disturbed = str(is_disturbed(cost["machine"])).lower()
+        tracked.set_tags({"selection.method": found.record.method, "cost.disturbed": disturbed})
         tracked.log_metrics(evaluation_report.flat(found.scores), step=trained)
         tracked.log_metrics(evaluation_report.flat(found.selection, "selection"), step=trained)
         if found.views is not None:

@@ -45,10 +45,13 @@ def accuracy_against_cost(rankings: Sequence[Ranking]) -> list[Section]:
 
 def _run(job: Job) -> FinishedRun:
     """A job's results under the names that MLflow has for them."""
+    from graftwork.profiling.timing import is_disturbed
     from graftwork.recorders.base import joined
     from graftwork.recording.finished_runs import FinishedRun
 
     artifacts = Artifacts.at(job.folder)
+    cost = read(artifacts.metrics).get("cost", {})
+    disturbed = str(is_disturbed(cost.get("machine", ""))).lower()
     ends = {"": "value", "_low": "low", "_high": "high"}
     metrics = {
         f"{on}/top1{suffix}": scores["top1"][end]
@@ -60,6 +63,10 @@ def _run(job: Job) -> FinishedRun:
         run_id=job.run_id or job.folder.name,
         started=0,
         params=params_of(artifacts),
-        metrics=metrics | dict(joined(read(artifacts.metrics).get("cost", {}), "cost")),
-        tags={"data.digest": job.data, "selection.method": job.method},
+        metrics=metrics | dict(joined(cost, "cost")),
+        tags={
+            "data.digest": job.data,
+            "selection.method": job.method,
+            "cost.disturbed": disturbed,
+        },
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from graftwork.config.errors import UserError
-from graftwork.pareto.candidates import candidates, score_of
+from graftwork.pareto.candidates import SELECTION, candidates, score_of
 from graftwork.pareto.frontier import Measured
 from graftwork.recording.finished_runs import FinishedRun
 
@@ -90,3 +90,12 @@ def test_a_selection_score_is_of_all_data_and_test_stands_beside():
     b, a = candidates(runs, "top1", "selection")
     assert (a.value, a.low, a.high, a.data, a.method) == (0.9, 0.8, None, "all", "matched")
     assert a.test == Measured(0.7, 0.6, 0.8) and b.test is None
+
+
+def test_a_run_of_a_busy_machine_says_which_costs_are_doubtful() -> None:
+    runs = [
+        finished("a", 2, {"cost.disturbed": "true"}, selection__top1=0.5, cost__latency_ms=9.0),
+        finished("b", 1, {"cost.disturbed": "false"}, selection__top1=0.5, cost__latency_ms=8.0),
+    ]
+    busy, quiet = candidates(runs, "top1", SELECTION)
+    assert busy.doubtful == {"latency", "energy"} and not quiet.doubtful

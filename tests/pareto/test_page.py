@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -101,3 +102,17 @@ def test_the_terminal_lists_the_frontier() -> None:
     assert "\x1b" not in text
     assert "2 of 4" in text and "1 of 3" in text and "78.0-82.0" in text
     assert text.count("●") == 1 + 3  # the heading; large twice, small once
+
+
+def test_figures_of_a_busy_machine_are_marked_wherever_they_stand() -> None:
+    busy = replace(run("busy", 0.8, macs=2.0, latency=9.0), doubtful=frozenset({"latency"}))
+    quiet = run("quiet", 0.7, macs=1.0, latency=8.0)
+    shown = comparison([busy, quiet], TOP1, ["macs", "latency"], None, unscored=0)
+    html, text = page(shown), printed(shown, 120)
+    assert html.count("● 9 ○</b>") == 1 and "● 2 ○" not in html and "● 8</b>" in html
+    macs, latency = pictures(shown)
+    assert "hollow" in latency and "hollow" not in macs
+    assert "9 ○ ●" in text and "8 ●" in text
+    assert any("kept the machine busy" in sentence for sentence in shown.cautions())
+    assert not any("busy" in sentence for sentence in SHOWN.cautions())
+    assert "○" not in page(SHOWN)

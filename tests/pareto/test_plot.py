@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from drawn_svg import marks, texts, titles
@@ -55,3 +56,22 @@ def test_the_line_steps_at_each_cost_and_to_the_end() -> None:
 def test_few_and_equal_runs_are_drawn(runs: list[Candidate]) -> None:
     svg = pareto_plot(compare(runs, "macs", higher_is_better=True), MACS, TOP1)
     assert len(titles(svg)) == len(runs) and "NaN" not in svg
+
+
+def test_what_a_busy_machine_took_is_hollow_and_said() -> None:
+    busy = replace(run("small", 0.6, 1e8), doubtful=frozenset({"macs"}))
+    poor = replace(RUNS[2], doubtful=frozenset({"macs"}))
+    svg = pareto_plot(compare([busy, RUNS[1], poor], "macs", higher_is_better=True), MACS, TOP1)
+    looks = {
+        words.split(":")[0]: (mark.getAttribute("fill"), mark.getAttribute("stroke"))
+        for words, mark in marks(svg).items()
+    }
+    assert looks == {
+        "small": ("var(--paper)", "var(--one)"),
+        "large": ("var(--one)", "var(--one)"),
+        "poor": ("var(--paper)", "var(--muted)"),
+    }
+    assert sum("may be too high" in words for words in titles(svg)) == 2
+    assert any("hollow: on a busy machine" in text for text in texts(svg))
+    quiet = pareto_plot(compare(RUNS, "macs", higher_is_better=True), MACS, TOP1)
+    assert not any("hollow" in text for text in texts(quiet))

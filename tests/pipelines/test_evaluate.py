@@ -188,7 +188,7 @@ def test_everything_is_written(
     assert {"selection/top1_low", "selection/top1_high", "selection/log_loss"} <= set(
         recorded.metrics
     )
-    assert recorded.tags == {"selection.method": "matched"}
+    assert recorded.tags == {"selection.method": "matched", "cost.disturbed": "false"}
     assert {("selection.json", ""), ("held_out.parquet", "")} <= set(recorded.artifacts)
     assert recorded.step == 2  # behind the epochs of a test curve of the same name
     assert recorded.cost == cost

@@ -32,6 +32,7 @@ AXES = (
     Axis("activations", "activation_mib", "activations of one image, MiB", number),
     Axis("memory", "peak_mib", "peak memory of the experiment, MiB", number),
 )
+TIMED = frozenset({"latency", "energy"})  # what other programs on the machine make larger
 SIDE_BY_SIDE = ("macs", "parameters", "latency", "energy", "seconds")  # unless others are named
 
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graftwork.config.errors import UserError, unknown
-from graftwork.pareto.axes import costs
+from graftwork.pareto.axes import TIMED, costs
 from graftwork.pareto.frontier import Candidate, Measured
 from graftwork.pareto.naming import names
 from graftwork.recording.finished_runs import FinishedRun
 
 SELECTION, TEST = "selection", "test"  # what a score is of: held-out pictures, or the test set
 COST = "cost/"
+DISTURBED = "cost.disturbed"  # tag: "true" where other programs kept the machine busy
 DEFINITION = "evaluation.metrics."
 
 
@@ -128,6 +129,7 @@ def _candidate(
         started=run.started,
         method=run.tags.get("selection.method", ""),
         test=_measured(run, metric, TEST),
+        doubtful=TIMED if run.tags.get(DISTURBED) == "true" else frozenset(),
     )
 
 

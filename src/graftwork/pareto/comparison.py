@@ -83,6 +83,11 @@ class Comparison:
             )
         if self.score.on == SELECTION:
             found.append(self._luck("selection score", self.runs))
+        if any(axis.word in run.doubtful for axis, _ in self.along for run in self.runs):
+            found.append(
+                "○: other programs kept the machine busy while latency and energy were measured; "
+                "they may be too high. Evaluated again on a quiet machine, they are measured anew."
+            )
         found.append(self._luck("test score", [run.test for run in self.runs if run.test]))
         return [sentence for sentence in found if sentence]
 

@@ -31,6 +31,7 @@ class Candidate:
     started: int  # ms since 1970
     method: str  # of selection; empty where it is not known
     test: Measured | None  # stands beside and sorts nothing; None: not looked at
+    doubtful: frozenset[str] = frozenset()  # costs taken while other programs kept it busy
 
 
 def frontier(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[int]:

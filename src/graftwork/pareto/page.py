@@ -129,4 +129,6 @@ def _interval(run: Candidate | Measured, shown: Comparison) -> str:
 def _cost(run: Candidate, axis: Axis, member: bool) -> Text:
     if axis.word not in run.costs:
         return Text("")
-    return Text(axis.shown(run.costs[axis.word])).append(" ●" if member else "  ", "bold green")
+    busy = " ○" if axis.word in run.doubtful else ""
+    shown = Text(f"{axis.shown(run.costs[axis.word])}{busy}")
+    return shown.append(" ●" if member else "  ", "bold green")

@@ -10,6 +10,8 @@ from graftwork.pareto.frontier import Candidate, Compared, Measured
 from graftwork.reporting.numbers import compact
 from graftwork.reporting.scatter import Dot, Ruler, scatter
 
+BUSY = "taken while other programs kept the machine busy: may be too high"
+
 
 def pareto_plot(compared: Compared, axis: Axis, score: Score) -> Markup:
     """The picture of one cost.
@@ -33,13 +35,16 @@ def pareto_plot(compared: Compared, axis: Axis, score: Score) -> Markup:
 
 def _dot(run: Candidate, axis: Axis, score: Score, member: bool) -> Dot:
     cost, by = run.costs[axis.word], 100 if score.is_share else 1
+    doubtful = axis.word in run.doubtful
     return Dot(
         x=cost,
         y=by * run.value,
         name=run.name,
-        about=f"{run.name}: {told(run, score)}; {axis.label}: {axis.shown(cost)}",
+        about=f"{run.name}: {told(run, score)}; {axis.label}: {axis.shown(cost)}"
+        + (f"; {BUSY}" if doubtful else ""),
         colour="one" if member else "dim",
         named=member,
+        hollow=doubtful,
         low=None if run.low is None else by * run.low,
         high=None if run.high is None else by * run.high,
     )
@@ -60,6 +65,8 @@ def _note(compared: Compared, score: Score) -> str:
         words += "; lower is better"
     if any(run.low is not None for run in compared.members):
         words += f"; bars: {100 * score.confidence:g} % intervals"
+    if any(compared.word in run.doubtful for run in [*compared.dominated, *compared.members]):
+        words += "; hollow: on a busy machine"
     return words
 
 

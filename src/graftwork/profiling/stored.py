@@ -80,9 +80,9 @@ def _stored(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _keep(path: Path, made: dict[str, Any]) -> None:
-    from graftwork.profiling.timing import BUSY
+    from graftwork.profiling.timing import is_disturbed
 
-    if made.get("machine") == BUSY:
+    if is_disturbed(made.get("machine", "")):
         _doubtful[path] = made
     else:
         write_json(path, made)

@@ -22,6 +22,11 @@ UNDISTURBED = "undisturbed"
 BUSY = "busy with other programs: time and energy may be too high"
 
 
+def is_disturbed(machine: str) -> bool:
+    """Whether a report's words say that figures may be too high."""
+    return machine == BUSY
+
+
 @dataclass(frozen=True)
 class Times:
     """What the runs took."""

@@ -31,6 +31,7 @@ class Dot:
     about: str  # in words, under the pointer
     colour: str = "one"  # of colours.css.jinja; dim: grey and small
     named: bool = True  # in the picture, too
+    hollow: bool = False  # a point that is less sure
     low: float | None = None  # interval of y
     high: float | None = None
 
@@ -119,6 +120,7 @@ def _row(dot: Dot) -> dict[str, Any]:
         "name": dot.name if dot.named else "",
         "colour": colour("muted" if dim else dot.colour),
         "area": 38 if dim else 64,  # px²
+        "fill": colour("paper" if dot.hollow else "muted" if dim else dot.colour),
     }
 
 
@@ -146,7 +148,8 @@ def _marks(width: int, height: int) -> list[Spec]:
         "strokeOpacity": [{"test": known, "value": 0.5}, {"value": 0}],
     }
     point = {
-        **{**place, "size": {"field": "area"}, "fill": {"field": "colour"}},
+        **{**place, "size": {"field": "area"}, "fill": {"field": "fill"}},
+        "stroke": {"field": "colour"},
         "description": {"field": "about"},
     }
     name = {
