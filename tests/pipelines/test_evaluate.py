@@ -26,6 +26,7 @@ from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
 from graftwork.models.network.tensors import part
 from graftwork.process import distributed
+from graftwork.profiling.timing import UNDISTURBED
 from graftwork.recording import opening as tracking
 from graftwork.storage.artifacts import Artifacts
 from pipelines import download, evaluate, extract_features, finetune, prepare
@@ -188,7 +189,8 @@ def test_everything_is_written(
     assert {"selection/top1_low", "selection/top1_high", "selection/log_loss"} <= set(
         recorded.metrics
     )
-    assert recorded.tags == {"selection.method": "matched", "cost.disturbed": "false"}
+    disturbed = str(cost["machine"] != UNDISTURBED).lower()
+    assert recorded.tags == {"selection.method": "matched", "cost.disturbed": disturbed}
     assert {("selection.json", ""), ("held_out.parquet", "")} <= set(recorded.artifacts)
     assert recorded.step == 2  # behind the epochs of a test curve of the same name
     assert recorded.cost == cost
