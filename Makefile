@@ -2,7 +2,7 @@
 PYTHON ?= python3
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check lint types tests slow params bench clean
+.PHONY: help setup repro test check quick lint types audit tests slow params bench clean
 
 # Stages and tools are found in the environment first, whatever is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -28,7 +28,10 @@ repro: $(READY) ## run the default experiment on real photos and print its resul
 
 test: check tests ## set up, lint, check types, test
 
-check: lint types ## lint and types
+check: lint types audit ## lint, types, known advisories about the libraries
+
+quick: lint types ## under a minute: lint, types, tests of what changed and the fast core
+	OMP_NUM_THREADS=1 python -m pytest -x -m "not slow" -n 2 --dist loadfile $$(python tests/changed.py)
 
 lint: $(READY)
 	ruff check .
@@ -37,6 +40,9 @@ lint: $(READY)
 
 types: $(READY)
 	mypy
+
+audit: $(READY)
+	@python .ci/audit.py
 
 tests: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-fail-under=90 --durations=10
