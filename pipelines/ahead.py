@@ -16,15 +16,16 @@ def check_ahead(experiment: Experiment) -> None:
         return
     if experiment.trainer.accelerator == "gpu":
         experiment.trainer.uses_gpu()
-    experiment.transfer.optimiser.check()
-    if experiment.transfer.trainable.names_groups:
-        _check_groups(experiment)
+    transfer = experiment.transfer
+    transfer.optimiser.check()
+    if transfer.trainable.names_groups or transfer.adapter.names_layers:
+        _check_names(experiment)
 
 
-def _check_groups(experiment: Experiment) -> None:
+def _check_names(experiment: Experiment) -> None:
     """The network is built without memory, without its weights and for any number of classes."""
     from graftwork.profiling.profile import built
 
-    layout = built(experiment.model, num_classes=2).layout()
-    transfer = experiment.transfer
-    transfer.trainable.ever_parameters(layout, transfer.epochs)
+    network, transfer = built(experiment.model, num_classes=2), experiment.transfer
+    transfer.trainable.ever_parameters(network.layout(), transfer.epochs)
+    transfer.adapter.attach(network, experiment.seed)

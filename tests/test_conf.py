@@ -25,6 +25,7 @@ NEEDS = {
     "by_name": ["transfer.optimiser.name=lion"],
     "from_group": ["transfer.trainable.first=2"],
     "matching": ["transfer.trainable.patterns=[blocks.6]"],
+    "stochastic_normalisation": ["transfer=fine_tune", "transfer.batch_norm=trained"],
     "local_file": ["transfer.start.path={folder}/weights.pth"],
     "recorded_run": ["transfer.start.run=" + "0" * 32],
 }

@@ -246,9 +246,11 @@ def test_a_preempted_training_ends_with_143_and_no_model(stage: Stage) -> None:
 
 
 def test_two_processes_train_what_one_does(stage: Stage) -> None:
-    """Frozen statistics: the gradients of a batch are the same, however it is shared."""
+    """Frozen statistics: the gradients of a batch are the same, however it is shared; those of
+    low-rank updates here, of a network's own weights in tests/test_outside_parts.py."""
     common = ("transfer.batch_norm=frozen", "selection=validation", "trainer.limit_batches=null")
     common += (
+        "transfer/adapter=low_rank",
         "trainer.precision=fp32",
         "trainer.batch_size=6",
         "transfer.objective.label_smoothing=0",

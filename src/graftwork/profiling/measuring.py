@@ -139,12 +139,14 @@ def _predicting(model: Model, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _training(model: Model, job: dict[str, Any]) -> dict[str, Any]:
+    from graftwork.transfer.adapters import NoAdapter
     from graftwork.transfer.trainable import All
 
     transfer = build(job["transfer"], Transfer, "transfer")
     trainer = build(job["trainer"], Trainer, "trainer")
     trainer = replace(trainer, processes=1, limit_epochs=1, limit_batches=None)
-    anything = replace(transfer, trainable=All())  # its groups have names of their own
+    # Its groups have names of their own.
+    anything = replace(transfer, trainable=All(), adapter=NoAdapter())
     _train(_tiny(model).build(2, None), anything, replace(trainer, batch_size=2), 2)
     peak = _peak("cuda" if trainer.uses_gpu() else "cpu")
     classifier = model.build(job["num_classes"], None)
@@ -157,16 +159,17 @@ def _train(classifier: Classifier, transfer: Transfer, trainer: Trainer, num_cla
     import torch
     from torch.utils.data import DataLoader
 
-    from graftwork.training.fitting import fit_module
+    from graftwork.training.fitting import attached, fit_module
     from graftwork.training.graft_module import GraftModule
 
     side, count = classifier.input_spec.size, trainer.batch_size
     images = torch.zeros(count, side, side, 3, dtype=torch.uint8)
     batch = images, torch.zeros(count, dtype=torch.int64)
     kept = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    module = GraftModule(classifier, transfer, num_classes)
     batches: Any = DataLoader([batch] * STEPS, batch_size=None)  # type: ignore[arg-type]
-    fit_module(module, trainer, [], Path(gettempdir()), batches)
+    with attached(transfer.adapter, classifier, seed=0):
+        module = GraftModule(classifier, transfer, num_classes)
+        fit_module(module, trainer, [], Path(gettempdir()), batches)
     del kept  # until here, as in training
 
 

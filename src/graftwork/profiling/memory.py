@@ -96,6 +96,8 @@ def _forward_pass(
     network = _without_data(classifier, fake)
     network.requires_grad_(False).eval()
     if trained is not None:
+        with fake:
+            transfer.adapter.attach(network, seed=0)
         network.train_only(trained, transfer.batch_norm)
         network.train()
     fold = trained is not None and transfer.batch_norm == "frozen"

@@ -83,5 +83,8 @@ def trainable_parameters(classifier: Classifier, transfer: Transfer) -> int:
         UserError: the strategy names a layer that this network lacks.
     """
     ever = transfer.trainable.ever_parameters(classifier.layout(), transfer.epochs)
+    transfer.adapter.attach(classifier, seed=0)
     classifier.train_only(ever, transfer.batch_norm)
-    return sum(p.numel() for p in classifier.parameters() if p.requires_grad)
+    count = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
+    transfer.adapter.merge(classifier)
+    return count

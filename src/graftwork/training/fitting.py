@@ -121,8 +121,8 @@ def train(
         transfer, seed = experiment.transfer, experiment.seed
         try:
             with (
+                bound(transfer, classifier, num_classes, seed) as penalties,  # of the plain network
                 attached(transfer.adapter, classifier, seed),
-                bound(transfer, classifier, num_classes, seed) as penalties,
             ):
                 module = GraftModule(
                     classifier, transfer, num_classes, penalties=penalties,

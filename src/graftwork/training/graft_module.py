@@ -271,7 +271,7 @@ def parameter_groups(
     """
     exempt = classifier.no_weight_decay()
     for depth, group in enumerate(reversed(classifier.layer_groups())):
-        named = list(zip(group.parameters, classifier.parameters_of(group), strict=True))
+        named = classifier.named_of(group)
         named += [("", parameter) for parameter in further] if depth == 0 else []
         members: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
         for name, parameter in named:

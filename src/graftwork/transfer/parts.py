@@ -114,6 +114,11 @@ class Adapter(Component):
         """Whether nothing is attached at all."""
         return False
 
+    @property
+    def names_layers(self) -> bool:
+        """Whether it may ask for layers that a network lacks: then attaching it says so."""
+        return False
+
     def check(self, batch_norm: str) -> None:
         """Raises UserError for a mode of BatchNorm that it cannot work with."""
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from graftwork.models.base import InputSpec
 from graftwork.models.batch_norm import moves_statistics, trains_affine
+from graftwork.models.network.attached import is_update, own_parameters, plain_name
 from graftwork.models.network.execution import executed_layers, is_norm
 from graftwork.models.network.layer_groups import Backbone, LayerGroup, backbone_groups
 from graftwork.models.network.layout import BACKBONE, Layout
@@ -54,6 +55,7 @@ class Classifier(nn.Module):
         self.input_spec = input_spec
         self.num_features = num_features
         self._unused = unused_parameters(self)
+        self._held = False  # whether the backbone's own parameters stay as they are
         self._still: tuple[nn.Module, ...] = ()  # modules that stay in eval mode
         self._following: tuple[nn.Module, ...] = ()  # but these BatchNorms, in train mode
         for name, values in (("mean", input_spec.mean), ("std", input_spec.std)):
@@ -94,16 +96,25 @@ class Classifier(nn.Module):
                 f"{BACKBONE}{name}.{own}"
                 for name, module in self.backbone.named_modules()
                 if chosen(module)
-                for own, _ in module.named_parameters(recurse=False)
+                for own in own_parameters(module)
             )
             for chosen in (is_norm, _is_batch_norm)
         )
         groups = tuple(self.layer_groups()[:-1])
         return Layout(groups, norms, batch_norms, partial(executed_layers, self))
 
+    def named_of(self, group: LayerGroup) -> list[tuple[str, nn.Parameter]]:
+        """The parameters of one layer group by their plain names, in order; where an update is
+        attached to a weight, those of the update in its place."""
+        found: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if is_update(name) or plain_name(name) == name:
+                found.setdefault(plain_name(name), []).append(parameter)
+        return [(name, parameter) for name in group.parameters for parameter in found[name]]
+
     def parameters_of(self, group: LayerGroup) -> list[nn.Parameter]:
-        """The parameters of one layer group, in order."""
-        return [self.get_parameter(name) for name in group.parameters]
+        """The parameters of one layer group, in order; see `named_of`."""
+        return [parameter for _, parameter in self.named_of(group)]
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters that the backbone's authors exempt from weight decay."""
@@ -111,6 +122,11 @@ class Classifier(nn.Module):
         return {f"backbone.{name}" for name in names}
 
     # freezing
+    def hold(self, held: bool) -> None:
+        """Says whether the backbone's own parameters stay as they are, whatever is trained: what is
+        attached to them learns in their place."""
+        self._held = held
+
     def freeze(self, trained: Sequence[bool], batch_norm: str, *, head: bool = True) -> None:
         """Says which layer groups are trained from now on; see `train_only`.
 
@@ -129,13 +145,15 @@ class Classifier(nn.Module):
         So frozen modules are kept in eval mode, also through `model.train()`.
 
         Args:
-            names: of parameters of the backbone.
+            names: of parameters of the backbone; where an update is attached to one, that is
+                trained.
             batch_norm: what becomes of BatchNorm in the backbone, one of
                 graftwork.models.batch_norm.MODES.
             head: whether the head is trained.
         """
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name in names if name.startswith(BACKBONE) else head)
+            wanted = plain_name(name) in names and (is_update(name) or not self._held)
+            parameter.requires_grad_(wanted if name.startswith(BACKBONE) else head)
         norms = [*_batch_norms(self.backbone)]
         if not trains_affine(batch_norm):
             for module in norms:

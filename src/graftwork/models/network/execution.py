@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from graftwork.models.network.attached import own_modules, own_parameters
 from graftwork.models.network.layout import BACKBONE, Executed
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def kind_of(module: nn.Module) -> str:
     """What the module is among layers; empty for one that only holds others, or does nothing."""
     if is_norm(module):
         return "normalisation"
-    if next(module.children(), None) is not None:
+    if next(own_modules(module), None) is not None:
         return ""
     name, home = type(module).__name__, type(module).__module__
     if ".activation" in home and "Attention" not in name:
@@ -78,7 +79,7 @@ def _watched(backbone: nn.Module) -> Iterator[list[Executed]]:
     inside: list[nn.Module] = []  # layers that are at work: their functions are theirs
 
     def begin(name: str, kind: str, module: nn.Module, inputs: Any) -> None:
-        parameters = (f"{name}.{own}" for own, _ in module.named_parameters(recurse=False))
+        parameters = (f"{name}.{own}" for own in own_parameters(module))
         found.append(Executed(kind, tuple(f"{BACKBONE}{own}" for own in parameters)))
         inside.append(module)
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from graftwork.models.network.attached import LIST
 
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
@@ -102,6 +105,8 @@ def folding(pairs: Sequence[Pair]) -> Iterator[None]:
     parameters and buffers keep their names and values."""
     with ExitStack() as stack:
         for convolution, norm in pairs:
+            if is_parametrized(convolution, "weight"):
+                stack.enter_context(_scaled_updates(convolution, norm))
             stack.enter_context(forward_of(convolution, _scaled(convolution, norm)))
             stack.enter_context(forward_of(norm, _rest(norm).forward))
         yield
@@ -145,22 +150,52 @@ class _Bare(nn.Module):
 
 def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Forward:
     """Pads and convolves as the convolution does, whatever its class, with the joined weights."""
-    bare = _Bare(convolution)
+    bare, computed = _Bare(convolution), is_parametrized(convolution, "weight")
 
     def forward(images: torch.Tensor) -> torch.Tensor:
-        weight, bias = _joined(convolution, norm)
-        joined = {"convolution.weight": weight, "convolution.bias": bias}
+        if computed:  # torch sets no weight that it computes: it comes out joined, and is asked for
+            joined = {"convolution.bias": _joined_bias(convolution, norm)}
+        else:
+            weight, bias = _joined(convolution, norm)
+            joined = {"convolution.weight": weight, "convolution.bias": bias}
         found: torch.Tensor = torch.func.functional_call(bare, joined, (images,))
         return found
 
     return forward
 
 
+class _Times(nn.Module):
+    """A last step in computing a weight: the scale of a BatchNorm, which is no part of it."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self._norm = (norm,)
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight * _affine(self._norm[0])[0].view(-1, 1, 1, 1)
+
+
+@contextmanager
+def _scaled_updates(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Iterator[None]:
+    """Within this context a weight with an update (graftwork.models.network.attached) comes out
+    joined with the BatchNorm."""
+    steps: Any = getattr(convolution, LIST)["weight"]
+    steps.append(_Times(norm))
+    try:
+        yield
+    finally:
+        del steps[-1]
+
+
 def _joined(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights `[C, ...]` and biases `[C]` that make the BatchNorm needless."""
+    scale, _ = _affine(norm)
+    return convolution.weight * scale.view(-1, 1, 1, 1), _joined_bias(convolution, norm)
+
+
+def _joined_bias(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> torch.Tensor:
     scale, shift = _affine(norm)
-    bias = shift if convolution.bias is None else shift + convolution.bias * scale
-    return convolution.weight * scale.view(-1, 1, 1, 1), bias
+    return shift if convolution.bias is None else shift + convolution.bias * scale
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from os.path import commonprefix
 from typing import Any
 
+from graftwork.models.network.attached import plain_name
+
 Backbone = Any  # a torch module with timm's interface
 
 
@@ -38,12 +40,13 @@ def _coarse_groups(backbone: Backbone) -> list[list[str]]:
         matcher = backbone.group_matcher(coarse=True)
     except (AttributeError, AssertionError):
         found: dict[tuple[str, ...], list[str]] = {}
-        for name, _ in backbone.named_parameters():
+        for name in dict.fromkeys(plain_name(name) for name, _ in backbone.named_parameters()):
             first, second = name.split(".")[0], name.split(".")[1:2]
             key = (first, *(part for part in second if part.isdecimal()))
             found.setdefault(key, []).append(name)
         return list(found.values())
-    return list(timm.models.group_parameters(backbone, matcher).values())
+    named = timm.models.group_parameters(backbone, matcher).values()
+    return [list(dict.fromkeys(map(plain_name, names))) for names in named]
 
 
 def _with_their_norms(
@@ -55,8 +58,10 @@ def _with_their_norms(
     apart from the layer that it follows, neither means anything.
     """
     collected: tuple[str, ...] = ()
+    # Of a weight with an update all the update's are matrices, as it is one itself.
+    flat = {plain_name(name) for name, p in backbone.named_parameters() if p.ndim == 1}
     for names in groups:
-        alone = all(backbone.get_parameter(name).ndim == 1 for name in names)
+        alone = flat.issuperset(names)
         if collected and not alone:
             yield collected
             collected = ()
