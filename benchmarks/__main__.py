@@ -9,7 +9,8 @@ More run only where they are named, and take up again what an earlier start left
 `defaults` (more than an hour; docs/defaults.md) runs every strategy with its defaults on nine tasks
 and four networks, and ends with exit code 1 where they do not hold; `selection` (docs/selection.md)
 compares the score that may choose with the test score. So do the studies of strategies, each with a
-page in docs/: `strategy_table`, `few_labels`, `label_fraction`.
+page in docs/: `strategy_table`, `few_labels`, `label_fraction`, `two_hop`,
+`wise_curve`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ from graftwork.config.errors import UserError
 from graftwork.process.terminal import literal, visible_lines
 
 BENCHMARKS = ("extract", "step", "heads", "probe", "memory", "rank")
-STUDIES = ("strategy_table", "few_labels", "label_fraction")
-KEPT = ("defaults", "selection", *STUDIES)  # in a folder that is kept; only where they are named
+STUDIES = ("strategy_table", "few_labels", "label_fraction", "two_hop")
+KEPT = (
+    "defaults",
+    "selection",
+    "wise_curve",
+    *STUDIES,
+)  # in a folder that is kept; only where they are named
 PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
 
@@ -86,6 +92,10 @@ def kept(out: Console, name: str, options: argparse.Namespace) -> int:
             from benchmarks.studies import study
 
             return study(name, folder, DOCS, say, options.seeds)
+        if name == "wise_curve":
+            from benchmarks.wise_curve import wise_curve
+
+            return wise_curve(folder, DOCS, say, tuple(options.seeds) or (0, 1, 2))
         from benchmarks.selection import selection
 
         return selection(folder, DOCS / "selection.md", say, probes_only=options.probes_only)

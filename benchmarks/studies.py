@@ -7,11 +7,13 @@ expected is written down before it runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.sweeping import Bench, Job, Say, composed
+from benchmarks.sweeping import Bench, Job, Say, composed, environment
 from benchmarks.tasks import ASIDE
 from graftwork.config.errors import unknown
 from pipelines.configurations import Configuration, configurations
@@ -34,6 +36,7 @@ class Condition:
     name: str  # of its folder, and in tables
     overrides: tuple[str, ...]
     amount: int | None = None  # labelled pictures a class, where conditions differ in it
+    earlier: tuple[str, ...] = ()  # overrides of a first hop, from which `two_hop` starts
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def named_strategies() -> tuple[str, ...]:
 
 def studies() -> dict[str, Study]:
     """All of them, by name."""
-    found = (_strategy_table(), _few_labels(), _label_fraction())
+    found = (_strategy_table(), _few_labels(), _label_fraction(), _two_hop())
     return {study.name: study for study in found}
 
 
@@ -124,6 +127,26 @@ def _label_fraction() -> Study:
     )
 
 
+def _two_hop() -> Study:
+    shared = ("model=efficientnet_lite0", "model.input_size=64")
+    first = {
+        "after_cifar10": ("dataset=cifar10", "dataset.limit_per_class=500"),
+        "after_coarse_groceries": ("dataset=groceries", "dataset.granularity=coarse"),
+    }
+    return Study(
+        "two_hop",
+        "Two hops against one: groceries, 14 classes",
+        "After the coarse classes of the same groceries two hops are a little better than one; "
+        "after CIFAR-10 they are not.",
+        tuple(
+            Condition(name, ("dataset=groceries", *shared), earlier=(*overrides, *shared))
+            for name, overrides in first.items()
+        ),
+        ("linear_probe", "lp_ft", "two_hop"),
+        (0, 1),
+    )
+
+
 def asked(name: str) -> Study:
     """Raises UserError for a name that is none."""
     known = studies()
@@ -132,9 +155,18 @@ def asked(name: str) -> Study:
     return known[name]
 
 
-def grid(study: Study, condition: Condition) -> list[Job]:
-    """The jobs of a condition."""
-    budget = {strategy: _budget(condition, strategy) for strategy in study.strategies}
+def grid(study: Study, condition: Condition, folder: Path) -> list[Job]:
+    """The jobs of a condition.
+
+    Args:
+        folder: of the study, below which the first hops are.
+    """
+    first = (f"transfer.start.path={_first_hop(folder, condition)}",)
+    further = {"two_hop": first} if condition.earlier else {}
+    budget = {
+        strategy: further.get(strategy, ()) + _budget(condition, strategy, further)
+        for strategy in study.strategies
+    }
     return [
         Job(
             condition.name,
@@ -146,8 +178,26 @@ def grid(study: Study, condition: Condition) -> list[Job]:
     ]
 
 
-def _budget(condition: Condition, strategy: str) -> tuple[str, ...]:
-    job = Job("", condition.overrides, (("transfer", strategy),))
+def _first_hop(folder: Path, condition: Condition) -> Path:
+    return folder.absolute() / "first" / condition.name
+
+
+def hop(condition: Condition, folder: Path, say: Say) -> None:
+    """Runs a condition's first hop, unless its model is there."""
+    place = _first_hop(folder, condition)
+    if not condition.earlier or (place / "model" / "model.json").is_file():
+        return
+    say(f"first hop: {' '.join(condition.earlier)}")
+    command = [sys.executable, "-m", "pipelines.experiment", *condition.earlier]
+    command += [*ASIDE, f"transfer.epochs={EPOCHS}", f"hydra.run.dir={place}"]
+    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
+
+
+def _budget(
+    condition: Condition, strategy: str, further: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    shared = (*condition.overrides, *further.get(strategy, ()))
+    job = Job("", shared, (("transfer", strategy),))
     (params,) = composed([job])
     trains = params["transfer"]["epochs"] > 0
     return (f"transfer.epochs={EPOCHS}", "transfer.least_steps=0") if trains else ()
@@ -156,7 +206,9 @@ def _budget(condition: Condition, strategy: str) -> tuple[str, ...]:
 def run(study: Study, folder: Path, say: Say) -> list[Found]:
     """Runs what is not finished in the folder; what each condition gave."""
     bench = Bench.at(folder)
-    grids = {condition: grid(study, condition) for condition in study.conditions}
+    for condition in study.conditions:
+        hop(condition, bench.folder, say)
+    grids = {condition: grid(study, condition, folder) for condition in study.conditions}
     places = bench.run([job for jobs_ in grids.values() for job in jobs_], say)
     found = []
     for condition, wanted in grids.items():

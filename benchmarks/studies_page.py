@@ -8,21 +8,10 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from benchmarks.defaults_page import machine
+from benchmarks.line_chart import Spot, lines
 from benchmarks.memory import line
 from benchmarks.studies import BASELINES, EPOCHS, Found, Study
-from graftwork.reporting.charts import (
-    SERIES,
-    colour,
-    field,
-    heading,
-    layer,
-    nominal,
-    panel,
-    standalone,
-    ticked,
-    told,
-    vega_lite,
-)
+from graftwork.reporting.charts import standalone
 from graftwork.reporting.forest_plot import Row, forest
 from pipelines.configuration_tables import NOTE, rows
 
@@ -50,11 +39,11 @@ def written(study: Study, found: Sequence[Found]) -> tuple[str, dict[str, str]]:
 def _table(found: Found) -> str:
     told_rows = rows(found.configurations)
     head = list(told_rows[0]) if told_rows else ["nothing finished"]
-    lines = [line(head), line(["---"] * len(head))]
-    lines += [line(_plain(cell) for cell in row.values()) for row in told_rows]
+    told = [line(head), line(["---"] * len(head))]
+    told += [line(_plain(cell) for cell in row.values()) for row in told_rows]
     failed = "".join(f"- failed: `{overrides}`\n" for overrides in found.failed)
     overrides = " ".join(found.condition.overrides)
-    return f"## {found.condition.name}\n\n`{overrides}`\n\n" + "\n".join(lines) + f"\n\n{failed}"
+    return f"## {found.condition.name}\n\n`{overrides}`\n\n" + "\n".join(told) + f"\n\n{failed}"
 
 
 def _plain(cell: str) -> str:
@@ -81,29 +70,10 @@ def _pictures(study: Study, found: Sequence[Found]) -> Iterator[tuple[str, str]]
 def _lines(study: Study, found: Sequence[Found]) -> Markup:
     """Test top-1 over labelled pictures a class, a line a strategy."""
     values = [
-        {
-            "strategy": _plain(each.differs),
-            "amount": one.condition.amount,
-            "value": each.test.value,
-            "low": each.test.low,
-            "high": each.test.high,
-            "about": f"{_plain(each.differs)}, {one.condition.name}: {100 * each.test.value:.1f} %",
-        }
+        Spot(_plain(each.differs), one.condition.amount or 0, each.test.value)
         for one in found
         for each in one.configurations
         if each.test is not None
     ]
-    names = sorted({str(value["strategy"]) for value in values})
-    hues = [colour(SERIES[place % len(SERIES)]) for place in range(len(names))]
-    dashes = [[1, 0] if place < len(SERIES) else [4, 2] for place in range(len(names))]
-    dash = {"domain": names, "range": dashes}
-    colours = nominal("strategy", scale={"domain": names, "range": hues})
-    x = field("amount", title="labelled pictures a class", scale={"type": "log"})
-    y = field("value", title="test top-1", axis=ticked(True), scale={"zero": False})
-    marks = [
-        layer("line", {"strokeWidth": 2}, strokeDash=nominal("strategy", scale=dash)),
-        told("point", {"filled": True, "size": 40, "opacity": 1}),
-    ]
-    drawn = panel(values, (560, 340), marks, x=x, y=y, color=colours)
     note = "Means over seeds; the tables have the intervals."
-    return vega_lite({"title": heading(study.title, note), **drawn}, study.title)
+    return lines(values, "labelled pictures a class", study.title, note, by_ratio=True)

@@ -96,14 +96,20 @@ class Bench:
         place = self.folder / jobs[0].sweep
         folder = place / f"{len(list(place.glob('*/'))) + 1:03d}"
         folder.mkdir(parents=True)
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT / "src"), str(PROJECT)))}
         command = [sys.executable, "-m", "pipelines.experiment", "-m", *jobs[0].shared]
         command += [f"{key}={','.join(values)}" for key, values in grid(jobs).items()]
         command += [f"hydra.sweep.dir={folder}"]
         with (folder / "log.txt").open("w") as log:
-            subprocess.run(command, cwd=self.folder, env=env, stdout=log, stderr=log, check=False)
+            subprocess.run(
+                command, cwd=self.folder, env=environment(), stdout=log, stderr=log, check=False
+            )
         for model in folder.glob("*/model"):
             shutil.rmtree(model)
+
+
+def environment() -> dict[str, str]:
+    """Of a process that runs this project's code in another folder."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT / "src"), str(PROJECT)))}
 
 
 def _params(place: Path) -> Any:

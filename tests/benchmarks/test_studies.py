@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,9 @@ STUDY = Study("few_labels", "A title", "Something.", (TINY,), ("from_scratch",),
 
 def test_what_trains_has_the_budget_and_heads_take_what_they_take() -> None:
     condition = Condition("net", ("model=mobilenetv2", "dataset=groceries"))
-    found = grid(replace(STUDY, strategies=("linear_probe", "lp_ft"), seeds=(0,)), condition)
+    found = grid(
+        replace(STUDY, strategies=("linear_probe", "lp_ft"), seeds=(0,)), condition, Path()
+    )
     assert [job.own[0] for job in found] == [("transfer", "linear_probe"), ("transfer", "lp_ft")]
     assert "transfer.epochs=12" not in found[0].shared
     assert {"transfer.epochs=12", "transfer.least_steps=0"} < set(found[1].shared)
@@ -29,6 +32,19 @@ def test_every_strategy_that_needs_no_other_run_is_in_the_table() -> None:
     names = named_strategies()
     assert {"linear_probe", "fine_tune", "lp_ft", "gradual_unfreeze"} < set(names)
     assert not set(names) & set(studies.ELSEWHERE)
+
+
+def test_two_hops_start_from_the_first_one_s_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "composed", lambda jobs: [{"transfer": {"epochs": 12}}])
+    study = replace(asked("two_hop"), seeds=(0,))
+    (tmp_path / "first/after_cifar10/model").mkdir(parents=True)
+    (tmp_path / "first/after_cifar10/model/model.json").touch()
+    probe, _, hops = grid(study, study.conditions[0], tmp_path)
+    path = f"transfer.start.path={tmp_path}/first/after_cifar10"
+    assert path in hops.shared and path not in probe.shared
+    studies.hop(study.conditions[0], tmp_path, lambda said: pytest.fail(said))  # it is there
 
 
 def test_an_unknown_study_is_refused() -> None:
@@ -70,8 +86,8 @@ def test_the_page_has_tables_pictures_and_failures(
     assert picture in name and f"({name})" in text and "lp_ft" in pictures[name]
 
 
-def test_jobs_are_read_with_their_own_overrides(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_jobs_are_read_with_their_own_overrides(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text('{"job": 0, "status": "finished", "differs": "all"}')
-    (job,) = grid(replace(STUDY, seeds=(3,)), TINY)
+    (job,) = grid(replace(STUDY, seeds=(3,)), TINY, tmp_path)
     assert studies._read(job, tmp_path).own == ("transfer=from_scratch", "seed=3")
     assert jobs_of(tmp_path)[0].own == ()
