@@ -71,6 +71,7 @@ def _save(
         artifacts.model,
         found.model.weights,
         experiment=experiment,
+        head=found.model.head,
         input_spec=found.model.input_spec,
         classes=classes,
         training=training,

@@ -77,10 +77,9 @@ def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFra
     from graftwork.model_folder import contents as model_folder
 
     features = features_of(experiment, artifacts, frame)
-    contract = model_folder.read_contract(artifacts.model)
-    tensors = model_folder.read_tensors(artifacts.model, contract, [model_folder.HEAD])
-    weight, bias = (tensors[f"head.{name}"].astype(np.float64) for name in ("weight", "bias"))
-    return np.asarray(features.astype(np.float64) @ weight.T + bias)
+    classes = len(model_folder.read_contract(artifacts.model).classes)
+    head, tensors = model_folder.read_head(artifacts.model)
+    return head.logits(tensors, features, classes)
 
 
 def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:

@@ -22,8 +22,8 @@ from graftwork.config.component_params import params_of
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.model_folder.contract_checks import check_contract
-from graftwork.models.base import InputSpec, Model
-from graftwork.models.network.tensors import part, serialised, tensors_of
+from graftwork.models.base import Head, InputSpec, Model
+from graftwork.models.network.tensors import part, serialised, tensors_of, within
 from graftwork.storage.files import READ_ONLY, link_or_copy, write_durably
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def save(
     weights: Classifier | StoredBackbone,
     *,
     experiment: Experiment,
+    head: Head | None = None,
     input_spec: InputSpec,
     classes: list[str],
     training: dict[str, Any],
@@ -88,6 +89,7 @@ def save(
     Args:
         weights: the classifier; or its parts, for who trained a head on stored features and never
             built the network.
+        head: the kind that was trained or fitted; None: the experiment's.
         training: plain JSON values that are the same for the same run: no times.
         pretrained: what the weights' receipt says, or None for a random start.
     """
@@ -96,7 +98,7 @@ def save(
     hashes = _save_weights(folder, weights)
     contract = Contract(
         format=FORMAT,
-        architecture=params_of(experiment.model) | {"weights": None},
+        architecture=_architecture(experiment.model, head or experiment.model.head),
         classes=list(classes),
         input_spec=input_spec,
         preprocessing=Preprocessing(experiment.dataset.decoded_side, experiment.dataset.max_pixels),
@@ -108,6 +110,10 @@ def save(
     text = json.dumps(asdict(contract), indent=1, sort_keys=True) + "\n"
     write_durably(folder / CONTRACT, text.encode())
     return contract
+
+
+def _architecture(model: Model, head: Head) -> dict[str, Any]:
+    return params_of(model) | {"weights": None, "head": params_of(head)}
 
 
 def _save_weights(folder: Path, weights: Classifier | StoredBackbone) -> dict[str, str]:
@@ -199,6 +205,21 @@ def read_tensors(
     for name in names:
         found |= _read(folder / name, contract.weights_sha256[name])
     return found
+
+
+def read_head(folder: Path) -> tuple[Head, dict[str, np.ndarray]]:
+    """The head's kind, and its tensors as its module calls them; imports no torch.
+
+    Raises:
+        UserError: the folder is not whole, or the contract names no head.
+    """
+    contract = read_contract(folder)
+    tensors = read_tensors(folder, contract, [HEAD])
+    try:
+        head = build(contract.architecture["head"], Head, "head")  # type: ignore[type-abstract]
+    except (KeyError, UserError) as error:
+        raise UserError(f"{folder / CONTRACT}: no head can be built from it: {error}") from error
+    return head, within(tensors, "head.")
 
 
 def _read(path: Path, expected: str) -> dict[str, np.ndarray]:

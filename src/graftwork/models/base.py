@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from graftwork.models.key_maps import KEY_MAPS
 from graftwork.models.versions import version_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
     from graftwork.models.network.classifier import Classifier
@@ -46,11 +48,39 @@ class Head(Component):
     @property
     @abstractmethod
     def is_linear(self) -> bool:
-        """Whether it is one affine map, so that a converged probe can become it."""
+        """Whether it is one affine map, `weight` and `bias`."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether steps of gradient descent can train it."""
+        return True
 
     @abstractmethod
     def build(self, num_features: int, num_classes: int) -> nn.Module:
         """`[batch, num_features]` to `[batch, num_classes]`, initialised on purpose."""
+
+    def logits(
+        self, tensors: Mapping[str, np.ndarray], features: np.ndarray, num_classes: int
+    ) -> np.ndarray:
+        """What the module with these tensors gives, in double precision.
+
+        By the module itself here; a head that can do without torch says how.
+
+        Args:
+            tensors: of the module, by their names in its state dict.
+            features: `[n, num_features]`.
+
+        Returns:
+            float64 `[n, num_classes]`.
+        """
+        import torch
+
+        with torch.random.fork_rng(devices=[]):  # the random start is overwritten
+            module = self.build(features.shape[1], num_classes)
+        module.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
+        with torch.inference_mode():
+            found: np.ndarray = module.eval().double()(torch.from_numpy(features).double()).numpy()
+        return found
 
 
 @dataclass(frozen=True)

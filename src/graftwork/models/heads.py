@@ -7,8 +7,11 @@ ten times wider than `nn.Linear`, and stays twenty points behind after two epoch
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from graftwork.config.errors import check_range
 from graftwork.models.base import Head
@@ -32,6 +35,12 @@ class Linear(Head):
 
     def build(self, num_features: int, num_classes: int) -> nn.Module:
         return _affine(num_features, num_classes, self.init_std)
+
+    def logits(
+        self, tensors: Mapping[str, np.ndarray], features: np.ndarray, num_classes: int
+    ) -> np.ndarray:
+        weight, bias = (tensors[name].astype(np.float64) for name in ("weight", "bias"))
+        return np.asarray(features.astype(np.float64) @ weight.T + bias)
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,55 @@ class Mlp(Head):
                 out=_affine(self.hidden, num_classes, self.init_std),
             )
         )
+
+    def logits(
+        self, tensors: Mapping[str, np.ndarray], features: np.ndarray, num_classes: int
+    ) -> np.ndarray:
+        from scipy.special import ndtr  # GELU (Hendrycks & Gimpel 2016) is x times the normal CDF
+
+        layers = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
+        hidden = features.astype(np.float64) @ layers["hidden.weight"].T + layers["hidden.bias"]
+        return np.asarray(hidden * ndtr(hidden) @ layers["out.weight"].T + layers["out.bias"])
+
+
+@dataclass(frozen=True)
+class Cosine(Head):
+    """Cosine of the features to a direction of each class, times a scale.
+
+    As of Gidaris & Komodakis (2018).
+
+    The features are seen from a centre, which stays where it is when the rest is trained.
+    """
+
+    init_scale: float  # of the cosines; trained
+    init_std: float  # of the directions' normal distribution, of which the length does not count
+
+    def __post_init__(self) -> None:
+        check_range("init_scale", self.init_scale, 0, low_open=True)
+        check_range("init_std", self.init_std, 0, low_open=True)
+
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    def build(self, num_features: int, num_classes: int) -> nn.Module:
+        from graftwork.models.network.head_modules import CosineModule
+
+        return CosineModule(num_features, num_classes, self.init_scale, self.init_std)
+
+    def logits(
+        self, tensors: Mapping[str, np.ndarray], features: np.ndarray, num_classes: int
+    ) -> np.ndarray:
+        weight, centre, scale = (
+            tensors[name].astype(np.float64) for name in ("weight", "centre", "scale")
+        )
+        return np.asarray(scale * (unit(features - centre) @ unit(weight).T))
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1, in their own precision; a row of zeros stays one."""
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, np.finfo(rows.dtype).tiny))
 
 
 def _affine(num_features: int, num_classes: int, std: float) -> nn.Linear:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.experiment import Experiment
+    from graftwork.models.base import Head
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
     from graftwork.transfer.parts import FittedHead, Moment
@@ -68,6 +69,11 @@ def new_network(source: Source, head: FittedHead | None) -> Classifier:
     return new_classifier(source.experiment, source.artifacts, head, source.num_classes)
 
 
+def head_of(source: Source) -> Head:
+    """The kind of head that is trained."""
+    return source.experiment.model.head if source.head is None else source.head.head
+
+
 def train_on(
     source: Source,
     classifier: Classifier,
@@ -115,10 +121,11 @@ def new_classifier(
 
     classifier = backbone.build(experiment, artifacts)
     torch.manual_seed(experiment.seed)
-    classifier.head = experiment.model.head.build(classifier.num_features, num_classes)
+    kind = experiment.model.head if head is None else head.head
+    classifier.head = kind.build(classifier.num_features, num_classes)
     if head is not None:
-        weight, bias = map(torch.from_numpy, (head.weight, head.bias))
-        classifier.head.load_state_dict({"weight": weight, "bias": bias})
+        tensors = {name: torch.from_numpy(array) for name, array in head.tensors.items()}
+        classifier.head.load_state_dict(tensors)
     return classifier
 
 

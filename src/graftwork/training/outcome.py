@@ -13,9 +13,10 @@ import torch
 
 from graftwork.data.folds import NEVER
 from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.tensors import within
 from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.selecting.start import Start
-from graftwork.training.attempt import Attempted, new_network, state_of, train_on
+from graftwork.training.attempt import Attempted, head_of, new_network, state_of, train_on
 from graftwork.training.choice_record import record_of
 from graftwork.training.fitting import Trained
 from graftwork.training.history import Row, Told
@@ -123,7 +124,7 @@ class Outcome:
         order, probabilities = chosen
         held_out = (source.held_out.rows.iloc[order].reset_index(drop=True), probabilities)
         start = self._start(trained)
-        model = Model(classifier, classifier.input_spec)
+        model = Model(classifier, head_of(source), classifier.input_spec)
         return Finetuned(model, self.rows, facts, record, held_out if len(order) else None, start)
 
     def _start(self, trained: Trained) -> Start | None:
@@ -132,8 +133,11 @@ class Outcome:
             return None
         shares = self.source.experiment.transfer.average.trained_shares
         each = [attempt.probabilities[shares.index(0)] for attempt in self.attempts if 0 in shares]
-        weight, bias = (trained.start[f"head.{name}"].numpy() for name in ("weight", "bias"))
-        return Start(weight, bias, np.concatenate(each) if each else None)
+        first = {name: tensor.numpy() for name, tensor in trained.start.items()}
+        return Start(
+            self.source.head.head, within(first, "head."), self.source.num_classes,
+            np.concatenate(each) if each else None,
+        )  # fmt: skip
 
     def _facts(self) -> dict[str, Any]:
         first = self.attempts[0].trained

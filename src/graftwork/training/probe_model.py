@@ -8,6 +8,7 @@ import numpy as np
 
 from graftwork.data.folds import NEVER
 from graftwork.model_folder.contents import StoredBackbone
+from graftwork.models.network.tensors import placed
 from graftwork.training.choice_record import record_of
 from graftwork.training.source import Finetuned, Model, Source
 
@@ -23,8 +24,7 @@ def probe_alone(source: Source, head: FittedHead, rows: list[Row]) -> Finetuned:
     """The probe as the model, and its cross-validation as what chose it."""
     held_out = source.held_out
     facts = {"epochs": 0, "trained_share": 0.0, **probe_facts(head)}
-    words = "the head's penalty: the strongest within a standard error of the lowest log loss"
-    record = record_of(source, held_out.head_fold, words)
+    record = record_of(source, held_out.head_fold, head.fixed.chooses)
     chosen = out_of_fold(held_out, head)
     return Finetuned(probed(source, head), rows, facts, record, chosen, None)
 
@@ -47,6 +47,6 @@ def probed(source: Source, head: FittedHead) -> Model:
     from graftwork.features.feature_store import frozen_network
 
     network = frozen_network(source.experiment, source.artifacts)
-    tensors = {"head.weight": head.weight, "head.bias": head.bias}
+    tensors = placed(head.tensors, "head.")
     stored = StoredBackbone(network.tensors, network.tensors_sha256, tensors)
-    return Model(stored, network.input_spec)
+    return Model(stored, head.head, network.input_spec)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from graftwork.experiment import Experiment
     from graftwork.model_folder.contents import StoredBackbone
-    from graftwork.models.base import InputSpec
+    from graftwork.models.base import Head, InputSpec
     from graftwork.models.network.classifier import Classifier
     from graftwork.selecting.held_out import HeldOut
     from graftwork.selecting.record import SelectionRecord
@@ -41,7 +41,8 @@ class Source:
         labels = self.held_out.labels[~out]
         fold = learnable(self.held_out.head_fold[~out], labels)
         head_init = self.experiment.transfer.head_init
-        return head_init.fit(self.features[~out], labels, self.num_classes, fold)
+        seed = self.experiment.seed
+        return head_init.fit(self.features[~out], labels, self.num_classes, fold, seed)
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Model:
     """What the model folder keeps."""
 
     weights: Classifier | StoredBackbone  # the latter where no network was built
+    head: Head  # the kind that was trained or fitted
     input_spec: InputSpec
 
 

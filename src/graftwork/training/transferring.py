@@ -38,7 +38,7 @@ def finetune(
 
         features = features_of(experiment, artifacts, held_out.rows)
         head = experiment.transfer.head_init.fit(
-            features, held_out.labels, num_classes, held_out.head_fold
+            features, held_out.labels, num_classes, held_out.head_fold, experiment.seed
         )
         rows.append({"epoch": 0, **head.facts})
         told(head.facts, 0)

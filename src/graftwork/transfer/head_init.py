@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graftwork.config.errors import check_range
+from graftwork.models.heads import Linear
 from graftwork.transfer.parts import FittedHead, HeadInit
 
 if TYPE_CHECKING:
@@ -21,12 +22,22 @@ class AsBuilt(HeadInit):
         return False
 
     def fit(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        fold: np.ndarray,
+        seed: int,
     ) -> FittedHead:
         raise AssertionError("this head is built, not fitted")
 
     def cross_validated(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        fold: np.ndarray,
+        seed: int,
     ) -> np.ndarray:
         raise AssertionError("this head is built, not fitted")
 
@@ -48,8 +59,17 @@ class ConvergedProbe(HeadInit):
     def needs_features(self) -> bool:
         return True
 
+    @property
+    def chooses(self) -> str:
+        return "the head's penalty: the strongest within a standard error of the lowest log loss"
+
     def fit(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        fold: np.ndarray,
+        seed: int,
     ) -> FittedHead:
         from graftwork.transfer.probe import fit_probe
 
@@ -67,10 +87,16 @@ class ConvergedProbe(HeadInit):
             facts["probe/cv_log_loss"] = probe.log_loss[best]
             facts["probe/cv_top1"] = probe.accuracy[best]
         fixed = replace(self, strengths=[probe.strength])
-        return FittedHead(probe.weight, probe.bias, facts, probe.held_out, fixed)
+        tensors = {"weight": probe.weight, "bias": probe.bias}
+        return FittedHead(Linear(init_std=0.0), tensors, num_classes, facts, probe.held_out, fixed)
 
     def cross_validated(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        fold: np.ndarray,
+        seed: int,
     ) -> np.ndarray:
         from graftwork.transfer.probe import cross_validated
 

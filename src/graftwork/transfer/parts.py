@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from graftwork.models.base import Model
+    from graftwork.models.base import Head, Model
     from graftwork.models.network.classifier import Classifier
     from graftwork.models.network.layout import Layout
     from graftwork.transfer.bound.penalty import BoundPenalty
@@ -354,8 +354,9 @@ class Average(Component):
 class FittedHead:
     """A head that was computed from stored features."""
 
-    weight: np.ndarray  # float32 [num_classes, num_features]
-    bias: np.ndarray  # float32 [num_classes]
+    head: Head  # its kind, and what was chosen of it
+    tensors: dict[str, np.ndarray]  # of the module that it builds, by name
+    num_classes: int
     facts: dict[str, float]  # worth reporting
     # float32 [n, num_classes]: probabilities of every picture by a head of the same kind that had
     # not seen it; NaN where every one had.
@@ -364,7 +365,7 @@ class FittedHead:
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """float64 `[n, num_classes]` of features `[n, num_features]`."""
-        return features.astype("float64") @ self.weight.astype("float64").T + self.bias
+        return self.head.logits(self.tensors, features, self.num_classes)
 
 
 @dataclass(frozen=True)
@@ -376,9 +377,24 @@ class HeadInit(Component):
     def needs_features(self) -> bool:
         """Whether it is computed from stored features."""
 
+    @property
+    def chooses(self) -> str:
+        """What held-out pictures choose of it, and by which rule: said in reports."""
+        return "nothing"
+
+    @property
+    def no_start(self) -> str:
+        """Why no training through the network can begin from it; empty where one can."""
+        return ""
+
     @abstractmethod
     def fit(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        fold: np.ndarray,
+        seed: int,
     ) -> FittedHead:
         """The head for these pictures; its own constants are chosen on held-out ones.
 
@@ -386,10 +402,16 @@ class HeadInit(Component):
             features: float32 `[n, num_features]`.
             labels: integers `[n]`.
             fold: `[n]`, in which each is held out; see graftwork.data.folds.
+            seed: of whatever is random about it.
         """
 
     @abstractmethod
     def cross_validated(
-        self, features: np.ndarray, labels: np.ndarray, num_classes: int, fold: np.ndarray
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        fold: np.ndarray,
+        seed: int,
     ) -> np.ndarray:
         """`FittedHead.held_out` alone, of a part that has nothing left to choose."""

@@ -20,12 +20,19 @@ See probe_space for the rotation, probe_solver for the steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
 from graftwork.data.folds import NEVER
+from graftwork.transfer.choosing import (
+    MANY,
+    few_threads,
+    log_losses,
+    one_standard_error,
+    softmax,
+)
+from graftwork.transfer.probe_losses import CrossEntropy, Loss
 from graftwork.transfer.probe_solver import solve
 from graftwork.transfer.probe_space import Space, logits_of, rotated
 
@@ -37,7 +44,6 @@ TOLERANCE = 3e-5
 # default data held-out log losses are within 4e-3 of the converged ones, in half the time of 1e-4.
 # At 1e-3 weak penalties often take no step at all: their loss would be that of a stronger one.
 HELD_OUT_TOLERANCE = 3e-4
-MANY = 4_000_000  # numbers in the feature matrix from which all cores are worth using
 
 
 @dataclass(frozen=True)
@@ -77,17 +83,18 @@ def fit_probe(
         fold: integers `[n]`, see graftwork.data.folds; without a held-out picture the
             weakest penalty is taken.
     """
-    with _threads(features.size):
+    with few_threads(features.size):
         found = rotated(features, standardise, keep=features.size < MANY)
         tried = sorted(set(strengths), reverse=True)
         tests = _cross_validate(found.space, labels, num_classes, tried, fold)
         losses = [float(one.mean()) for one in tests.log_losses]
-        best = _one_standard_error(tests.log_losses) if losses else len(tried) - 1
+        best = one_standard_error(tests.log_losses) if losses else len(tried) - 1
         start = tests.paths[best].mean(0, keepdims=True) if losses else None  # close to the end
         everything = np.ones((1, len(labels)), np.float32)
         weights = solve(
-            found.space, labels, num_classes, everything, tried[best], start, TOLERANCE
-        )[0]
+            found.space, labels, num_classes, everything, tried[best], start, TOLERANCE,
+            CrossEntropy(),
+        )[0]  # fmt: skip
         weight = found.lift(weights[:, :-1]) * found.scale
         bias = weights[:, -1] - weight @ found.mean
         head = weight.astype(np.float32), bias.astype(np.float32)
@@ -108,38 +115,10 @@ def cross_validated(
 
     As `Probe.held_out`, without the probe of all pictures.
     """
-    with _threads(features.size):
+    with few_threads(features.size):
         found = rotated(features, standardise, keep=features.size < MANY)
         tests = _cross_validate(found.space, labels, num_classes, [strength], fold)
         return tests.probabilities(0)
-
-
-def _one_standard_error(losses: Sequence[np.ndarray]) -> int:
-    """The strongest penalty that is no worse than the best by more than the best's standard error
-    (Breiman et al. 1984, section 3.4.3).
-
-    Below some strength the loss hardly changes, and chance would choose. It would choose too weak
-    a penalty where pictures come in series: one of a series is held out, the others give it away.
-
-    Args:
-        losses: of each strength, the strongest first, `[n]` over all held-out pictures.
-    """
-    means = [found.mean() for found in losses]
-    best = losses[int(np.argmin(means))]
-    if len(best) < 2:
-        return int(np.argmin(means))
-    limit = best.mean() + best.std(ddof=1) / np.sqrt(len(best))
-    return next(index for index, mean in enumerate(means) if mean <= limit)
-
-
-def _threads(size: int) -> AbstractContextManager[object]:
-    """Small products gain little from threads, and lose much where the cores are shared; with one
-    thread their last bits do not depend on the machine's number of cores either."""
-    if size >= MANY:
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -155,7 +134,7 @@ class _Tests:
     @property
     def log_losses(self) -> list[np.ndarray]:
         """`[held out]` of each strength."""
-        return [_log_losses(one[self.out], self.labels[self.out]) for one in self.logits]
+        return [log_losses(one[self.out], self.labels[self.out]) for one in self.logits]
 
     @property
     def right(self) -> list[np.ndarray]:
@@ -166,36 +145,46 @@ class _Tests:
         """float32 `[n, num_classes]` at this strength; NaN where a row was never held out."""
         found = np.full((len(self.labels), self.num_classes), np.nan, np.float32)
         if self.out.any():
-            found[self.out] = _softmax(self.logits[index][self.out])
+            found[self.out] = softmax(self.logits[index][self.out])
         return found
 
 
 def _cross_validate(
     space: Space, labels: np.ndarray, num_classes: int, strengths: list[float], fold: np.ndarray
 ) -> _Tests:
+    logits, paths = held_out_logits(space, labels, num_classes, strengths, fold, CrossEntropy())
+    return _Tests(labels, fold != NEVER, num_classes, paths, logits)
+
+
+def held_out_logits(
+    space: Space,
+    labels: np.ndarray,
+    num_classes: int,
+    strengths: Sequence[float],
+    fold: np.ndarray,
+    loss: Loss,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What the head of each fold, for each strength, says of the pictures that it had not seen.
+
+    Args:
+        strengths: the strongest first; each starts where the stronger one ended.
+
+    Returns:
+        float32 `[n, num_classes]` of each strength, zeros where a row was never held out; and the
+        weights of all folds. Both are empty where no picture is held out.
+    """
     used = np.unique(fold[fold != NEVER])
     training = (fold[None] != used[:, None]).astype(np.float32)
     logits, paths = [], []
     weights = None
     for strength in strengths if len(used) else []:
-        weights = solve(space, labels, num_classes, training, strength, weights, HELD_OUT_TOLERANCE)
+        weights = solve(
+            space, labels, num_classes, training, strength, weights, HELD_OUT_TOLERANCE, loss
+        )
         found = np.zeros((len(labels), num_classes), np.float32)
         for which, one in zip(used, weights, strict=True):
             out = fold == which
             found[out] = logits_of(space, space.rows[out], one[None])[:, 0]
         logits.append(found)
         paths.append(weights)
-    return _Tests(labels, fold != NEVER, num_classes, paths, logits)
-
-
-def _log_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """`[n]`, float64."""
-    logits = logits - logits.max(1, keepdims=True)
-    right = logits[np.arange(len(logits)), labels].astype(np.float64)
-    return np.log(np.exp(logits).sum(1)) - right
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
-    exponents = np.exp(shifted)
-    return np.asarray(exponents / exponents.sum(1, keepdims=True), np.float32)
+    return logits, paths

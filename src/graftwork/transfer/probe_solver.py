@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from graftwork.transfer.probe_losses import Loss
 from graftwork.transfer.probe_space import BLOCK_BYTES, Space, on_rows
 
 HISTORY = 8  # pairs that L-BFGS remembers
@@ -18,6 +19,7 @@ def solve(
     strength: float,
     start: np.ndarray | None,
     tolerance: float,
+    loss: Loss,
 ) -> np.ndarray:
     """L-BFGS on several weightings of the pictures at once.
 
@@ -25,16 +27,17 @@ def solve(
         sample_weights: float32 `[problems, n]`.
         start: `[problems, num_classes, r + 1]`, biases last; None: zeros.
         tolerance: largest gradient, relative to the one at zero weights.
+        loss: what is minimised, besides the penalty.
 
     Returns:
         float32 `[problems, num_classes, r + 1]`.
     """
     problems, directions = len(sample_weights), len(space.curvature)
-    spread = (1 - 1 / num_classes) / num_classes  # p (1 - p) of an even guess
+    spread = loss.curvature(num_classes)
     scale = np.full(directions + 1, 1 / np.sqrt(spread), np.float32)
     scale[:-1] = 1 / np.sqrt(spread * space.curvature + strength)
     zeros = np.zeros((problems, num_classes, directions + 1), np.float32)
-    objective = _Objective(space, labels, sample_weights, strength, scale)
+    objective = _Objective(space, labels, sample_weights, strength, scale, loss)
     _, at_zero = objective(zeros)
     goal = tolerance * np.abs(at_zero).max()
     point = zeros if start is None else start / scale
@@ -51,8 +54,10 @@ class _Objective:
         sample_weights: np.ndarray,
         strength: float,
         scale: np.ndarray,
+        loss: Loss,
     ) -> None:
         self.space, self.labels, self.strength, self.scale = space, labels, strength, scale
+        self.loss = loss
         self.shares = np.array(sample_weights, np.float32)
         self.shares /= self.shares.sum(1, keepdims=True)
 
@@ -70,15 +75,9 @@ class _Objective:
             part = slice(first, first + block)
             rows, labels, shares = self.space.rows[part], self.labels[part], self.shares[:, part]
             logits = (matrix @ rows.T + bias[:, None]).reshape(problems, classes, len(rows))
-            logits -= logits.max(1, keepdims=True)
-            index = np.arange(len(rows))
-            right = logits[:, labels, index]
-            np.exp(logits, out=logits)
-            total = logits.sum(1)
-            value += ((np.log(total) - right) * shares).sum(1, dtype=np.float64)
-            logits *= (shares / total)[:, None]
-            logits[:, labels, index] -= shares
-            residual = logits.reshape(len(matrix), len(rows))
+            lost, slopes = self.loss(logits, labels, shares)
+            value += lost
+            residual = slopes.reshape(len(matrix), len(rows))
             gradient += residual @ rows
             gradient_bias += residual.sum(1, dtype=np.float64)
         gradient -= gradient_bias[:, None].astype(np.float32) * self.space.mean

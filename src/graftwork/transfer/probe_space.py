@@ -29,6 +29,11 @@ class Space:
     basis: np.ndarray | None  # float32 [r, m], orthogonal rows in units of the scaled features
     curvature: np.ndarray  # [r], mean square of the pictures along each direction
 
+    def directions(self, pictures: np.ndarray) -> np.ndarray:
+        """float32 `[pictures, r]`: these pictures along each direction."""
+        rows = self.rows[pictures]
+        return rows if self.basis is None else (rows - self.mean) @ self.basis.T
+
     def to_rows(self, weights: np.ndarray) -> np.ndarray:
         """`[..., r]` in directions to `[..., m]` on `rows`."""
         return weights if self.basis is None else weights @ self.basis

@@ -22,8 +22,23 @@ def part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
     return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def serialised(tensors: Mapping[str, np.ndarray]) -> bytes:
-    """The bytes of a safetensors file: the same for the same tensors, in whatever order."""
+def within(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Those, without the beginning of their names: as the module there calls them."""
+    return {name.removeprefix(prefix): tensor for name, tensor in part(tensors, prefix).items()}
+
+
+def placed(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The tensors of a module, named as in the network that has it there."""
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def serialised(tensors: Mapping[str, np.ndarray], about: dict[str, str] | None = None) -> bytes:
+    """The bytes of a safetensors file: the same for the same tensors, in whatever order.
+
+    Args:
+        about: the file's metadata.
+    """
     from safetensors.numpy import save
 
-    return bytes(save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}))
+    ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    return bytes(save(ordered, about))

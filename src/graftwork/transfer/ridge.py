@@ -1,0 +1,119 @@
+"""Ridge regression to one-hot labels: closed form, and so are the folds of its cross-validation.
+
+It minimises
+
+    mean_i |x_i W^T + b - y_i|^2  +  strength * |W|^2
+
+(b is not penalised), in scikit-learn's terms `alpha = strength * n`, on features that are scaled as
+those of the logistic regression.
+
+What the fit without a part of the pictures says of that part follows from the fit of all: with the
+residuals e, and H the part's own block of the hat matrix, the part's residuals without it are
+(I - H)^-1 e (Cook & Weisberg 1982, section 2.2, there for one row, which is leave-one-out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from graftwork.config.errors import check_range
+from graftwork.data.folds import NEVER
+from graftwork.models.heads import Linear
+from graftwork.transfer.choosing import MANY
+from graftwork.transfer.probe_space import Rotated, rotated
+from graftwork.transfer.stored_heads import Fitted, StoredHead
+
+
+@dataclass(frozen=True)
+class Ridge(StoredHead):
+    """Least squares to one-hot labels (Hoerl & Kennard 1970)."""
+
+    strengths: list[float]  # L2 penalties to choose from, for features of mean squared length 1
+    standardise: float  # features are divided by deviation ** this: 0 not at all, 1 fully
+
+    def __post_init__(self) -> None:
+        check_range("strengths: how many", len(self.strengths), 1)
+        for strength in self.strengths:
+            check_range("strengths", strength, 0, low_open=True)
+        check_range("standardise", self.standardise, 0, 1)
+
+    @property
+    def chooses(self) -> str:
+        return "the head's penalty: the strongest within a standard error of the lowest log loss"
+
+    @property
+    def alternatives(self) -> Sequence[Ridge]:
+        tried = sorted(set(self.strengths), reverse=True)
+        return [replace(self, strengths=[strength]) for strength in tried]
+
+    @property
+    def constants(self) -> dict[str, float]:
+        return {"strength": self.strengths[0]}
+
+    def fitted(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        sharpness: float,
+        seed: int,
+    ) -> Fitted:
+        found = rotated(features, self.standardise, keep=features.size < MANY)
+        solution = _solution(found, labels, num_classes, self.strengths[0])
+        weight = sharpness * found.lift(solution.T) * found.scale
+        mean = sharpness * np.eye(num_classes)[labels].mean(0)
+        bias = mean - weight @ found.mean
+        tensors = {"weight": weight.astype(np.float32), "bias": bias.astype(np.float32)}
+        return Linear(init_std=0.0), tensors
+
+    def scores(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        fold: np.ndarray,
+        seed: int,
+    ) -> list[np.ndarray]:
+        found = rotated(features, self.standardise, keep=features.size < MANY)
+        targets = np.eye(num_classes)[labels]
+        return [
+            _held_out(found, targets, part.strengths[0], labels, fold) for part in self.alternatives
+        ]
+
+
+def _solution(found: Rotated, labels: np.ndarray, num_classes: int, strength: float) -> np.ndarray:
+    """`[r, num_classes]` on the directions, which are uncorrelated: each is solved alone."""
+    targets = np.eye(num_classes)[labels]
+    moments = np.zeros((len(found.space.curvature), num_classes))
+    for part in np.array_split(np.arange(len(labels)), max(1, len(labels) // 4096)):
+        moments += found.space.directions(part).T @ targets[part]
+    return np.asarray(moments / len(labels) / (found.space.curvature + strength)[:, None])
+
+
+def _held_out(
+    found: Rotated, targets: np.ndarray, strength: float, labels: np.ndarray, fold: np.ndarray
+) -> np.ndarray:
+    """`[n, num_classes]`: of each part what the fit of the others says; zeros where none is."""
+    n, num_classes = targets.shape
+    solution = np.vstack([targets.mean(0), _solution(found, labels, num_classes, strength)])
+    inverse = np.concatenate([[n], n * (found.space.curvature + strength)])  # of the hat's middle
+    said = np.zeros(targets.shape)
+    for which in np.unique(fold[fold != NEVER]):
+        out = np.flatnonzero(fold == which)
+        rows = found.space.directions(out).astype(np.float64)
+        rows = np.hstack([np.ones((len(out), 1)), rows])  # the bias, a direction of its own
+        residual = targets[out] - rows @ solution
+        said[out] = targets[out] - _without(rows, inverse, residual)
+    return said
+
+
+def _without(rows: np.ndarray, inverse: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    """(I - H)^-1 residual, in the smaller of pictures and directions (Woodbury)."""
+    if len(rows) <= len(inverse):
+        hat = (rows / inverse) @ rows.T
+        return np.asarray(np.linalg.solve(np.eye(len(rows)) - hat, residual))
+    inner = np.diag(inverse) - rows.T @ rows
+    return np.asarray(residual + rows @ np.linalg.solve(inner, rows.T @ residual))
