@@ -18,7 +18,9 @@ NEEDS = {
     "folder": ["dataset.path={folder}"],
     "csv": ["dataset.path={folder}/table.csv"],
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
-    "mlp": ["transfer=fine_tune"],
+    "model/head/mlp": ["transfer=fine_tune"],
+    "model/head/cosine": ["transfer=fine_tune"],
+    "transfer/head_init/neighbours": ["transfer.epochs=0", "transfer.average.trained_shares=[1.0]"],
     "as_built": ["transfer.average.trained_shares=[1.0]"],
     "sgd": ["transfer/rates=uniform"],
     "lamb": ["transfer/rates=uniform"],
@@ -43,6 +45,11 @@ def options() -> list[tuple[str, str]]:
     return [(group, name) for group, name in pairs if group not in (".", "experiment")]
 
 
+def _needs(group: str, name: str) -> list[str]:
+    """By the name, or where several groups have it, by both."""
+    return NEEDS.get(name, NEEDS.get(f"{group}/{name}", []))
+
+
 # These begin from a run that has ended; tests/transfer/test_earlier_runs.py has one.
 FROM_A_RUN = ("earlier_run", "two_hop")
 
@@ -51,7 +58,7 @@ FROM_A_RUN = ("earlier_run", "two_hop")
 def test_option_builds(group, name, tiny_folder):
     (tiny_folder / "table.csv").write_text("image,label\ntrain/red/0.jpg,red\n")
     (tiny_folder / "weights.pth").touch()
-    needs = [line.format(folder=tiny_folder) for line in NEEDS.get(name, [])]
+    needs = [line.format(folder=tiny_folder) for line in _needs(group, name)]
     if group == "model" and composed(f"model={name}")["model"]["weights"] is None:
         needs.append("transfer=from_scratch")
     chosen = PLACES.get(group, group)

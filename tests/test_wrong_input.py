@@ -63,7 +63,15 @@ COMMAND_LINE = [
     # combinations
     (["transfer=linear_probe", "transfer/head_init=as_built"], ["epochs", "converged_probe"]),
     (["model=tiny_cnn"], ["no pretrained weights", "transfer=from_scratch"]),
-    (["model/head=mlp"], ["model.head", "model/head=linear"]),
+    (["model/head=mlp"], ["model.head", "model/head=linear", "transfer=mlp_probe"]),
+    (["model/head=mlp", "transfer=linear_probe"], ["transfer=mlp_probe without model/head"]),
+    (["model/head=cosine", "transfer=knn"], ["transfer=cosine_probe"]),
+    (
+        ["model/head=mlp", "transfer=fine_tune", "transfer/trainable=head_only"],
+        ["trainable", "stored features", "transfer=mlp_probe transfer.epochs=10"],
+    ),
+    (["transfer=knn", "transfer.epochs=3"], ["epochs: 3", "nothing that steps could train"]),
+    (["transfer/head_init=neighbours"], ["nothing that steps could train", "class_means"]),
     # data
     (["dataset=folder"], ["dataset.path", "no value"]),
     (["dataset=folder", "dataset.path=nowhere/at/all"], ["nowhere/at/all"]),

@@ -53,12 +53,7 @@ class Experiment(Component):
                 "transfer.schedule: follows what held-out pictures say, and selection=none holds "
                 "none out. Choose transfer/schedule=step, or another selection."
             )
-        if self.transfer.head_init.needs_features and not self.model.head.is_linear:
-            raise UserError(
-                f"model.head: transfer={self.transfer.name} starts from a converged linear "
-                "probe, which needs a linear head. Choose model/head=linear, or "
-                "transfer=fine_tune."
-            )
+        self._check_head()
 
         if self.transfer.trainable.needs_validation and self.selection.method == "none":
             raise UserError(
@@ -73,6 +68,33 @@ class Experiment(Component):
                 f"evaluation.views: {self.evaluation.views} is out of bounds. Legal: 1 to {most}, "
                 f"since augmentation={self.augmentation.name} mirrors {mirrors}; each way to "
                 "mirror doubles them."
+            )
+
+    def _check_head(self) -> None:
+        """A head that is fitted on stored features brings its own kind; others are trained."""
+        transfer, head = self.transfer, self.model.head
+        kind = type(head).__name__.lower()
+        fitted = {"mlp": "mlp_probe", "cosine": "cosine_probe"}.get(kind, "linear_probe")
+        if transfer.head_init.needs_features and not head.is_linear:
+            raise UserError(
+                f"model.head: transfer={transfer.name} fits a head of its own kind on stored "
+                f"features, so model/head={kind} would not be used. Choose model/head=linear, or "
+                f"for a head of that kind transfer={fitted} without model/head, or "
+                "transfer=fine_tune."
+            )
+        if not transfer.epochs or transfer.head_init.needs_features:
+            return
+        if not head.learns:
+            raise UserError(
+                f"model.head: {kind} has nothing that steps could train. Choose transfer=knn, "
+                "which fits it on stored features."
+            )
+        if not head.is_linear and transfer.trains_only_the_head:
+            raise UserError(
+                f"transfer.trainable: the head alone is trained, on a backbone that never changes "
+                f"and would run in every epoch all the same. Choose transfer={fitted} without "
+                f"model/head, which trains it on stored features; with augmented photos, "
+                f"transfer={fitted} transfer.epochs={transfer.epochs} goes on from there."
             )
 
     @classmethod

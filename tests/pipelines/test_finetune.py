@@ -134,17 +134,17 @@ def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> Non
 
     chooses = held_out(experiment, frame, 3, live)
     rows, fold = chooses.rows, chooses.head_fold
-    found = experiment.transfer.head_init.fit(live(rows), chooses.labels, 3, fold)
+    found = experiment.transfer.head_init.fit(live(rows), chooses.labels, 3, fold, 0)
     contract = model_folder.read_contract(artifacts.model)
     tensors = model_folder.read_tensors(artifacts.model, contract)
-    np.testing.assert_array_equal(tensors["head.weight"], found.weight)
-    np.testing.assert_array_equal(tensors["head.bias"], found.bias)
+    np.testing.assert_array_equal(tensors["head.weight"], found.tensors["weight"])
+    np.testing.assert_array_equal(tensors["head.bias"], found.tensors["bias"])
 
     from graftwork.features.feature_store import features_of
 
     test = manifest.of_split(frame, "test")
-    stored = features_of(experiment, artifacts, test) @ found.weight.T + found.bias
-    np.testing.assert_array_equal(stored, live(test) @ found.weight.T + found.bias)
+    stored = found.logits(features_of(experiment, artifacts, test))
+    np.testing.assert_array_equal(stored, found.logits(live(test)))
     assert (stored.argmax(1) == test["label"]).mean() > 0.6
 
 

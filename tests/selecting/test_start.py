@@ -4,14 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from graftwork.config.errors import UserError
+from graftwork.models.heads import Linear, Mlp
 from graftwork.selecting.start import Start
+
+KIND = Linear(init_std=0.01)
+
+
+def linear(weight: object, bias: object) -> Start:
+    tensors = {"weight": np.array(weight, np.float32), "bias": np.array(bias, np.float32)}
+    return Start(KIND, tensors, len(tensors["bias"]), None)
 
 
 def start(held_out: bool = True) -> Start:
     random = np.random.default_rng(0)
     weight, bias, found = (random.normal(size=s).astype(np.float32) for s in ((3, 5), 3, (7, 3)))
-    return Start(weight, bias, found if held_out else None)
+    return Start(KIND, {"weight": weight, "bias": bias}, 3, found if held_out else None)
 
 
 @pytest.mark.parametrize("held_out", [True, False])
@@ -21,32 +31,51 @@ def test_what_is_written_is_read(tmp_path: Path, held_out: bool) -> None:
     known.write(path)
     found = Start.read(path)
     assert found is not None
-    np.testing.assert_array_equal(found.weight, known.weight)
-    np.testing.assert_array_equal(found.bias, known.bias)
-    assert found.weight.dtype == found.bias.dtype == np.float32
+    assert (found.head, found.num_classes, found.tensors.keys()) == (KIND, 3, known.tensors.keys())
+    for name, tensor in known.tensors.items():
+        np.testing.assert_array_equal(found.tensors[name], tensor)
+        assert found.tensors[name].dtype == np.float32
     if held_out:
         np.testing.assert_array_equal(found.held_out, known.held_out)
     else:
         assert found.held_out is None
 
 
-def test_any_layout_and_precision_is_written_as_it_reads(tmp_path: Path) -> None:
-    known = start()
-    turned = Start(np.asfortranarray(known.weight), known.bias.astype(np.float64), None)
-    turned.write(tmp_path / "start.safetensors")
+def test_a_head_of_any_kind_is_written(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    shapes = {"hidden.weight": (4, 5), "hidden.bias": 4, "out.weight": (3, 4), "out.bias": 3}
+    tensors = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    known = Start(Mlp(hidden=4, dropout=0.5, init_std=0.1), tensors, 3, None)
+    known.write(tmp_path / "start.safetensors")
     found = Start.read(tmp_path / "start.safetensors")
-    assert found is not None and found.bias.dtype == np.float32
-    np.testing.assert_array_equal(found.weight, known.weight)
+    assert found is not None and found.head == known.head
+    features = random.normal(size=(6, 5)).astype(np.float32)
+    np.testing.assert_array_equal(found.logits(features), known.logits(features))
+
+
+def test_any_layout_is_written_as_it_reads(tmp_path: Path) -> None:
+    known = start()
+    turned = {**known.tensors, "weight": np.asfortranarray(known.tensors["weight"])}
+    Start(KIND, turned, 3, None).write(tmp_path / "start.safetensors")
+    found = Start.read(tmp_path / "start.safetensors")
+    assert found is not None
+    np.testing.assert_array_equal(found.tensors["weight"], known.tensors["weight"])
 
 
 def test_where_none_was_written_there_is_none(tmp_path: Path) -> None:
     assert Start.read(tmp_path / "start.safetensors") is None
 
 
+def test_a_file_of_an_earlier_version_names_its_remedy(tmp_path: Path) -> None:
+    save_file({"weight": np.eye(3), "bias": np.zeros(3)}, tmp_path / "start.safetensors")
+    with pytest.raises(UserError, match="does not say what head it is. Run the stage finetune"):
+        Start.read(tmp_path / "start.safetensors")
+
+
 def test_the_logits_are_those_of_a_linear_head_in_double_precision() -> None:
-    known = Start(np.array([[1, 2], [0, -1]], np.float32), np.array([0.5, -1], np.float32), None)
+    known = linear([[1, 2], [0, -1]], [0.5, -1])
     found = known.logits(np.array([[1, 1], [2, 0]], np.float32))
     assert found.dtype == np.float64
     assert found.tolist() == [[3.5, -2], [2.5, -1]]
-    large = Start(np.array([[1e8, 1, -1e8]], np.float32), np.zeros(1, np.float32), None)
+    large = linear([[1e8, 1, -1e8]], [0])
     assert large.logits(np.ones((1, 3), np.float32)) == 1, "single precision loses it"

@@ -115,7 +115,7 @@ def test_without_a_refit_the_network_that_chose_is_kept(watched: WatchedTraining
     )
     assert found.record.fitted == len(only.fit) == FITTED - found.record.held_out
     assert found.facts["kept_epoch"] == 2 and found.start is not None
-    np.testing.assert_array_equal(found.start.weight, only.trained.start["head.weight"])
+    np.testing.assert_array_equal(found.start.tensors["weight"], only.trained.start["head.weight"])
 
 
 def test_what_chose_is_trained_on_with_everything_a_little_and_gently(
@@ -129,7 +129,7 @@ def test_what_chose_is_trained_on_with_everything_a_little_and_gently(
     assert same(on.trained.start, first.network.state_dict())  # it goes on where that one ended
     probe = watched.run(transfer={"epochs": 0}).model.weights
     assert isinstance(probe, StoredBackbone) and found.start is not None
-    np.testing.assert_array_equal(found.start.weight, probe.head["head.weight"])
+    np.testing.assert_array_equal(found.start.tensors["weight"], probe.head["head.weight"])
     end = on.network.state_dict()["head.weight"].numpy()
     half = (probe.head["head.weight"] + end) / 2  # of the way from the start that all give
     np.testing.assert_allclose(tensors(found)["head.weight"].numpy(), half, atol=1e-6)
@@ -206,9 +206,10 @@ def test_a_refit_is_on_everything_and_as_many_steps_long(watched: WatchedTrainin
     assert head is not None
     probe = watched.run(transfer={"epochs": 0}).model.weights
     assert isinstance(probe, StoredBackbone)
-    np.testing.assert_array_equal(head.weight, probe.head["head.weight"])  # it began from all
+    begun = head.tensors["weight"]  # from all of them
+    np.testing.assert_array_equal(begun, probe.head["head.weight"])
     seen = first.trained.start["head.weight"].numpy()
-    assert (seen != head.weight).any()  # the first one's had not seen what was held out
+    assert (seen != begun).any()  # the first one's had not seen what was held out
     start, end = again.trained.start, again.network.state_dict()
     name = "head.weight"
     torch.testing.assert_close(tensors(found)[name], (start[name] + end[name]) / 2)

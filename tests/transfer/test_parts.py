@@ -128,9 +128,9 @@ def test_the_converged_probe_separates_what_can_be_separated() -> None:
     labels = np.arange(60) % 3
     features = (np.eye(8)[labels] * 4 + random.normal(0, 0.3, (60, 8))).astype(np.float32)
     part = ConvergedProbe(strengths=[1e-2, 1e-4], standardise=0.5)
-    head = part.fit(features, labels, 3, stratified(labels, 3, seed=0))
-    assert head.weight.dtype == head.bias.dtype == np.float32
-    assert ((features @ head.weight.T + head.bias).argmax(1) == labels).all()
+    head = part.fit(features, labels, 3, stratified(labels, 3, seed=0), 0)
+    assert {tensor.dtype for tensor in head.tensors.values()} == {np.dtype(np.float32)}
+    assert (head.logits(features).argmax(1) == labels).all()
     assert head.facts["probe/cv_top1"] == 1.0
     assert head.facts["probe/strength"] in (1e-2, 1e-4)
     assert (head.held_out.argmax(1) == labels).all() and head.held_out.sum(1) == pytest.approx(1)
@@ -141,21 +141,21 @@ def test_what_a_head_chose_is_the_only_choice_of_its_like() -> None:
     labels = np.arange(60) % 3
     features = (np.eye(8)[labels] + random.normal(0, 1, (60, 8))).astype(np.float32)
     fold = stratified(labels, 3, seed=0)
-    head = ConvergedProbe([1.0, 1e-1, 1e-2, 1e-4], 0.5).fit(features, labels, 3, fold)
+    head = ConvergedProbe([1.0, 1e-1, 1e-2, 1e-4], 0.5).fit(features, labels, 3, fold, 0)
     assert head.fixed == ConvergedProbe([head.facts["probe/strength"]], 0.5)
-    again = head.fixed.fit(features, labels, 3, fold)
-    alone = head.fixed.cross_validated(features, labels, 3, fold)
+    again = head.fixed.fit(features, labels, 3, fold, 0)
+    alone = head.fixed.cross_validated(features, labels, 3, fold, 0)
     np.testing.assert_array_equal(alone, again.held_out)
     assert again.facts["probe/strength"] == head.facts["probe/strength"]
-    np.testing.assert_allclose(again.weight, head.weight, atol=1e-2)
+    np.testing.assert_allclose(again.tensors["weight"], head.tensors["weight"], atol=1e-2)
 
 
 def test_one_strength_alone_is_told_how_good_it_is_but_chosen_by_nobody() -> None:
     features, labels = np.eye(4, dtype=np.float32)[np.arange(8) % 4], np.arange(8) % 4
     part = ConvergedProbe([1e-2], 0.0)
-    facts = part.fit(features, labels, 4, stratified(labels, 2, seed=0)).facts
+    facts = part.fit(features, labels, 4, stratified(labels, 2, seed=0), 0).facts
     assert facts["probe/strength"] == 1e-2 and facts["probe/cv_top1"] == 1.0
-    nobody = part.fit(features, labels, 4, np.full(8, NEVER))
+    nobody = part.fit(features, labels, 4, np.full(8, NEVER), 0)
     assert nobody.facts == {"probe/strength": 1e-2}
     assert np.isnan(nobody.held_out).all()
 

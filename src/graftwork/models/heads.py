@@ -84,9 +84,7 @@ class Mlp(Head):
 
 @dataclass(frozen=True)
 class Cosine(Head):
-    """Cosine of the features to a direction of each class, times a scale.
-
-    As of Gidaris & Komodakis (2018).
+    """Cosine to a direction of each class, times a scale (Gidaris & Komodakis 2018).
 
     The features are seen from a centre, which stays where it is when the rest is trained.
     """

@@ -71,9 +71,11 @@ class NearestNeighbours(Head):
         weights = np.exp((cosines.astype(np.float64) - cosines[:, :1]) / self.temperature)
         weights = np.where(cosines >= last, weights, 0)
         row = np.arange(len(cosines))[:, None] * num_classes
-        votes = np.bincount((row + labels).ravel(), weights.ravel(), len(cosines) * num_classes)
-        shares = votes.reshape(len(cosines), num_classes)
-        shares /= shares.sum(1, keepdims=True)
+        votes: np.ndarray = np.bincount(
+            (row + labels).ravel(), weights.ravel(), len(cosines) * num_classes
+        )
+        votes = votes.reshape(len(cosines), num_classes)
+        shares = votes / votes.sum(1, keepdims=True)
         smooth = shares * (1 - self.smoothing) + self.smoothing / num_classes
         return np.asarray(self.sharpness * np.log(smooth))
 

@@ -21,6 +21,7 @@ from graftwork.transfer.parts import (
     Start,
     Trainable,
 )
+from graftwork.transfer.trainable import HeadOnly
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ class Transfer(Component):
             raise UserError(
                 "batch_norm: adapt with epochs=0, but without training no statistics follow. "
                 "Legal: epochs of 1 or more, or batch_norm=frozen."
+            )
+        if self.epochs and self.head_init.no_start:
+            raise UserError(
+                f"epochs: {self.epochs}, but {self.head_init.no_start}. Legal: 0, or a head that "
+                "can be trained: transfer/head_init=converged_probe, class_means, cosine_means, "
+                "linear_svm, ridge or mlp."
             )
         self._check_adapter()
         self._check_way()
@@ -100,6 +107,12 @@ class Transfer(Component):
                 "second time. Legal: transfer/rates=uniform or layer_decay, or "
                 "transfer/optimiser=adamw."
             )
+
+    @property
+    def trains_only_the_head(self) -> bool:
+        """Whether steps change nothing of the backbone."""
+        alone = isinstance(self.trainable, HeadOnly)
+        return alone and self.adapter.is_none and self.batch_norm == "frozen"
 
     def epochs_of(self, steps: int) -> int:
         """Epochs of a training.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -53,8 +53,9 @@ def _checkpoints(
 ) -> list[dict[str, np.ndarray]]:
     matrices = [p for p in module.parameters() if p.ndim > 1]
     others = [p for p in module.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(
-        [{"params": matrices}, {"params": others, "weight_decay": 0.0}],
+        groups,
         lr=part.lr, weight_decay=part.weight_decay, fused=True,
     )  # fmt: skip
     wanted, found = sorted(set(part.epochs)), []
