@@ -27,7 +27,7 @@ TENSORS = {model_folder.BACKBONE, model_folder.HEAD}
 SWEEP = [
     "-m", "transfer=linear_probe,lp_ft", "selection=auto,validation", "model=tiny_cnn",
     "dataset=folder", "augmentation=none", "trainer.batch_size=8", "trainer.limit_epochs=4",
-    "transfer/rates=relative_step", "transfer.rates.step=0.01", "trainer.keep=best",
+    "transfer/rates=relative_step", "transfer.rates.step=0.01", "transfer/average=best",
     "trainer.refit=never", "trainer.watch_test=true", "extraction.engine=torch",
     "extraction.precision=fp32", "tracking.log_model=false",
     "evaluation.test_in_sweeps=all", "evaluation.bootstrap_samples=100",

@@ -31,7 +31,7 @@ class Call:
 
     fit: set[str]  # sha256
     watched: dict[str, set[str]]
-    keep_best: bool
+    enough: bool
     epochs: int | None
     steps: int | None
     factor: float
@@ -55,7 +55,7 @@ class WatchedTrainings:
         found: Trained = self._real(experiment, artifacts, network, fit, watched, *given, **named)
         seen = {split: set(rows["sha256"]) for split, rows in watched.items()}
         call = Call(
-            set(fit["sha256"]), seen, named["keep_best"], named["epochs"], named["steps"],
+            set(fit["sha256"]), seen, named["enough"], named["epochs"], named["steps"],
             named["factor"], copy.deepcopy(network), found,
         )  # fmt: skip
         self.calls.append(call)
@@ -69,7 +69,7 @@ class WatchedTrainings:
             start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             back = list(destroyed) if len(fit) == everything else []
             ended = Moment.of_epoch(0, 1)
-            return Trained(1, False, 5, 0, 0, start, back, 1.0, ended, (), came_back=not back)
+            return Trained(1, "", 5, 0, 0, start, back, 1.0, ended, (), came_back=not back)
 
         self._real = pretend
 

@@ -30,7 +30,7 @@ Params = Callable[..., dict[str, Any]]
 Stage = Callable[..., tuple[Experiment, Artifacts]]
 PROJECT = Path(__file__).parents[2]
 FROZEN = ("transfer=linear_probe", "transfer/start=random")
-BEST = ("trainer.keep=best", "trainer.refit=never")
+BEST = ("transfer/average=best", "trainer.refit=never")
 ENGINE = ("extraction.engine=torch", "extraction.precision=fp32")  # starts at once
 
 

@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 import torch
 
-from graftwork.training.callbacks import BestWeights, Curves, EndedBySigterm, Progress
+from graftwork.training.callbacks import Curves, EndedBySigterm, Gatherer, Progress, gatherer
 from graftwork.training.lightning import pl
+from graftwork.transfer.bound.gathering import BestEpoch
 
 
 class Weights(pl.LightningModule):
     def __init__(self) -> None:
         super().__init__()
-        self.value = torch.nn.Parameter(torch.zeros(1))
+        self.classifier = torch.nn.ParameterDict({"value": torch.zeros(1)})
+
+    @property
+    def value(self) -> torch.Tensor:
+        return self.classifier["value"]
 
 
 def trainer(epoch: int = 0, **metrics: float) -> Any:
@@ -33,14 +38,14 @@ def trainer(epoch: int = 0, **metrics: float) -> Any:
     )
 
 
-def followed(best: BestWeights, scores: list[tuple[float, float]]) -> tuple[Weights, list[bool]]:
+def followed(best: Gatherer, scores: list[tuple[float, float]]) -> tuple[Weights, list[bool]]:
     module, stops = Weights(), []
     for epoch, (top1, loss) in enumerate(scores):
         torch.nn.init.constant_(module.value, epoch)
         now = trainer(epoch, val_top1=top1, val_loss=loss)
-        best.on_validation_end(now, module)
+        best.on_train_epoch_end(now, module)
         stops.append(now.should_stop)
-    best.on_fit_end(trainer(), module)
+    best.gathering.place(module.classifier, lambda: None, None)
     return module, stops
 
 
@@ -55,15 +60,15 @@ def followed(best: BestWeights, scores: list[tuple[float, float]]) -> tuple[Weig
     ],
 )
 def test_the_best_weights_come_back(scores: list[tuple[float, float]], kept: int) -> None:
-    best = BestWeights(patience=0)
+    best = gatherer(BestEpoch(), patience=0)
     module, stops = followed(best, scores)
-    assert best.epoch == kept and module.value.item() == kept
+    assert best.gathering.epochs == [kept] and module.value.item() == kept
     assert not any(stops)
 
 
 def test_patience_counts_epochs_without_improvement() -> None:
     scores = [(0.5, 1.0), (0.4, 1.0), (0.6, 1.0), (0.6, 1.0), (0.6, 1.0)]
-    _, stops = followed(BestWeights(patience=2), scores)
+    _, stops = followed(gatherer(BestEpoch(), patience=2), scores)
     assert stops == [False, False, False, False, True]
 
 

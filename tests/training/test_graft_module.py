@@ -19,11 +19,12 @@ from graftwork.config.errors import UserError
 from graftwork.models.base import Model
 from graftwork.models.network.classifier import Classifier
 from graftwork.settings.trainer import Trainer
-from graftwork.training.callbacks import BestWeights, Curves
+from graftwork.training.callbacks import Curves, gatherer
 from graftwork.training.datamodule import PictureData
 from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups
 from graftwork.training.guard import Guard
 from graftwork.training.lightning_trainer import lightning, quiet
+from graftwork.transfer.bound.gathering import BestEpoch
 from graftwork.transfer.samplers import Shuffled
 from graftwork.transfer.schedules import Plateau, WarmupCosine
 from graftwork.transfer.strategy import Transfer
@@ -215,9 +216,10 @@ def test_few_classes_have_no_top5(tmp_path: Path) -> None:
 def test_test_pictures_are_watched_beside_validation_and_change_nothing(tmp_path: Path) -> None:
     transfer, found = strategy(epochs=2), {}
     for test in (0, 7):
-        network, best = classifier(), BestWeights(patience=0)
+        network, best = classifier(), gatherer(BestEpoch(), patience=0)
         _, rows = fitted(network, transfer, tmp_path, best, data=pictures(val=5, test=test))
-        found[test] = rows, state(network), best.epoch
+        best.gathering.place(network, lambda: None, None)
+        found[test] = rows, state(network), best.gathering.epochs
     (plain, weights, epoch), (watched, same, again) = found[0], found[7]
     assert epoch == again and all(torch.equal(weights[name], same[name]) for name in weights)
     assert [row.keys() - plain[0].keys() for row in watched] == [{"test/loss", "test/top1"}] * 2
@@ -267,10 +269,10 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
     network = classifier()
     data = pictures()
     data._fit._images = Poisoned()
-    best = BestWeights(patience=0)
+    best = gatherer(BestEpoch(), patience=0)
     with pytest.raises(Diverged, match=r"the loss is nan in epoch 2, step 1.*transfer\.rates"):
         fitted(network, strategy(epochs=3), tmp_path, best, Guard(data.train_dataloader), data=data)
-    assert all(tensor.isfinite().all() for tensor in best._weights.values())
+    assert all(tensor.isfinite().all() for tensor in best.gathering._state.values())
 
 
 def test_gradients_are_clipped(tmp_path: Path) -> None:

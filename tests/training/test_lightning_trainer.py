@@ -27,7 +27,6 @@ def settings(name: str = "default", **changes: Any) -> Trainer:
         ({"batch_size": 0}, "batch_size: 0"),
         ({"precision": "fp16"}, "precision: 'fp16' is unknown.*bf16"),
         ({"accelerator": "tpu"}, "accelerator: 'tpu' is unknown"),
-        ({"keep": "first"}, "keep: 'first' is unknown.*auto"),
         ({"refit": "maybe"}, "refit: 'maybe' is unknown.*again"),
         ({"refit_below": -1}, "refit_below: -1"),
         ({"refit_epochs": 0}, "refit_epochs: 0"),

@@ -22,7 +22,7 @@ from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training import networks
 from graftwork.training.source import Finetuned
-from graftwork.transfer.averages import PartOfTheWay
+from graftwork.transfer.averages import EMA, SWA, Best, Last, ModelSoup, PartOfTheWay
 from graftwork.transfer.rates import Uniform
 from graftwork.transfer.schedules import Plateau
 from graftwork.transfer.trainable_schedules import Gradual, OnPlateau
@@ -154,7 +154,7 @@ def test_a_refit_unfreezes_where_held_out_pictures_had_asked_for_it(
 ) -> None:
     never_better = OnPlateau(first=0, frozen_share=0.0, patience=1, least_gain=0.99)
     strategy = {"trainable": never_better, "rates": Uniform(0.01), "epochs": 3}
-    watched.run(transfer=strategy, trainer={"refit": "again", "keep": "last"})
+    watched.run(transfer={**strategy, "average": Last([1.0])}, trainer={"refit": "again"})
     _, again = watched.calls
     assert not again.watched and len(again.trained.validated) == 0
     start, end = again.trained.start, again.network.state_dict()
@@ -180,6 +180,37 @@ def test_a_schedule_that_listens_needs_somebody_who_speaks(watched: WatchedTrain
     with pytest.raises(UserError, match="transfer.schedule: follows what held-out.*schedule=step"):
         watched.run(transfer=listening, selection={"method": "none"})
     assert not watched.calls
+
+
+@pytest.mark.parametrize(
+    "average",
+    [EMA([0.5, 1.0], 0.9, 0.5), SWA([0.5, 1.0], 0.3), ModelSoup([0.5, 1.0], 2, True)],
+    ids=["ema", "swa", "soup"],
+)
+def test_the_way_leads_to_the_average_which_is_the_same_every_time(
+    watched: WatchedTrainings, average: PartOfTheWay
+) -> None:
+    settings = {"average": average, "epochs": 3, "rates": GENTLE}
+    found = [watched.run(transfer=settings, trainer={"refit": "never"}) for _ in range(2)]
+    assert same(tensors(found[0]), tensors(found[1]))
+    mean = watched.calls[0].network.state_dict()
+    watched.run(transfer={**settings, "average": Last([1.0])}, trainer={"refit": "never"})
+    assert not same(mean, watched.calls[-1].network.state_dict())
+    share = found[0].facts["trained_share"]
+    start = watched.calls[0].trained.start["head.weight"]
+    expected = start.lerp(mean["head.weight"], share)
+    torch.testing.assert_close(tensors(found[0])["head.weight"], expected)
+    said = "which epochs' weights to average" in found[0].record.words
+    assert said == isinstance(average, ModelSoup)
+
+
+def test_the_mean_of_epochs_has_statistics_of_its_own_pictures(watched: WatchedTrainings) -> None:
+    settings = {"average": SWA([1.0], 0.3), "batch_norm": "trained", "epochs": 3, "rates": GENTLE}
+    found = watched.run(transfer=settings, trainer={"refit": "never"})
+    steps = 4  # an epoch: all pictures once
+    state = tensors(found)
+    counts = [int(t) for name, t in state.items() if name.endswith("num_batches_tracked")]
+    assert counts and set(counts) <= {0, steps} and steps in counts
 
 
 def test_where_training_on_destroys_the_network_that_chose_is_kept(
@@ -217,22 +248,21 @@ def test_a_refit_is_on_everything_and_as_many_steps_long(watched: WatchedTrainin
     assert set(found.held_out[0]["sha256"]) == again.fit - first.fit  # the first one's words
 
 
-@pytest.mark.parametrize(
-    ("keep", "min_val", "expected"),
-    [("auto", 7, True), ("auto", 9, False), ("best", 9, True), ("last", 1, False)],
-)
-def test_which_epoch_is_kept(
-    watched: WatchedTrainings, keep: str, min_val: int, expected: bool
+@pytest.mark.parametrize(("min_val", "expected"), [(7, True), (9, False)])
+def test_when_epochs_can_be_told_apart(
+    watched: WatchedTrainings, min_val: int, expected: bool
 ) -> None:
     """Seven or eight of 39 are held out; a refit has nothing that could choose an epoch."""
     watched.without_training(FITTED)
-    found = watched.run(trainer={"keep": keep, "refit": "again"}, selection={"min_val": min_val})
-    assert [call.keep_best for call in watched.calls] == [expected, False]
+    found = watched.run(trainer={"refit": "again"}, selection={"min_val": min_val})
+    assert [call.enough for call in watched.calls] == [expected, False]
     assert found.record.held_out in (7, 8)
 
 
 def test_each_fold_has_a_network_and_what_they_say_is_pooled(watched: WatchedTrainings) -> None:
-    found = watched.run(selection={"folds": 3}, trainer={"refit": "never", "keep": "best"})
+    found = watched.run(
+        selection={"folds": 3}, trainer={"refit": "never"}, transfer={"average": Best([1.0])}
+    )
     *firsts, again = watched.calls
     everything = again.fit
     assert len(firsts) == 3 and len(everything) == FITTED and found.record.folds == 3

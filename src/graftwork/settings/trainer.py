@@ -9,7 +9,6 @@ from graftwork.config.errors import UserError, check_choice, check_range
 
 PRECISIONS = ("auto", "fp32", "bf16")
 CLIPPED = ("norm", "value")
-KEPT = ("auto", "best", "last")
 REFITS = ("auto", "on", "again", "never")
 
 
@@ -25,13 +24,12 @@ class Trainer(Component):
     processes: int  # one a device; more than one starts torchrun
     accelerator: str  # auto, cpu, gpu
     workers: int  # loader processes; 0: load in the training process
-    keep: str  # epoch; best: by held-out top-1; auto: best if selection.min_val are held out
     refit: str  # with held-out pictures too: on from what they chose, again; auto: see refit_below
     refit_below: int  # pictures, fewer than which auto trains on; else what chose is kept
     refit_epochs: int  # of training on
     refit_rate: float  # of training on, as a share of the strategy's rates
     watch_test: bool  # test/loss and test/top1 after each epoch: for curves, chooses nothing
-    patience: int  # epochs without improvement before stopping early; 0: never
+    patience: int  # epochs without improvement before stopping early, where they choose; 0: never
     limit_epochs: int | None  # at most this many epochs
     limit_batches: int | None  # at most this many steps an epoch
 
@@ -43,7 +41,6 @@ class Trainer(Component):
         check_range("processes", self.processes, 1)
         check_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         check_range("workers", self.workers, 0)
-        check_choice("keep", self.keep, KEPT)
         check_choice("refit", self.refit, REFITS)
         check_range("refit_below", self.refit_below, 0)
         check_range("refit_epochs", self.refit_epochs, 1)

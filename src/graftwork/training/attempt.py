@@ -47,11 +47,10 @@ def attempted(
     experiment, held_out = source.experiment, source.held_out
     head = source.head_without(out) if out.any() else source.head
     away = held_out.rows[out].reset_index(drop=True)
-    keep = experiment.trainer.keep
-    best = keep == "best" or (keep == "auto" and len(away) >= experiment.selection.min_val)
+    enough = len(away) >= experiment.selection.min_val
     splits = {"val": away, **watched} if len(away) else dict(watched)
     classifier = new_network(source, head)
-    trained = train_on(source, classifier, ~out, splits, told, rows, keep_best=best)
+    trained = train_on(source, classifier, ~out, splits, told, rows, enough=enough)
     end = state_of(classifier)
     found = []
     for share in shares:
@@ -82,7 +81,7 @@ def train_on(
     told: Told,
     rows: list[Row],
     *,
-    keep_best: bool = False,
+    enough: bool = False,
     epochs: int | None = None,
     steps: int | None = None,
     factor: float = 1.0,
@@ -108,7 +107,7 @@ def train_on(
     return train(
         experiment, source.artifacts, classifier,
         source.held_out.rows[fitted].reset_index(drop=True), watched, source.num_classes,
-        told, rows, keep_best=keep_best, epochs=epochs, steps=steps, factor=factor,
+        told, rows, enough=enough, epochs=epochs, steps=steps, factor=factor,
         known=known,
     )  # fmt: skip
 

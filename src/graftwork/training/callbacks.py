@@ -1,13 +1,13 @@
-"""What looks on while a network trains: the best weights, the curves, the bar, SIGTERM."""
+"""What looks on while a network trains: the weights that are kept, the curves, the bar, SIGTERM."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -15,37 +15,55 @@ from graftwork.process.progress import count_bar
 from graftwork.process.stopping import end_on_sigterm
 from graftwork.training.lightning import pl
 
+if TYPE_CHECKING:
+    from graftwork.transfer.bound.gathering import Gathering, Score
+
 Row = dict[str, float]
 
 
-class BestWeights(pl.Callback):
-    """Keeps the weights with the highest `val/top1` (ties: lowest `val/loss`) in memory.
+class Gatherer(pl.Callback):
+    """Shows a Gathering the weights at the end of each epoch.
 
-    They are put back when training ends. Every process sees the same metrics, so that all of
-    them keep, stop and restore alike.
+    Every process sees the same metrics, so that all of them keep and stop alike.
+
+    Args:
+        patience: epochs without improvement before an early stop, where epochs choose; 0: never.
     """
 
-    def __init__(self, patience: int) -> None:
-        self.epoch = -1
-        self._patience = patience  # epochs without improvement; 0: no early stop
-        self._score = (float("-inf"), float("-inf"))
-        self._weights: dict[str, torch.Tensor] = {}
+    def __init__(self, gathering: Gathering, patience: int) -> None:
+        self.gathering = gathering
+        self._patience, self._without = patience if gathering.chooses else 0, 0
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        seen = trainer.callback_metrics
-        loss = float(seen["val/loss"])
-        # Nothing compares with NaN: it would stay the best of its accuracy for ever.
-        score = (float(seen["val/top1"]), float("-inf") if math.isnan(loss) else -loss)
-        if score > self._score:
-            self._score, self.epoch = score, trainer.current_epoch
-            state = pl_module.state_dict()
-            self._weights = {n: t.detach().to("cpu", copy=True) for n, t in state.items()}
-        elif self._patience and trainer.current_epoch - self.epoch >= self._patience:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        done = trainer.global_step / max(1, int(trainer.estimated_stepping_batches))
+        score = _score(trainer.callback_metrics)
+        network: Any = pl_module.classifier
+        better = self.gathering.after_epoch(network, trainer.current_epoch, done, score)
+        self._without = 0 if better else self._without + 1
+        if self._patience and self._without >= self._patience:
             trainer.should_stop = True
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._weights:
-            pl_module.load_state_dict(self._weights)
+
+class EachStep(Gatherer):
+    """And after each step."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        self.gathering.after_step(cast(Any, pl_module.classifier))
+
+
+def gatherer(gathering: Gathering, patience: int) -> Gatherer:
+    """What sees no more of a training than it has to."""
+    return (EachStep if gathering.each_step else Gatherer)(gathering, patience)
+
+
+def _score(seen: Mapping[str, torch.Tensor]) -> Score | None:
+    if "val/top1" not in seen:
+        return None
+    loss = float(seen["val/loss"])
+    # Nothing compares with NaN: it would stay the best of its accuracy for ever.
+    return float(seen["val/top1"]), float("-inf") if math.isnan(loss) else -loss
 
 
 class Curves(pl.Callback):

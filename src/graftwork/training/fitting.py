@@ -14,11 +14,14 @@ from torch import nn
 
 from graftwork.config.errors import UserError
 from graftwork.data.images import DecodedImages, eval_view
+from graftwork.evaluating.probabilities import network_logits, softmax
+from graftwork.metrics.log_loss import log_losses
 from graftwork.models.network.folding import foldable
 from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack
 from graftwork.settings.trainer import Trainer
-from graftwork.training.callbacks import BestWeights, Curves, EndedBySigterm, Progress
+from graftwork.training.batch_statistics import settle
+from graftwork.training.callbacks import Curves, EndedBySigterm, Progress, gatherer
 from graftwork.training.datamodule import PictureData
 from graftwork.training.fast_forward import fast_forward
 from graftwork.training.graft_module import Diverged, GraftModule, check_finite
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
+    from graftwork.transfer.bound.gathering import Gathering, Score
     from graftwork.transfer.bound.penalty import BoundPenalty
     from graftwork.transfer.parts import Adapter
     from graftwork.transfer.strategy import Transfer
@@ -43,8 +47,8 @@ if TYPE_CHECKING:
 class Trained:
     """What training gave."""
 
-    epoch: int  # whose weights were kept, from 1
-    chose_epoch: bool  # by the pictures that are held out; else it is the last one
+    epoch: int  # whose weights were kept, from 1; of several the last
+    chose: str  # which epochs, in words: what held-out pictures chose; empty where nothing
     steps: int  # of the attempt that was kept
     trainable: int  # parameters, of what is kept
     further: int  # ones of penalties, which are not kept
@@ -70,7 +74,7 @@ def train(
     told: Callable[[Row, int], None],
     rows: list[Row],
     *,
-    keep_best: bool = False,
+    enough: bool = False,
     epochs: int | None = None,
     steps: int | None = None,
     factor: float = 1.0,
@@ -86,7 +90,7 @@ def train(
         told: called with each epoch's numbers and its number, from 1; epochs of a new attempt
             count on.
         rows: curves so far; grows by a row an epoch.
-        keep_best: whether the epoch with the highest `val/top1` is kept, not the last.
+        enough: whether so many pictures are held out that they can tell epochs apart.
         epochs: None: the strategy's.
         steps: at most so many, where the strategy's epochs would be more.
         factor: of the rates of the first attempt.
@@ -117,7 +121,8 @@ def train(
     for attempt in range(1, ATTEMPTS + 1):
         classifier.load_state_dict(start)
         torch.manual_seed(experiment.seed)
-        watchers = _Watchers.of(experiment, pictures, told, rows, keep_best and "val" in watched)
+        gathering = experiment.transfer.average.gathering("val" in watched, enough)
+        watchers = _Watchers.of(experiment, pictures, told, rows, gathering)
         transfer, seed = experiment.transfer, experiment.seed
         try:
             with (
@@ -133,6 +138,8 @@ def train(
                 fit_module(
                     module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps
                 )
+                if gathering is not None:
+                    place(gathering, experiment, artifacts, classifier, fit, watched.get("val"))
             # The very last step has no loss after it that could tell.
             check_finite(classifier, watchers.progress.steps)
         except (Destroyed, Diverged) as error:
@@ -145,13 +152,42 @@ def train(
         classifier.cpu().eval()
         done = watchers.progress.steps
         epoch = watchers.kept_epoch()
-        chose = watchers.best is not None
+        chose = gathering.words if gathering is not None else ""
         ended = module.moment(epoch - watchers.curves.before - 1)
         return Trained(
             epoch, chose, done, *counts, start, gone_back, factor, ended, module.validated,
             came_back=True,
         )  # fmt: skip
     raise AssertionError("an attempt returns")
+
+
+def place(
+    gathering: Gathering,
+    experiment: Experiment,
+    artifacts: Artifacts,
+    classifier: Classifier,
+    fit: pd.DataFrame,
+    held_out: pd.DataFrame | None,
+) -> None:
+    """Gives the classifier the weights that were gathered, and leaves it on the CPU.
+
+    Every process sees all training pictures in the same batches, so that statistics computed anew
+    are those of one.
+    """
+    device = "cuda" if experiment.trainer.uses_gpu() else "cpu"
+
+    def settled() -> None:
+        alone = _pictures(experiment, artifacts, classifier, fit, {}, alone=True)
+        settle(classifier, alone.train_dataloader(), device)
+
+    def asked() -> Score:
+        assert held_out is not None
+        found = softmax(network_logits(experiment, artifacts, classifier, held_out))
+        classifier.cpu()
+        labels = held_out["label"].to_numpy()
+        return float((found.argmax(1) == labels).mean()), -float(log_losses(found, labels).mean())
+
+    gathering.place(classifier.cpu().eval(), settled, None if held_out is None else asked)
 
 
 def epochs_within(transfer: Transfer, batches: int, steps: int | None) -> int:
@@ -168,7 +204,8 @@ class _Watchers:
     curves: Curves
     progress: Progress
     guard: Guard
-    best: BestWeights | None
+    gathering: Gathering | None
+    patience: int
 
     @classmethod
     def of(
@@ -177,20 +214,22 @@ class _Watchers:
         pictures: PictureData,
         told: Callable[[Row, int], None],
         rows: list[Row],
-        keep_best: bool,
+        gathering: Gathering | None,
     ) -> _Watchers:
-        best = BestWeights(experiment.trainer.patience) if keep_best else None
         guard = Guard(lambda: pictures.train_dataloader())
-        return cls(Curves(told, rows), Progress(), guard, best)
+        patience = experiment.trainer.patience
+        return cls(Curves(told, rows), Progress(), guard, gathering, patience)
 
     def all(self) -> list[Any]:
-        found = [EndedBySigterm(), self.progress, self.curves, self.guard, self.best]
-        return [watcher for watcher in found if watcher is not None]
+        found = [EndedBySigterm(), self.progress, self.curves, self.guard]
+        if self.gathering is None:
+            return found
+        return [*found, gatherer(self.gathering, self.patience)]
 
     def kept_epoch(self) -> int:
-        if self.best is None:
+        if self.gathering is None or not self.gathering.epochs:
             return int(self.curves.rows[-1]["epoch"])
-        return self.curves.before + self.best.epoch + 1
+        return self.curves.before + max(self.gathering.epochs) + 1
 
 
 def _gone_back(
@@ -235,7 +274,7 @@ def _as_it_was(
     classifier.load_state_dict(start)
     classifier.cpu().eval()
     never = Moment.of_epoch(0, experiment.transfer.epochs)
-    return Trained(0, False, 0, *counts, start, gone_back, 0.0, never, (), came_back=False)
+    return Trained(0, "", 0, *counts, start, gone_back, 0.0, never, (), came_back=False)
 
 
 @contextmanager
@@ -306,6 +345,8 @@ def _pictures(
     classifier: Classifier,
     fit: pd.DataFrame,
     watched: Mapping[str, pd.DataFrame],
+    *,
+    alone: bool = False,
 ) -> PictureData:
 
     spec = classifier.input_spec
@@ -319,7 +360,7 @@ def _pictures(
         batch_size=experiment.trainer.batch_size,
         workers=experiment.trainer.workers,
         seed=experiment.seed,
-        rank=distributed.rank(),
-        processes=distributed.world_size(),
+        rank=0 if alone else distributed.rank(),
+        processes=1 if alone else distributed.world_size(),
         sampler=experiment.transfer.sampler,
     )

@@ -115,7 +115,7 @@ class Outcome:
     ) -> Finetuned:
         source = self.source
         facts = {**self._facts(), "trained_share": share, "kept_epoch": trained.epoch}
-        words = ["the epoch: the one with the highest top-1"] if trained.chose_epoch else []
+        words = [trained.chose] if trained.chose else []
         if len(self.points) > 1:
             way = "how far to go from the first weights to the trained ones"
             words.append(f"{way}: {share:g} of the way")

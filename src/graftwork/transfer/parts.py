@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graftwork.models.base import Head, Model
     from graftwork.models.network.classifier import Classifier
     from graftwork.models.network.layout import Layout
+    from graftwork.transfer.bound.gathering import Gathering
     from graftwork.transfer.bound.penalty import BoundPenalty
 
 
@@ -338,6 +339,15 @@ class Average(Component):
     """Which weights are kept: of the last step, of several, or of a point between."""
 
     trained_shares: list[float]  # points on the way that held-out pictures choose from, [0, 1]
+
+    @abstractmethod
+    def gathering(self, asked: bool, enough: bool) -> Gathering | None:
+        """What gathers the weights of one training; None: the last ones are kept.
+
+        Args:
+            asked: whether held-out pictures are asked after each epoch.
+            enough: whether they are `selection.min_val` or more, so that epochs can be told apart.
+        """
 
     @abstractmethod
     def place(
