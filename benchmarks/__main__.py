@@ -26,7 +26,7 @@ from benchmarks.workplace import Workplace
 from graftwork.config.errors import UserError
 from graftwork.process.terminal import literal, visible_lines
 
-BENCHMARKS = ("extract", "step", "heads", "probe", "memory", "rank")
+BENCHMARKS = ("extract", "step", "heads", "prefix", "probe", "memory", "rank")
 STUDIES = ("strategy_table", "few_labels", "label_fraction", "two_hop")
 KEPT = (
     "defaults",
@@ -131,6 +131,11 @@ def measure(name: str, folder: Path, repeats: int, epochs: int) -> Iterable[str]
         return [throughput.extraction_against_engine(place, repeats, s) for s in (160, 224)]
     if name == "step":
         return [throughput.step_against_loop(place, repeats, 160)]
+    if name == "prefix":
+        from benchmarks.prefix import NETWORKS, stored_against_live
+
+        pairs = [(model, views) for model in NETWORKS for views in (1, 4)]
+        return (stored_against_live(place, repeats, *pair) for pair in pairs)
     if name == "heads":
         return [whole_process.eight_heads(place, repeats)]
     return [whole_process.probe_against_naive(place, repeats, epochs)]

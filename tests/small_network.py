@@ -27,6 +27,7 @@ def network(
         input_size=size,
         input_channels=channels,
         auxiliary_weight=0.0,
+        cut_after=None,
         architecture=architecture,
         options=options,
     )

@@ -19,6 +19,7 @@ NEEDS = {
     "csv": ["dataset.path={folder}/table.csv"],
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
     "model/head/mlp": ["transfer=fine_tune"],
+    "model/head/small_conv": ["transfer=fine_tune"],
     "model/head/cosine": ["transfer=fine_tune"],
     "transfer/head_init/neighbours": ["transfer.epochs=0", "transfer.average.trained_shares=[1.0]"],
     "as_built": ["transfer.average.trained_shares=[1.0]"],

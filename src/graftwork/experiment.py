@@ -69,6 +69,22 @@ class Experiment(Component):
                 f"since augmentation={self.augmentation.name} mirrors {mirrors}; each way to "
                 "mirror doubles them."
             )
+        if self.extraction.prefix == "stored" and self.transfer.epochs:
+            self._check_stored_prefix()
+
+    def _check_stored_prefix(self) -> None:
+        """What stored maps cannot give."""
+        live = "or extraction.prefix=live"
+        if self.extraction.views is None and not self.augmentation.is_still:
+            raise UserError(
+                f"extraction.prefix: stored, but augmentation={self.augmentation.name} draws a new "
+                "view of each picture in every epoch. Legal: a number of views that return "
+                f"(extraction.views=8), augmentation=none, {live}."
+            )
+        if why := self.transfer.needs_pictures:
+            raise UserError(
+                f"extraction.prefix: stored, but {why}. Choose a strategy without it, {live}."
+            )
 
     def _check_head(self) -> None:
         """A head that is fitted on stored features brings its own kind; others are trained."""
@@ -89,7 +105,8 @@ class Experiment(Component):
                 f"model.head: {kind} has nothing that steps could train. Choose transfer=knn, "
                 "which fits it on stored features."
             )
-        if not head.is_linear and transfer.trains_only_the_head:
+        pooled = not (head.is_linear or head.reads_maps)
+        if pooled and transfer.trains_only_the_head:
             raise UserError(
                 f"transfer.trainable: the head alone is trained, on a backbone that never changes "
                 f"and would run in every epoch all the same. Choose transfer={fitted} without "

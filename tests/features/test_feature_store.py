@@ -17,7 +17,8 @@ from graftwork.config.errors import UserError
 from graftwork.data.images import DecodedImages, eval_view
 from graftwork.experiment import Experiment
 from graftwork.features import feature_store as features
-from graftwork.features.engines.frozen import FrozenNetwork, cosine
+from graftwork.features.engines.choosing import cosine
+from graftwork.features.engines.frozen import FrozenNetwork
 from graftwork.features.engines.torch_engine import eager_features
 from graftwork.features.feature_store import extract, features_of
 from graftwork.settings.extraction import Extraction

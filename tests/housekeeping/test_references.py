@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from tiny_experiment import local_weights, tiny_experiment
@@ -21,6 +22,7 @@ from graftwork.housekeeping.contents import pieces
 from graftwork.housekeeping.pruning import chosen
 from graftwork.housekeeping.references import References
 from graftwork.recording.opening import open_run
+from graftwork.storage.array_store import ArrayStore
 from graftwork.storage.artifacts import Artifacts
 
 
@@ -31,6 +33,10 @@ def project(tmp_path: Path, tiny_params: Callable[..., dict[str, Any]]) -> Path:
     experiment, artifacts = tiny_experiment(tiny_params(), root)
     for seed in (0, 1):
         features.extract(replace(experiment, seed=seed), artifacts)
+        network = keys.network_key(replace(experiment, seed=seed), artifacts)
+        maps = ArrayStore(artifacts.prefixes / f"{network}-{'c' * 32}", "int16")
+        maps.append([("a view", np.zeros(3, np.int16))])
+        (artifacts.networks / f"{network}-{'d' * 32}").mkdir()
     for sha256 in ("a" * 64, "b" * 64):
         (artifacts.downloads / sha256).mkdir(parents=True)
         (artifacts.downloads / sha256 / "file").write_bytes(b"content")
@@ -53,13 +59,14 @@ def test_what_a_run_would_use_again_stays(
     assert {piece.kind for piece in pieces(store)} >= {"decoded", "features", "networks"}
     prune(project, Wanted(None, None, True), really=True)
     left = pieces(store)
-    assert [piece.key for piece in left if piece.kind == "networks"] == [
-        key(project, 0, tiny_params())
-    ]
+    network = key(project, 0, tiny_params())
+    prefix = f"{network}-{'d' * 32}"
+    assert [piece.key for piece in left if piece.kind == "networks"] == [network, prefix]
     assert sum(piece.kind == "features" for piece in left) == 1
+    assert sum(piece.kind == "prefixes" for piece in left) == 1
     assert [piece.key for piece in left if piece.kind == "downloads"] == ["a" * 64]
     assert any(piece.kind == "decoded" for piece in left)
-    assert "3 removed" in capsys.readouterr().out
+    assert "5 removed" in capsys.readouterr().out
 
 
 def test_what_the_project_is_set_to_do_stays_too(
@@ -76,7 +83,7 @@ def test_it_narrows_age_and_size(project: Path) -> None:
     found, now = pieces(project / "store"), time.time()
     assert chosen(found, now, 3600, None, references.hold) == []
     gone = chosen(found, now, None, 0, references.hold)
-    assert len(gone) == 3 and len(chosen(found, now, None, 0)) == len(found)
+    assert len(gone) == 5 and len(chosen(found, now, None, 0)) == len(found)
 
 
 def test_what_computes_otherwise_now_is_of_no_use(

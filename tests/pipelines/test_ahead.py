@@ -16,6 +16,7 @@ from graftwork.storage.artifacts import Artifacts
 from pipelines import experiment
 from pipelines.ahead import check_ahead
 
+UNFROZEN = ("extraction.prefix=stored", "extraction.views=2")  # from_scratch trains everything
 BLOCKS_9 = ("transfer/trainable=from_group", "transfer.trainable.first=blocks.9")
 BETA = (
     "transfer/optimiser=by_name", "transfer.optimiser.name=lion",
@@ -26,6 +27,7 @@ REFUSED = [
     (BLOCKS_9, "transfer.trainable.first: 'blocks.9' is unknown. Did you mean 'stages.0'"),
     (BETA, "transfer.optimiser.options.beta: 'beta' is unknown. Did you mean 'betas'"),
     ((*BLOCKS_9[:1], "transfer.trainable.first=99"), "transfer.trainable.first: 99 is out of"),
+    (UNFROZEN, "extraction.prefix: stored, but tiny_cnn cannot be split: its first layers"),
 ]
 
 
@@ -34,7 +36,9 @@ def no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
-@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=["gpu", "group", "option", "number"])
+@pytest.mark.parametrize(
+    ("overrides", "said"), REFUSED, ids=["gpu", "group", "option", "number", "prefix"]
+)
 def test_an_experiment_is_refused_before_its_first_stage(
     overrides, said, tmp_path, tiny_params, monkeypatch
 ):

@@ -54,6 +54,11 @@ class Augmentation(Component):
         """
         return ()
 
+    @property
+    def is_still(self) -> bool:
+        """Whether training sees what evaluation sees, in every epoch."""
+        return False
+
     @abstractmethod
     def build(self, input_spec: InputSpec, seed: int) -> Augment:
         """The policy for one network's input."""

@@ -61,6 +61,11 @@ class Policy(Augmentation):
         ways = ((LEFT_RIGHT, self.flip), (UPSIDE_DOWN, self.flip_vertical))
         return tuple(way for way, probability in ways if probability)
 
+    @property
+    def is_still(self) -> bool:
+        moves = (self.shift, self.flip, self.flip_vertical, self.affine)
+        return self.crop_scale is None and not any((*moves, self.colour, self.noise, self.erase))
+
     def build(self, input_spec: InputSpec, seed: int) -> SeededPipeline:
         pipeline = strict(lambda: _compose(self, input_spec))
         return SeededPipeline(pipeline, input_spec, seed, whole=self.crop_scale is not None)

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from graftwork.data.images import DecodedImages
     from graftwork.models.base import InputSpec
     from graftwork.models.network.classifier import Classifier
 
     View = Callable[[np.ndarray, InputSpec], np.ndarray]  # picture to uint8 [size, size, 3]
+    Shown = Callable[[pd.DataFrame], torch.Tensor]  # rows of the manifest as the network takes them
 
 
 def needs_network(artifacts: Artifacts) -> bool:
@@ -95,22 +95,22 @@ def network_logits(
     classifier: Classifier,
     frame: pd.DataFrame,
     view: View | None = None,
+    shown: Shown | None = None,
 ) -> np.ndarray:
     """Logits `[len(frame), num_classes]` of a network; under torchrun every process calls it.
 
     Args:
         view: what it sees of a picture; None: what evaluation sees.
+        shown: what it is shown of rows; None: that view of their pictures.
     """
-    from graftwork.data.images import DecodedImages, eval_view
-
     if frame.empty:
         return np.zeros((0, 0), np.float32)
-    images = DecodedImages(artifacts, experiment.dataset)
     size = experiment.extraction.batch_size
     starts = range(0, len(frame), size)
     mine = starts[distributed.rank() :: distributed.world_size()]
     batches = [frame.iloc[start : start + size] for start in mine]
-    logits = _run(classifier, images, batches, experiment.trainer.accelerator, view or eval_view)
+    shown = shown or _pictures(experiment, artifacts, classifier, view)
+    logits = _run(classifier, shown, batches, experiment.trainer.accelerator)
     with distributed.joined():
         parts = distributed.gathered(dict(zip(mine, logits, strict=True)))
     of_batch = {start: rows for part in parts for start, rows in part.items()}
@@ -119,17 +119,16 @@ def network_logits(
 
 def _run(
     classifier: Classifier,
-    images: DecodedImages,
+    shown: Shown,
     batches: list[pd.DataFrame],
     accelerator: str,
-    view: View,
 ) -> list[np.ndarray]:
     import torch
 
     device = _device(accelerator)
 
     def of(rows: pd.DataFrame) -> np.ndarray:
-        return _logits(classifier, images, rows, device, view)
+        return _logits(classifier, shown(rows), device)
 
     classifier.eval().to(device)
     before = torch.get_num_threads()
@@ -142,22 +141,32 @@ def _run(
         torch.set_num_threads(before)
 
 
-def _logits(
-    classifier: Classifier,
-    images: DecodedImages,
-    rows: pd.DataFrame,
-    device: torch.device,
-    view: View,
-) -> np.ndarray:
+def _logits(classifier: Classifier, shown: torch.Tensor, device: torch.device) -> np.ndarray:
     import torch
 
-    views = [
-        view(images.get(sha256, path), classifier.input_spec)
-        for sha256, path in zip(rows["sha256"], rows["path"], strict=True)
-    ]
     with torch.inference_mode():
-        pixels = torch.from_numpy(np.stack(views)).to(device)
-        return classifier(classifier.normalise(pixels)).float().cpu().numpy()
+        pixels = classifier.normalise(shown.to(device))
+        return classifier(pixels).float().cpu().numpy()
+
+
+def _pictures(
+    experiment: Experiment, artifacts: Artifacts, classifier: Classifier, view: View | None
+) -> Shown:
+    """Rows of the manifest to uint8 `[n, S, S, 3]`."""
+    import torch
+
+    from graftwork.data.images import DecodedImages, eval_view
+
+    images, seen = DecodedImages(artifacts, experiment.dataset), view or eval_view
+
+    def shown(rows: pd.DataFrame) -> torch.Tensor:
+        views = [
+            seen(images.get(sha256, path), classifier.input_spec)
+            for sha256, path in zip(rows["sha256"], rows["path"], strict=True)
+        ]
+        return torch.from_numpy(np.stack(views))
+
+    return shown
 
 
 def _device(accelerator: str) -> torch.device:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.experiment import Experiment
-    from graftwork.features.engines.frozen import FrozenNetwork, Verdict
+    from graftwork.features.engines.choosing import Verdict
+    from graftwork.features.engines.frozen import FrozenNetwork
     from graftwork.features.engines.loading import Picture
     from graftwork.storage.array_store import ArrayStore
 
@@ -80,7 +81,7 @@ def _filled(
     network = frozen_network(experiment, artifacts)
     pairs = zip(frame["sha256"], frame["path"], strict=True)
     pictures = [Picture(sha256, path) for sha256, path in pairs]
-    verdict = network.known_verdict() or _first_verdict(experiment, artifacts, network, pictures)
+    verdict = network.verdict_of(pictures)
     key = feature_key(network.key, verdict.engine, verdict.precision, experiment)
     store = ArrayStore(artifacts.features / key, "float32")
     count, seconds = 0, 0.0
@@ -102,22 +103,6 @@ def _filled(
         "num_features": network.num_features,
     }
     return store, receipt
-
-
-def _first_verdict(
-    experiment: Experiment,
-    artifacts: Artifacts,
-    network: FrozenNetwork,
-    pictures: Sequence[Picture],
-) -> Verdict:
-    """Chooses the engine on the first batch of pictures."""
-    from graftwork.data.images import DecodedImages
-    from graftwork.features.engines.loading import load_batch
-
-    size = experiment.extraction.batch_size
-    images = DecodedImages(artifacts, experiment.dataset)
-    batch = load_batch(pictures[:size], images, network.input_spec, size)
-    return network.verdict(batch.images, len(batch.keys) or size)
 
 
 def _run(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from graftwork.config.errors import UserError
 
-SHARDED = ("decoded", "features")  # kinds whose folders are an ArrayStore each
+SHARDED = ("decoded", "features", "prefixes")  # kinds whose folders are an ArrayStore each
 KEPT = ("first_use",)  # what was trusted once and is held to since: no cache, whatever its age
 
 

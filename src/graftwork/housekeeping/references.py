@@ -27,7 +27,9 @@ KINDS = (
     "downloads",
     "features",
     "networks",
+    "prefixes",
 )  # of others nobody records who uses them; they are small
+PARTED = ("networks", "prefixes")
 RUNS = [(engine, precision) for engine in ("openvino", "torch") for precision in ("bf16", "fp32")]
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 
@@ -53,7 +55,9 @@ class References:
 
     def hold(self, piece: Piece) -> bool:
         """Whether a run would use it; also what belongs to no run, and is small."""
-        return piece.kind not in KINDS or (piece.kind, piece.key) in self._keys
+        # What belongs to a prefix of a network is known by the network's key, and one of its own.
+        network, _, _ = piece.key.partition("-") if piece.kind in PARTED else (piece.key, "", "")
+        return piece.kind not in KINDS or (piece.kind, network) in self._keys
 
     def _add(self, params: Any) -> bool:
         """Takes in what this configuration refers to. Returns whether it could be read."""
@@ -73,5 +77,7 @@ def _keys(experiment: Experiment, artifacts: Artifacts) -> Iterator[tuple[str, s
     except UserError:  # its weights are no longer here
         return
     yield "networks", network
+    if experiment.extraction.prefix != "live" and experiment.transfer.epochs:
+        yield "prefixes", network
     for engine, precision in RUNS:
         yield "features", feature_key(network, engine, precision, experiment)

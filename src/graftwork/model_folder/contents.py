@@ -189,7 +189,8 @@ def _network(folder: Path, contract: Contract) -> Classifier:
     import torch
 
     try:
-        model = build(contract.architecture, Model, "architecture")  # type: ignore[type-abstract]
+        described = {"cut_after": None} | contract.architecture  # older contracts knew no such key
+        model = build(described, Model, "architecture")  # type: ignore[type-abstract]
         with torch.random.fork_rng(devices=[]):  # the random start is overwritten
             return model.build(len(contract.classes), None)
     except Exception as error:  # whoever wrote the contract chose the arguments of timm's code

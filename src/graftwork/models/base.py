@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SMALLEST, LARGEST = 8, 8192  # px a side of a picture; a larger one is a slip of the finger
 POOLINGS = ("avg", "max", "avgmax", "flatten", "default")
+MAPS = "maps"  # none of these: what a head reads that wants every position
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Head(Component):
     def learns(self) -> bool:
         """Whether steps of gradient descent can train it."""
         return True
+
+    @property
+    def reads_maps(self) -> bool:
+        """Whether it takes maps `[batch, num_features, H, W]` instead of pooled features."""
+        return False
 
     @abstractmethod
     def build(self, num_features: int, num_classes: int) -> nn.Module:
@@ -116,6 +122,7 @@ class Model(Component):
     input_size: int | None  # px; None: what the backbone was trained at
     input_channels: int | None  # 1: grey, 3: colour; None: what the backbone was trained at
     auxiliary_weight: float  # of each auxiliary classifier's loss, in training; 0: none
+    cut_after: str | None  # last layer group that is kept, or how many are; None: all
 
     def __post_init__(self) -> None:
         check_choice("pooling", self.pooling, POOLINGS)

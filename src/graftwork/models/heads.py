@@ -120,6 +120,42 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.maximum(length, np.finfo(rows.dtype).tiny))
 
 
+@dataclass(frozen=True)
+class SmallConv(Head):
+    """A small network on the last maps: two 3x3 convolutions with BatchNorm and ReLU, the mean over
+    all positions, dropout and an affine map."""
+
+    width: int  # channels of both convolutions
+    dropout: float  # before the affine map, [0, 1)
+    init_std: float  # of the last layer, as in Linear; convolutions keep torch's own start
+
+    def __post_init__(self) -> None:
+        check_range("width", self.width, 1)
+        check_range("dropout", self.dropout, 0, 0.99)
+        check_range("init_std", self.init_std, 0)
+
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    @property
+    def reads_maps(self) -> bool:
+        return True
+
+    def build(self, num_features: int, num_classes: int) -> nn.Module:
+        from torch import nn
+
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for number, channels in ((1, num_features), (2, self.width)):
+            layers[f"conv{number}"] = nn.Conv2d(channels, self.width, 3, padding=1, bias=False)
+            layers[f"norm{number}"] = nn.BatchNorm2d(self.width)
+            layers[f"act{number}"] = nn.ReLU(inplace=True)
+        layers |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+        layers |= {"dropout": nn.Dropout(self.dropout)}
+        layers["out"] = _affine(self.width, num_classes, self.init_std)
+        return nn.Sequential(layers)
+
+
 def _affine(num_features: int, num_classes: int, std: float) -> nn.Linear:
     from torch import nn
 

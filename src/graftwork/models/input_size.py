@@ -41,7 +41,7 @@ def width_of(backbone: Backbone, pooling: str, spec: InputSpec) -> int:
     blank = torch.zeros(1, spec.channels, spec.size, spec.size)
     was_training = backbone.training
     with torch.no_grad():
-        width = pooled(backbone.eval(), pooling_of(backbone, pooling), blank).shape[-1]
+        width = pooled(backbone.eval(), pooling_of(backbone, pooling), blank).shape[1]
     backbone.train(was_training)
     return int(width)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftwork.config.errors import UserError, nearest_first, unknown
 from graftwork.models.auxiliary_places import check_auxiliary
-from graftwork.models.base import InputSpec, Model, WeightsFile
+from graftwork.models.base import MAPS, InputSpec, Model, WeightsFile
 from graftwork.models.input_channels import levels
 from graftwork.models.input_size import REFUSALS, nearest_sizes, out_of_memory, width_of
 from graftwork.models.versions import version_of
@@ -64,8 +64,22 @@ class TimmModel(Model):
         input_spec = self._input_spec(backbone)
         backbone.reset_classifier(0)
         num_features = self._fit_to(backbone, input_spec)
+        if self.cut_after is not None or self.head.reads_maps:
+            return self._from_maps(backbone, input_spec, num_classes)
         head = self.head.build(num_features, num_classes)
         return Classifier(backbone, self.pooling, head, input_spec, num_features)
+
+    def _from_maps(self, backbone: Backbone, spec: InputSpec, num_classes: int) -> Classifier:
+        """Of a network that ends early, or whose head reads maps."""
+        from graftwork.models.network.classifier import Classifier
+        from graftwork.models.network.cutting import cut
+
+        if self.cut_after is not None:
+            backbone = cut(backbone, self.cut_after)
+        pooling = MAPS if self.head.reads_maps else self.pooling
+        num_features = width_of(backbone, pooling, spec)
+        head = self.head.build(num_features, num_classes)
+        return Classifier(backbone, pooling, head, spec, num_features)
 
     def _backbone(self, weights: WeightsFile | None) -> Backbone:
         """With the classifier it was pretrained with, so that loading can be strict."""

@@ -33,6 +33,8 @@ def _network_facts(model: Model, num_classes: int) -> dict[str, Any]:
     facts = params_of(model)
     for name in ("name", "weights"):
         del facts[name]
+    if facts["cut_after"] is None:  # the keys of whole networks are older
+        del facts["cut_after"]
     return {
         "model": facts,
         "num_classes": num_classes,

@@ -7,6 +7,7 @@ the index (about 100 bytes an entry), never the arrays.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import os
@@ -15,6 +16,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -51,6 +53,10 @@ class ArrayStore:
         self._offset = np.empty(0, np.int64)  # bytes
         self._shape = np.empty(0, np.int32)  # position in _shapes
         self.refresh()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the same folder: what is mapped is never sent to it."""
+        return functools.partial(ArrayStore, verify=self._verify), (self.folder, self.dtype)
 
     def refresh(self) -> None:
         """Takes in the shards that other processes have finished since."""

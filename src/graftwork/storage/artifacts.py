@@ -68,6 +68,11 @@ class Artifacts:
         return self.store / "features"
 
     @property
+    def prefixes(self) -> Path:
+        """Maps at the boundaries of frozen prefixes."""
+        return self.store / "prefixes"
+
+    @property
     def folds(self) -> Path:
         """Distance-matched folds."""
         return self.store / "folds"

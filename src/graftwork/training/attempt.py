@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from graftwork.evaluating.probabilities import network_logits, softmax
+from graftwork.evaluating.probabilities import softmax
 from graftwork.training.fitting import Trained, train
 from graftwork.training.going_on import GoingOn, StillLow
 from graftwork.training.history import Row, Told
 from graftwork.training.source import Source
+from graftwork.training.stored_prefix import logits_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ def attempted(
             logits = head.logits(source.features[out])  # stored: no pass through the network
         else:
             experiment.transfer.average.place(classifier, trained.start, end, share)
-            logits = network_logits(experiment, source.artifacts, classifier, away)
+            logits = logits_of(experiment, source.artifacts, classifier, away, trained.prefix)
         found.append(softmax(logits) if len(away) else np.zeros((0, source.num_classes)))
     return Attempted(classifier, trained, end, found)
 

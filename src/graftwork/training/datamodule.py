@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -137,16 +137,23 @@ class ValidationOrder(Sampler[list[Key]]):
             yield [(0, row) for row in self.rows[start : start + self.share]]
 
 
-class PictureData(pl.LightningDataModule):
+class Labelled(Protocol):
+    """A data set of batches: pictures, or what a frozen prefix made of them."""
+
+    labels: np.ndarray  # int64 [n]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, keys: Sequence[Key]) -> Batch: ...
+
+
+class TrainingData(pl.LightningDataModule):
     """Training and validation pictures, and test pictures where their curve is wanted.
 
     Args:
-        fit: rows of the manifest to train on.
-        watched: rows to evaluate after each epoch, by split (val, test); a split without rows is
+        fit: what is trained on.
+        watched: what is evaluated after each epoch, by split (val, test); a split without rows is
             left out.
-        images: where decoded pictures come from.
-        augment: for training pictures, of (picture, epoch, index).
-        view: for these pictures, of a picture alone.
         batch_size: over all processes together.
         sampler: which training pictures an epoch shows.
         workers: loader processes of each training process.
@@ -154,11 +161,8 @@ class PictureData(pl.LightningDataModule):
 
     def __init__(
         self,
-        fit: pd.DataFrame,
-        watched: Mapping[str, pd.DataFrame],
-        images: Images,
-        augment: View,
-        view: Callable[[np.ndarray], np.ndarray],
+        fit: Labelled,
+        watched: Mapping[str, Labelled],
         *,
         batch_size: int,
         workers: int,
@@ -168,11 +172,8 @@ class PictureData(pl.LightningDataModule):
         processes: int = 1,
     ) -> None:
         super().__init__()
-        self._fit = Pictures(fit, images, augment)
-        still = Still(view)
-        self._watched = {
-            split: Pictures(rows, images, still) for split, rows in watched.items() if len(rows)
-        }
+        self._fit = fit
+        self._watched = {split: rows for split, rows in watched.items() if len(rows)}
         self._batch_size, self._workers, self._seed = batch_size, workers, seed
         self._place = {"rank": rank, "processes": processes}
         self._sampler = sampler
@@ -191,7 +192,7 @@ class PictureData(pl.LightningDataModule):
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         return [self._still_loader(*split) for split in self._watched.items()]
 
-    def _still_loader(self, split: str, pictures: Pictures) -> DataLoader[Batch]:
+    def _still_loader(self, split: str, pictures: Labelled) -> DataLoader[Batch]:
         processes, count = self._place["processes"], len(pictures)
         if count < processes:  # one without a picture would wait for ever
             kind, remedy = WATCHED[split]
@@ -201,9 +202,9 @@ class PictureData(pl.LightningDataModule):
             )
         return self._loader(pictures, ValidationOrder(count, self._batch_size, **self._place))
 
-    def _loader(self, pictures: Pictures, order: Sampler[list[Key]]) -> DataLoader[Batch]:
+    def _loader(self, pictures: Labelled, order: Sampler[list[Key]]) -> DataLoader[Batch]:
         return DataLoader(
-            pictures,
+            pictures,  # type: ignore[arg-type]
             batch_size=None,  # the order gives whole batches
             sampler=order,
             num_workers=self._workers,
@@ -211,6 +212,32 @@ class PictureData(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self._seed),  # leaves the global one alone
         )
+
+
+class PictureData(TrainingData):
+    """Of pictures themselves.
+
+    Args:
+        fit: rows of the manifest to train on.
+        watched: rows to evaluate after each epoch, by split.
+        images: where decoded pictures come from.
+        augment: for training pictures, of (picture, epoch, index).
+        view: for watched pictures, of a picture alone.
+        options: as of `TrainingData`.
+    """
+
+    def __init__(
+        self,
+        fit: pd.DataFrame,
+        watched: Mapping[str, pd.DataFrame],
+        images: Images,
+        augment: View,
+        view: Callable[[np.ndarray], np.ndarray],
+        **options: Any,
+    ) -> None:
+        still = Still(view)
+        shown = {split: Pictures(rows, images, still) for split, rows in watched.items()}
+        super().__init__(Pictures(fit, images, augment), shown, **options)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from torch import nn
 
 from graftwork.config.errors import UserError
 from graftwork.data.images import DecodedImages, eval_view
-from graftwork.evaluating.probabilities import network_logits, softmax
+from graftwork.evaluating.probabilities import softmax
+from graftwork.features.prefixes.views import repeated
 from graftwork.metrics.log_loss import log_losses
 from graftwork.models.network.folding import foldable
 from graftwork.process import distributed
@@ -22,12 +23,13 @@ from graftwork.selecting.record import GoneBack
 from graftwork.settings.trainer import Trainer
 from graftwork.training.batch_statistics import settle
 from graftwork.training.callbacks import Curves, EndedBySigterm, Progress, gatherer
-from graftwork.training.datamodule import PictureData
+from graftwork.training.datamodule import PictureData, TrainingData, View
 from graftwork.training.fast_forward import fast_forward
 from graftwork.training.graft_module import Diverged, GraftModule, check_finite
 from graftwork.training.guard import ATTEMPTS, SLOWER, Destroyed, Guard
 from graftwork.training.kept_memory import kept_memory
 from graftwork.training.lightning_trainer import lightning, quiet, share_cores
+from graftwork.training.stored_prefix import StoredPrefix, logits_of, stored_prefix
 from graftwork.transfer.parts import Moment
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Trained:
     trainable: int  # parameters, of what is kept
     further: int  # ones of penalties, which are not kept
     start: dict[str, torch.Tensor]  # the state dict before the first step
+    prefix: StoredPrefix | None  # whose maps were trained on; None: pictures were
     gone_back: list[GoneBack]  # attempts that destroyed the network
     factor: float  # of the rates of the attempt that was kept
     ended: Moment  # the beginning of the epoch whose weights were kept
@@ -113,16 +116,19 @@ def train(
         )
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    pictures = _pictures(experiment, artifacts, classifier, fit, watched)
+    data: TrainingData = _pictures(experiment, artifacts, classifier, fit, watched)
     if epochs is None:
-        epochs = epochs_within(experiment.transfer, len(pictures.train_dataloader()), steps)
+        epochs = epochs_within(experiment.transfer, len(data.train_dataloader()), steps)
+    prefix = stored_prefix(experiment, artifacts, classifier, fit, watched, epochs)
+    if prefix is not None:
+        data = prefix.data(fit, watched, **_loading(experiment))
     gone_back: list[GoneBack] = []
     counts = 0, 0
     for attempt in range(1, ATTEMPTS + 1):
         classifier.load_state_dict(start)
         torch.manual_seed(experiment.seed)
         gathering = experiment.transfer.average.gathering("val" in watched, enough)
-        watchers = _Watchers.of(experiment, pictures, told, rows, gathering)
+        watchers = _Watchers.of(experiment, data, told, rows, gathering)
         transfer, seed = experiment.transfer, experiment.seed
         try:
             with (
@@ -131,22 +137,30 @@ def train(
             ):
                 module = GraftModule(
                     classifier, transfer, num_classes, penalties=penalties,
-                    watched=pictures.watched, factor=factor, seed=seed, epochs=epochs,
+                    watched=data.watched, factor=factor, seed=seed, epochs=epochs,
                     known=known,
                 )  # fmt: skip
                 counts = trained_parameters(module)
                 fit_module(
-                    module, experiment.trainer, watchers.all(), artifacts.root, pictures, steps
+                    module, experiment.trainer, watchers.all(), artifacts.root, data, steps, prefix
                 )
                 if gathering is not None:
-                    place(gathering, experiment, artifacts, classifier, fit, watched.get("val"))
+                    place(
+                        gathering,
+                        experiment,
+                        artifacts,
+                        classifier,
+                        fit,
+                        watched.get("val"),
+                        prefix,
+                    )
             # The very last step has no loss after it that could tell.
             check_finite(classifier, watchers.progress.steps)
         except (Destroyed, Diverged) as error:
             gone_back.append(_gone_back(attempt, error, watchers.guard.start_loss, factor))
             _say(gone_back[-1])
             if attempt == ATTEMPTS:
-                return _as_it_was(experiment, classifier, start, counts, gone_back, error)
+                return _as_it_was(experiment, classifier, start, prefix, counts, gone_back, error)
             factor *= SLOWER
             continue
         classifier.cpu().eval()
@@ -155,7 +169,7 @@ def train(
         chose = gathering.words if gathering is not None else ""
         ended = module.moment(epoch - watchers.curves.before - 1)
         return Trained(
-            epoch, chose, done, *counts, start, gone_back, factor, ended, module.validated,
+            epoch, chose, done, *counts, start, prefix, gone_back, factor, ended, module.validated,
             came_back=True,
         )  # fmt: skip
     raise AssertionError("an attempt returns")
@@ -168,6 +182,7 @@ def place(
     classifier: Classifier,
     fit: pd.DataFrame,
     held_out: pd.DataFrame | None,
+    prefix: StoredPrefix | None = None,
 ) -> None:
     """Gives the classifier the weights that were gathered, and leaves it on the CPU.
 
@@ -177,12 +192,16 @@ def place(
     device = "cuda" if experiment.trainer.uses_gpu() else "cpu"
 
     def settled() -> None:
-        alone = _pictures(experiment, artifacts, classifier, fit, {}, alone=True)
-        settle(classifier, alone.train_dataloader(), device)
+        if prefix is None:
+            data: TrainingData = _pictures(experiment, artifacts, classifier, fit, {}, alone=True)
+        else:
+            data = prefix.data(fit, {}, **_loading(experiment, alone=True))
+        with nullcontext() if prefix is None else prefix.reading(classifier):
+            settle(classifier, data.train_dataloader(), device)
 
     def asked() -> Score:
         assert held_out is not None
-        found = softmax(network_logits(experiment, artifacts, classifier, held_out))
+        found = softmax(logits_of(experiment, artifacts, classifier, held_out, prefix))
         classifier.cpu()
         labels = held_out["label"].to_numpy()
         return float((found.argmax(1) == labels).mean()), -float(log_losses(found, labels).mean())
@@ -211,12 +230,12 @@ class _Watchers:
     def of(
         cls,
         experiment: Experiment,
-        pictures: PictureData,
+        data: TrainingData,
         told: Callable[[Row, int], None],
         rows: list[Row],
         gathering: Gathering | None,
     ) -> _Watchers:
-        guard = Guard(lambda: pictures.train_dataloader())
+        guard = Guard(lambda: data.train_dataloader())
         patience = experiment.trainer.patience
         return cls(Curves(told, rows), Progress(), guard, gathering, patience)
 
@@ -256,6 +275,7 @@ def _as_it_was(
     experiment: Experiment,
     classifier: Classifier,
     start: dict[str, torch.Tensor],
+    prefix: StoredPrefix | None,
     counts: tuple[int, int],
     gone_back: list[GoneBack],
     error: Exception,
@@ -274,7 +294,7 @@ def _as_it_was(
     classifier.load_state_dict(start)
     classifier.cpu().eval()
     never = Moment.of_epoch(0, experiment.transfer.epochs)
-    return Trained(0, "", 0, *counts, start, gone_back, 0.0, never, (), came_back=False)
+    return Trained(0, "", 0, *counts, start, prefix, gone_back, 0.0, never, (), came_back=False)
 
 
 @contextmanager
@@ -320,6 +340,7 @@ def fit_module(
     root: Path,
     data: Any,
     steps: int | None = None,
+    prefix: StoredPrefix | None = None,
 ) -> None:
     """Runs Lightning as every training here does.
 
@@ -328,6 +349,7 @@ def fit_module(
         root: folder of the experiment.
         data: a LightningDataModule, or an iterable of batches.
         steps: at most so many; None: as many as the epochs have.
+        prefix: whose maps the data holds; None: it holds pictures.
     """
     with quiet():
         engine = lightning(trainer, module.epochs, watchers, root, steps)
@@ -335,7 +357,8 @@ def fit_module(
         frozen = module.transfer.batch_norm == "frozen"
         pairs = foldable(module.classifier) if frozen else []
         faster = fast_forward(module.classifier, fold=pairs, depthwise_fp32=bf16_on_cpu)
-        with kept_memory(), faster:
+        reading = nullcontext() if prefix is None else prefix.reading(module.classifier)
+        with kept_memory(), faster, reading:
             engine.fit(module, data)
 
 
@@ -355,12 +378,28 @@ def _pictures(
         fit,
         watched,
         DecodedImages(artifacts, experiment.dataset),
-        augment=experiment.augmentation.build(spec, experiment.seed),
+        augment=_training_view(experiment, classifier, len(fit)),
         view=lambda image: eval_view(image, spec),
-        batch_size=experiment.trainer.batch_size,
-        workers=experiment.trainer.workers,
-        seed=experiment.seed,
-        rank=0 if alone else distributed.rank(),
-        processes=1 if alone else distributed.world_size(),
-        sampler=experiment.transfer.sampler,
+        **_loading(experiment, alone=alone),
     )
+
+
+def _training_view(experiment: Experiment, classifier: Classifier, rows: int) -> View:
+    """What training sees of (picture, epoch, index): a new view in each epoch, or one of a few."""
+    augment = experiment.augmentation.build(classifier.input_spec, experiment.seed)
+    count = experiment.extraction.views
+    if count is None:
+        return augment
+    return lambda image, epoch, index: augment(image, *repeated(epoch, index, rows, count))
+
+
+def _loading(experiment: Experiment, *, alone: bool = False) -> dict[str, Any]:
+    """Options of `TrainingData`."""
+    return {
+        "batch_size": experiment.trainer.batch_size,
+        "workers": experiment.trainer.workers,
+        "seed": experiment.seed,
+        "rank": 0 if alone else distributed.rank(),
+        "processes": 1 if alone else distributed.world_size(),
+        "sampler": experiment.transfer.sampler,
+    }

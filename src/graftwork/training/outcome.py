@@ -147,6 +147,8 @@ class Outcome:
             "epochs": len(self.rows) - (head is not None),
             "trainable_parameters": first.trainable,
         }
+        if first.prefix is not None:
+            facts["stored_prefix"] = first.prefix.split.boundary
         return facts | ({"penalty_parameters": first.further} if first.further else {})
 
     def _record(self, chose: str, fold: np.ndarray, fitted: int, destroyed: bool) -> Any:

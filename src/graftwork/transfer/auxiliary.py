@@ -28,6 +28,10 @@ class AuxiliaryClassifiers(Penalty):
     def __post_init__(self) -> None:
         check_range("weight", self.weight, 0)
 
+    @property
+    def looks_inside(self) -> bool:
+        return bool(self.weight)
+
     @contextmanager
     def bound(
         self, classifier: Classifier, objective: Objective, num_classes: int, seed: int

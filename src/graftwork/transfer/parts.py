@@ -294,6 +294,11 @@ class Sampler(Component):
 class Objective(Component):
     """What is minimised on a batch."""
 
+    @property
+    def mixes(self) -> bool:
+        """Whether `mix` changes pictures, so that it needs them."""
+        return type(self).mix is not Objective.mix
+
     def mix(
         self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -317,6 +322,12 @@ class Objective(Component):
 @dataclass(frozen=True)
 class Penalty(Component):
     """What is added to the objective."""
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether it looks at pictures, or at maps inside the backbone: it needs all of a forward
+        pass. One that looks at weights, features and logits alone says that it does not."""
+        return True
 
     @abstractmethod
     def bound(

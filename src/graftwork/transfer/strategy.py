@@ -114,6 +114,18 @@ class Transfer(Component):
         alone = isinstance(self.trainable, HeadOnly)
         return alone and self.adapter.is_none and self.batch_norm == "frozen"
 
+    @property
+    def needs_pictures(self) -> str:
+        """Why the maps behind frozen layers are not enough to train on; empty where they are."""
+        if self.objective.mixes:
+            return "the objective mixes pictures, and maps are none"
+        if not self.adapter.is_none:
+            return "an adapter changes layers of the network"
+        inside = [name for name, penalty in self.penalties.items() if penalty.looks_inside]
+        if inside:
+            return f"the penalty {inside[0]} looks at pictures or at maps inside the network"
+        return ""
+
     def epochs_of(self, steps: int) -> int:
         """Epochs of a training.
 

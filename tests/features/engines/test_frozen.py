@@ -13,7 +13,8 @@ from tiny_experiment import tiny_experiment
 
 from graftwork.config.errors import UserError
 from graftwork.features.engines import frozen, openvino_engine, torch_engine
-from graftwork.features.engines.frozen import EngineWarning, FrozenNetwork, cosine
+from graftwork.features.engines.choosing import EngineWarning, cosine
+from graftwork.features.engines.frozen import FrozenNetwork
 from graftwork.storage.files import sha256_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)

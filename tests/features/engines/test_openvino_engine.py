@@ -10,7 +10,7 @@ import pytest
 from conftest import composed
 
 from graftwork.config.components import build
-from graftwork.features.engines.frozen import cosine
+from graftwork.features.engines.choosing import cosine
 from graftwork.features.engines.openvino_engine import (
     NETWORK,
     OpenVinoEngine,

@@ -10,7 +10,7 @@ from torch import nn
 
 from graftwork.config.components import build
 from graftwork.features.engines import torch_engine
-from graftwork.features.engines.frozen import cosine
+from graftwork.features.engines.choosing import cosine
 from graftwork.features.engines.torch_engine import TorchEngine, eager_features, folded
 from graftwork.models.base import Model
 from graftwork.models.network.classifier import Classifier

@@ -17,6 +17,7 @@ from graftwork.data.images import POLICY, VIEW
 from graftwork.experiment import Experiment
 from graftwork.features.engines.backbone import receipt
 from graftwork.features.engines.base import FEATURES
+from graftwork.models.base import MAPS
 from graftwork.process.installed import releases
 from graftwork.storage.artifacts import Artifacts
 
@@ -35,6 +36,10 @@ def network_key(experiment: Experiment, artifacts: Artifacts) -> str:
     facts = params_of(model)
     for name in ("name", "head", "weights", "auxiliary_weight"):
         del facts[name]
+    if facts["cut_after"] is None:  # the keys of whole networks are older
+        del facts["cut_after"]
+    if model.head.reads_maps:  # what is stored is then their mean, whatever the pooling
+        facts["pooling"] = MAPS
     weights = receipt(experiment, artifacts)
     return digest(
         {

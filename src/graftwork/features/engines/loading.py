@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from graftwork.models.base import InputSpec
 from graftwork.process.read_ahead import ahead
 
 AHEAD = 3  # batches in memory beside the one that is computed
+Show = Callable[[np.ndarray, Any], np.ndarray]  # a decoded picture as the network sees it
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,11 @@ class Picture:
 
     sha256: str
     path: str
+
+    @property
+    def key(self) -> str:
+        """Under which what an engine makes of it is kept."""
+        return self.sha256
 
 
 @dataclass(frozen=True)
@@ -31,25 +38,38 @@ class Batch:
 
 
 def batches(
-    pictures: Sequence[Picture], images: DecodedImages, spec: InputSpec, batch_size: int
+    pictures: Sequence[Picture],
+    images: DecodedImages,
+    spec: InputSpec,
+    batch_size: int,
+    show: Show | None = None,
 ) -> Iterator[Batch]:
-    """The evaluation views of the pictures, in order, in batches of one size.
+    """The views of the pictures, in order, in batches of one size.
 
     The last batch is filled up with black. At most `AHEAD` batches wait in memory, however many
     pictures there are.
+
+    Args:
+        show: from a decoded picture and its `Picture` to a view; called by several threads. None:
+            what evaluation sees.
     """
 
     def load(start: int) -> Batch:
-        return load_batch(pictures[start : start + batch_size], images, spec, batch_size)
+        return load_batch(pictures[start : start + batch_size], images, spec, batch_size, show)
 
     return ahead(load, range(0, len(pictures), batch_size), AHEAD, "loading")
 
 
 def load_batch(
-    pictures: Sequence[Picture], images: DecodedImages, spec: InputSpec, batch_size: int
+    pictures: Sequence[Picture],
+    images: DecodedImages,
+    spec: InputSpec,
+    batch_size: int,
+    show: Show | None = None,
 ) -> Batch:
     """One batch, loaded now."""
     views = np.zeros((batch_size, spec.size, spec.size, 3), np.uint8)
     for row, picture in enumerate(pictures):
-        views[row] = eval_view(images.get(picture.sha256, picture.path), spec)
-    return Batch(tuple(picture.sha256 for picture in pictures), views)
+        image = images.get(picture.sha256, picture.path)
+        views[row] = eval_view(image, spec) if show is None else show(image, picture)
+    return Batch(tuple(picture.key for picture in pictures), views)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from graftwork.models.network.classifier import Classifier
 
 NETWORK = "network.xml"
@@ -46,21 +48,17 @@ def hardware_precision() -> str:
     return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
 
 
-def convert(classifier: Classifier, batch_size: int, folder: Path) -> None:
-    """Writes the frozen backbone, its normalisation included, as an OpenVINO network.
+def convert(
+    classifier: Classifier, batch_size: int, folder: Path, prefix: nn.Module | None = None
+) -> None:
+    """Writes the frozen backbone, or a prefix of it, with its normalisation as an OpenVINO network.
 
     It takes uint8 `[batch_size, S, S, 3]`, so that Python touches no pixel. Weights are kept in
     float32: precision is chosen when the network is compiled.
     """
     import torch
 
-    class Frozen(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.classifier = classifier
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.classifier.features(self.classifier.normalise(images))
+    from graftwork.features.engines.torch_engine import FromPixels
 
     side = classifier.input_spec.size
     shape = [batch_size, side, side, 3]
@@ -70,7 +68,9 @@ def convert(classifier: Classifier, batch_size: int, folder: Path) -> None:
         # OpenVINO traces by torch.jit, which torch deprecates, and tracing warns of each shape
         # that becomes a constant, as it should here. The features are checked afterwards.
         warnings.simplefilter("ignore")
-        network = openvino().convert_model(Frozen().eval(), example_input=example)
+        network = openvino().convert_model(
+            FromPixels(classifier, prefix).eval(), example_input=example
+        )
     classifier.train(was_training)
     network.reshape(shape)
     # Whole or absent: its name counts as converted, so it comes last.

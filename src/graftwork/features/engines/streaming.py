@@ -18,7 +18,7 @@ from rich.text import Text
 
 from graftwork.data.images import DecodedImages
 from graftwork.features.engines.base import Engine
-from graftwork.features.engines.loading import Picture, batches
+from graftwork.features.engines.loading import Picture, Show, batches
 from graftwork.models.base import InputSpec
 
 
@@ -38,10 +38,16 @@ def stream(
     images: DecodedImages,
     spec: InputSpec,
     batch_size: int,
+    show: Show | None = None,
+    title: str = "Extracting features",
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Each picture's key and features float32 `[num_features]`, in order.
+    """Each picture's key and what the engine makes of it, in order.
 
     Memory holds a few batches, whatever the number of pictures.
+
+    Args:
+        show: as of `batches`.
+        title: of the progress bar.
     """
     console = Console(stderr=True)
     columns = (
@@ -50,7 +56,7 @@ def stream(
     )
     silent = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=silent) as progress:
-        task = progress.add_task("Extracting features", total=len(pictures))
-        for batch in batches(pictures, images, spec, batch_size):
+        task = progress.add_task(title, total=len(pictures))
+        for batch in batches(pictures, images, spec, batch_size, show):
             yield from zip(batch.keys, engine(batch.images), strict=False)
             progress.advance(task, len(batch.keys))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch import nn
 
-from graftwork.models.base import InputSpec
+from graftwork.models.base import MAPS, InputSpec
 from graftwork.models.batch_norm import moves_statistics, trains_affine
 from graftwork.models.network.attached import is_update, own_parameters, plain_name
 from graftwork.models.network.execution import executed_layers, is_norm
@@ -58,6 +59,7 @@ class Classifier(nn.Module):
         self._held = False  # whether the backbone's own parameters stay as they are
         self._still: tuple[nn.Module, ...] = ()  # modules that stay in eval mode
         self._following: tuple[nn.Module, ...] = ()  # but these BatchNorms, in train mode
+        self._rest: Callable[[torch.Tensor], torch.Tensor] | None = None  # see resuming()
         for name, values in (("mean", input_spec.mean), ("std", input_spec.std)):
             level = torch.tensor(values, dtype=torch.float32).mul(255).view(1, -1, 1, 1)
             self.register_buffer(f"_{name}", level, persistent=False)
@@ -67,8 +69,11 @@ class Classifier(nn.Module):
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 RGB `[B, S, S, 3]` to float32 `[B, C, S, S]` in channels_last order.
 
-        A network for grey pictures (a mean of length 1) gets their luma.
+        A network for grey pictures (a mean of length 1) gets their luma. Stored maps are normalised
+        already: see `resuming`.
         """
+        if self._rest is not None:
+            return images if torch.is_autocast_enabled(images.device.type) else images.float()
         pixels = images.permute(0, 3, 1, 2).float()
         if self.input_spec.channels == 1:
             weights = torch.tensor(LUMA, device=pixels.device).view(1, 3, 1, 1)
@@ -76,12 +81,36 @@ class Classifier(nn.Module):
         return (pixels - self._mean) / self._std
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised float `[B, C, S, S]` to `[B, num_features]`."""
+        """Normalised float `[B, C, S, S]` to `[B, num_features]`, what the head reads.
+
+        For a head that reads maps those are `[B, num_features, H, W]`.
+        """
+        if self._rest is not None:
+            return self._rest(images)
         return pooled(self.backbone, self.pooling, images)
+
+    def vectors(self, images: torch.Tensor) -> torch.Tensor:
+        """As `features`; where the head reads maps, their mean over all positions."""
+        features = self.features(images)
+        return features.mean((2, 3)) if self.pooling.kind == MAPS else features
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised float `[B, C, S, S]` to logits `[B, num_classes]`."""
         return self.head(self.features(images))
+
+    @contextmanager
+    def resuming(self, rest: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
+        """Within this context pictures are the maps that a frozen prefix made of them.
+
+        Args:
+            rest: of the network, from those maps to features; see
+                graftwork.models.network.splitting.
+        """
+        self._rest = lambda maps: rest(maps)  # a module would become one of this network's own
+        try:
+            yield
+        finally:
+            self._rest = None
 
     # layer groups
     def layer_groups(self) -> list[LayerGroup]:

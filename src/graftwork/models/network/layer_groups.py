@@ -25,9 +25,10 @@ def backbone_groups(backbone: Backbone, unused: frozenset[str]) -> list[LayerGro
     members = _coarse_groups(backbone)
     used = [tuple(name for name in names if name not in unused) for names in members]
     used = [*_with_their_norms(backbone, [names for names in used if names])]
+    titles = getattr(backbone, "group_names", None) or _titles(used)
     return [
         LayerGroup(title, tuple(f"backbone.{name}" for name in names))
-        for title, names in zip(_titles(used), used, strict=True)
+        for title, names in zip(titles, used, strict=True)
     ]
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
+
+from graftwork.config.errors import UserError
 
 
 class Pooling(nn.Module):
     """The chosen pooling over whatever layout the backbone speaks.
 
     Args:
-        kind: `avg`, `max`, `avgmax` (the mean of both), `flatten` (every position side by side)
-            or `default` (what the backbone itself does, its own last layers included).
+        kind: `avg`, `max`, `avgmax` (the mean of both), `flatten` (every position side by side),
+            `default` (what the backbone itself does, its own last layers included) or `maps`
+            (nothing: every position for a head that reads them).
         channels_last: whether maps come as `[B, H, W, C]` (Swin) instead of `[B, C, H, W]`.
         prefix_tokens: class and register tokens, which a pooling over positions leaves out.
     """
@@ -23,7 +28,10 @@ class Pooling(nn.Module):
         self.prefix_tokens = prefix_tokens
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """`[B, C, H, W]`, `[B, H, W, C]`, `[B, tokens, C]` or `[B, C]` to `[B, num_features]`."""
+        """`[B, C, H, W]`, `[B, H, W, C]`, `[B, tokens, C]` or `[B, C]` to `[B, num_features]`, or
+        maps `[B, C, H, W]`."""
+        if self.kind == "maps":
+            return self._maps(features)
         if features.ndim == 2:
             return features
         if features.ndim == 3:
@@ -39,6 +47,18 @@ class Pooling(nn.Module):
             return 0.5 * (features.mean(positions) + features.amax(positions))
         assert self.kind == "flatten", self.kind
         return features.flatten(1)
+
+    def _maps(self, features: torch.Tensor) -> torch.Tensor:
+        """`[B, C, H, W]`; tokens are those of a square picture."""
+        if features.ndim == 3:
+            tokens = features[:, self.prefix_tokens :]
+            side = math.isqrt(tokens.shape[1])
+            return tokens.transpose(1, 2).unflatten(2, (side, side))
+        if features.ndim == 2:
+            raise UserError(
+                "model.head: reads maps, and this backbone gives none. Choose model/head=linear."
+            )
+        return features.movedim(-1, 1) if self.channels_last else features
 
     def extra_repr(self) -> str:
         return self.kind

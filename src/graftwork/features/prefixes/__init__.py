@@ -1,0 +1,1 @@
+"""Frozen prefixes: the first layers of a network, run once; their maps are what training reads."""
