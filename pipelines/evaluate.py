@@ -124,7 +124,7 @@ def record(
             tracked.log_artifacts(path)
         tracked.log_artifacts(artifacts.plots, "plots")
         if experiment.tracking.log_model:
-            tracked.log_model(artifacts.model, Path(frame["path"].iloc[0]).read_bytes())
+            tracked.log_model(artifacts.model, experiment.dataset.open(frame["path"].iloc[0]))
     if os.environ.get("GRAFTWORK_RESULTS") == "later":
         return  # whoever says so prints them, also when this stage has nothing to do
     metrics = experiment.evaluation.metrics_for(len(classes))

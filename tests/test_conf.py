@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ GROUPS = ("dataset", "model", "augmentation", "transfer", "trainer", "extraction
 NEEDS = {
     "folder": ["dataset.path={folder}"],
     "csv": ["dataset.path={folder}/table.csv"],
+    "tar": ["dataset.path={folder}/shard.tar"],
     "timm": ["model.architecture=resnet18", "transfer=from_scratch"],
     "model/head/mlp": ["transfer=fine_tune"],
     "model/head/small_conv": ["transfer=fine_tune"],
@@ -58,6 +60,8 @@ FROM_A_RUN = ("earlier_run", "two_hop")
 @pytest.mark.parametrize(("group", "name"), [o for o in options() if o[1] not in FROM_A_RUN])
 def test_option_builds(group, name, tiny_folder):
     (tiny_folder / "table.csv").write_text("image,label\ntrain/red/0.jpg,red\n")
+    with tarfile.open(tiny_folder / "shard.tar", "w") as shard:
+        shard.add(tiny_folder / "train", "train")
     (tiny_folder / "weights.pth").touch()
     needs = [line.format(folder=tiny_folder) for line in _needs(group, name)]
     if group == "model" and composed(f"model={name}")["model"]["weights"] is None:

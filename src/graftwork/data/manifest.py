@@ -2,7 +2,7 @@
 
 | column        | type |                                                                        |
 |---------------|------|------------------------------------------------------------------------|
-| path          | str  | absolute                                                               |
+| path          | str  | absolute; inside of another file: as the data set's `open` understands |
 | label         | int  | position in classes.json; -1 where the class has no usable pictures    |
 | class         | str  | as the data says; empty: a photo without a label                       |
 | split         | str  | train, val or test; empty where neither the data nor prepare gives one |

@@ -25,7 +25,7 @@ UNLABELLED = "unlabelled"  # the split of photos without labels
 class Record:
     """One picture, before anybody has looked at it."""
 
-    path: Path  # absolute
+    path: Path  # absolute; inside of another file: what the data set's `open` understands
     label: str  # class name; empty: unlabelled
     split: str | None  # train, val, test or unlabelled; None: the data does not say
     group: str | None = None  # pictures of one group never part (same object, same patient)
@@ -97,6 +97,21 @@ class Dataset(Component):
             raw: folder for this data set.
             downloads: folder where archives are kept by hash.
         """
+
+    def open(self, ref: str | Path) -> bytes:
+        """The bytes of a picture, wherever it stands: of its file, unless a data set says else.
+
+        Args:
+            ref: `path` of a record, and of the manifest. Called from many threads.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return Path(ref).read_bytes()
+
+    def file_of(self, ref: str | Path) -> Path:
+        """The file whose time of change tells whether the picture may be another one."""
+        return Path(ref)
 
     @abstractmethod
     def records(self, raw: Path) -> Iterator[Record]:

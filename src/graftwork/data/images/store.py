@@ -30,7 +30,7 @@ class DecodedImages:
 
     def __init__(self, artifacts: Artifacts, dataset: Dataset) -> None:
         self._store = decoded_store(artifacts, dataset)
-        self._side, self._max_pixels = dataset.decoded_side, dataset.max_pixels
+        self._dataset = dataset
 
     def get(self, sha256: str, path: str | Path) -> np.ndarray:
         """uint8 RGB `[height, width, 3]`, read-only where it comes from the store.
@@ -41,12 +41,12 @@ class DecodedImages:
         if (stored := self._store.get(sha256)) is not None:
             return stored
         try:
-            content = Path(path).read_bytes()
+            content = self._dataset.open(path)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}. {_REMEDY}") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise UserError(f"{path}: no longer the picture that was prepared. {_REMEDY}")
-        return decode(content, self._max_pixels, self._side)
+        return decode(content, self._dataset.max_pixels, self._dataset.decoded_side)
 
 
 _REMEDY = "Run `dvc repro prepare`."

@@ -32,7 +32,8 @@ def state_of(dataset: Dataset, artifacts: Artifacts) -> str:
     digest = hashlib.sha256(repr((params_of(dataset), str(artifacts.decoded), reported)).encode())
     left_out = LeftOut()
     for record in listed(dataset, raw, left_out):
-        facts = (record.label, record.split, record.group, *_stamp(record.path))
+        stamp = str(record.path), *_stamp(dataset.file_of(record.path))
+        facts = (record.label, record.split, record.group, *stamp)
         digest.update(repr(facts).encode())
     digest.update(repr(left_out).encode())
     return digest.hexdigest()

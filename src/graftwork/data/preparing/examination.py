@@ -118,7 +118,7 @@ class _Looker:
 
     def __call__(self, record: Record) -> _Look:
         try:
-            content = record.path.read_bytes()
+            content = self._dataset.open(record.path)
         except OSError as error:
             return _Look(record, "", NOTHING, f"cannot be read: {error.strerror}", None)
         digest = hashlib.sha256(content)

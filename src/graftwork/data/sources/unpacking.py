@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import stat
@@ -49,6 +50,7 @@ class Member:
     name: str
     size: int  # bytes, as the archive declares
     open: Callable[[], IO[bytes]]
+    offset: int | None = None  # of its bytes in a plain tar
 
 
 def unpack(archive: Path, target: Path, limits: Limits = Limits()) -> int:  # noqa: B008
@@ -97,6 +99,53 @@ def take(archive: Path, name: str, target: Path) -> None:
                 return
     target.unlink()
     raise UserError(f"{archive.name}: there is no '{name}' in it.")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One plain file in a plain tar, where it lies."""
+
+    name: str
+    offset: int  # bytes into the archive
+    size: int  # bytes
+
+
+def placed(archive: Path, limits: Limits = Limits()) -> Iterator[Placed]:  # noqa: B008
+    """The plain files of an uncompressed tar, in its order: headers alone are read.
+
+    Raises:
+        UserError: as `unpack`, and for a packed one, in which nothing can be found again.
+    """
+    names, whole = set[str](), archive.stat().st_size
+    try:
+        with tarfile.open(archive, "r:") as tarred:
+            for member in _within(archive, _of_tar(archive, tarred), limits):
+                assert member.offset is not None
+                if member.name in names:
+                    raise _refused(archive, member.name, "stands in it twice")
+                if member.offset + member.size > whole:
+                    raise EOFError(f"'{member.name}' ends behind the end of the archive")
+                names.add(member.name)
+                yield Placed(member.name, member.offset, member.size)
+    except DAMAGE as error:
+        raise UserError(
+            f"{archive}: cut short or damaged, or no plain tar ({error}). A packed one "
+            "(.tar.gz) has to be unpacked to a plain one first."
+        ) from error
+
+
+def read_placed(archive: Path, offset: int, size: int) -> bytes:
+    """The bytes of a file in a plain tar.
+
+    Raises:
+        OSError: the archive cannot be read, or ends before.
+    """
+    with archive.open("rb") as file:
+        file.seek(offset)
+        content = file.read(size)
+    if len(content) < size:
+        raise OSError(errno.EIO, "the archive has become shorter", str(archive))
+    return content
 
 
 @contextmanager
@@ -151,12 +200,12 @@ def _of_tar(archive: Path, tarred: tarfile.TarFile) -> Iterator[Member]:
         _check_name(archive, info.name)
         if info.isdir():
             continue
-        if not info.isreg():
+        if not info.isreg() or info.issparse():
             raise _refused(archive, info.name, "is a link or a device")
         if hasattr(tarfile, "data_filter"):  # Python's own judgement, from 3.11.4 on
             tarfile.data_filter(info, ".")
         name = info.name.removeprefix("./")
-        yield Member(name, info.size, partial(_opened, tarred, info))
+        yield Member(name, info.size, partial(_opened, tarred, info), info.offset_data)
 
 
 def _opened(tarred: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
