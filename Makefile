@@ -45,7 +45,7 @@ audit: $(READY)
 	@python .ci/audit.py
 
 tests: $(READY)
-	OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-fail-under=90 --durations=10
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=90 --durations=10
 
 slow: $(READY) ## tests that take minutes or need a browser
 	python -m pytest -m slow

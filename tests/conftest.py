@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from changed import WHOLE_RUNS
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
@@ -57,6 +58,12 @@ def draw_photo(path: Path, colour: tuple[int, int, int], seed: int, side: int = 
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).normal(0, 25, (side, side + seed % 7, 3))
     Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8)).save(path, quality=92)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs whole experiments comes first: begun last, it would keep one process busy while the
+    other has nothing left to do."""
+    items.sort(key=lambda item: not any(item.path.match(name) for name in WHOLE_RUNS))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,7 +32,7 @@ def section() -> str:
 def project(section: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project, to which the files of the example were added."""
     copy = tmp_path_factory.mktemp("example") / "project"
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    ignored = shutil.ignore_patterns("*.egg-info")  # what is compiled stays valid in the copy
     for name in ("conf", "pipelines", "src", "tests"):
         shutil.copytree(PROJECT / name, copy / name, ignore=ignored)
     shutil.copy(PROJECT / "pyproject.toml", copy)

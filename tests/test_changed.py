@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from changed import CORE, PROJECT, WHOLE_RUNS, changed, chosen, mirrors
+from conftest import pytest_collection_modifyitems
 
 
 def test_what_mirrors_a_file_is_run_and_whole_runs_are_left() -> None:
@@ -47,3 +49,10 @@ def test_a_branch_counts_from_main_and_main_from_the_commit_before(tmp_path: Pat
     (tmp_path / "a.py").write_text("other")
     (tmp_path / "d.py").unlink()
     assert changed(tmp_path) == {"a.py", "c.py", "e.py"}
+
+
+def test_whole_runs_begin_first() -> None:
+    names = ("tests/config/test_a.py", "tests/test_dvc.py", "tests/zoo/test_b.py")
+    items = [SimpleNamespace(path=PROJECT / name) for name in names]
+    pytest_collection_modifyitems(items)  # type: ignore[arg-type]
+    assert [item.path.name for item in items] == ["test_dvc.py", "test_a.py", "test_b.py"]
