@@ -12,6 +12,7 @@ from graftwork.config.errors import UserError
 from graftwork.recorders.base import Place
 from graftwork.recorders.dvclive import DvcLive
 
+PROJECT = Path(__file__).parents[2]
 RECORDER = DvcLive("dvclive")
 
 
@@ -80,3 +81,8 @@ def test_where_dvc_is_not_nothing_is_made(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(UserError, match="no project of DVC"):
         RECORDER.open(place(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == [".git"]
+
+
+def test_dvc_would_not_see_it_where_git_ignored_it() -> None:
+    done = subprocess.run(["git", "check-ignore", "-q", "dvclive/dvc.yaml"], cwd=PROJECT)
+    assert done.returncode == 1
