@@ -21,6 +21,8 @@ from graftwork.recording.mlflow_store import PATIENCE
 from graftwork.recording.opening import NAME, PARENT, open_run, open_sweep
 from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts
+from graftwork.transfer.parts import Start
+from graftwork.transfer.starts import Random
 
 PROJECT = Path(__file__).parents[2]
 CANARY = "canary-3f9a"
@@ -60,6 +62,12 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Strategy:
+    name: str
+    start: Start
+
+
+@dataclass(frozen=True)
 class Small:
     """What tracking looks at of an experiment."""
 
@@ -67,7 +75,7 @@ class Small:
     seed: int = 5
     dataset: Named = Named("a-dataset")
     model: Named = Named("a-model")
-    transfer: Named = Named("a-transfer")
+    transfer: Strategy = Strategy("a-transfer", Random("."))
 
 
 def experiment(**tracking) -> Small:
