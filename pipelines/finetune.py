@@ -41,13 +41,17 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
         if distributed.rank() == 0:
             from graftwork.recording.opening import open_run
 
-            tell = stack.enter_context(open_run(experiment, artifacts)).log_metrics
+            tracked = stack.enter_context(open_run(experiment, artifacts))
+            tell = tracked.log_metrics
             curves = kept_first(artifacts.history, tell)
         found = finetune(experiment, artifacts, chooses, test, len(classes), curves)
         if distributed.rank() == 0:
             _save(experiment, artifacts, classes, found)
+            tracked.log_artifacts(artifacts.audit, "audit")
             gone_back, ended = len(found.record.gone_back), found.record.ended_as_start
             tell({"guard/gone_back": gone_back, "guard/ended_as_start": float(ended)}, 0)
+            if moved := found.audit.moved:
+                tell(moved, found.facts["epochs"])
 
 
 def _save(
@@ -83,6 +87,7 @@ def _save(
     if found.start is not None:
         found.start.write(artifacts.start)
     found.record.write(artifacts.selection)
+    found.audit.write(artifacts.audit)
     artifacts.held_out.unlink(missing_ok=True)
     if found.held_out is not None:
         predictions.write(artifacts.held_out, found.held_out[0], classes, found.held_out[1])

@@ -69,7 +69,9 @@ class WatchedTrainings:
             start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             back = list(destroyed) if len(fit) == everything else []
             ended = Moment.of_epoch(0, 1)
-            return Trained(1, "", 5, 0, 0, start, None, back, 1.0, ended, (), came_back=not back)
+            return Trained(
+                1, "", 5, 0, 0, start, None, back, 1.0, ended, (), None, came_back=not back
+            )  # fmt: skip
 
         self._real = pretend
 

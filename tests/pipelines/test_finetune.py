@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
@@ -24,6 +25,7 @@ from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
 from graftwork.selecting.held_out import held_out
 from graftwork.storage.artifacts import Artifacts
+from graftwork.training.audit_record import Audit
 from pipelines import download, finetune, prepare
 
 Params = Callable[..., dict[str, Any]]
@@ -78,7 +80,17 @@ def test_training_leaves_a_model_its_curves_and_a_run(stage: Stage) -> None:
     rows = history(artifacts)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"train/loss", "val/loss", "val/top1", "lr"} <= set(rows[0])
-    assert json.loads(artifacts.run.read_text())["run_id"]
+    run_id = json.loads(artifacts.run.read_text())["run_id"]
+    audit = Audit.read(artifacts.audit)
+    assert audit is not None and [group.trained for group in audit.groups] == [
+        sum(p.numel() for p in classifier.parameters_of(g)) for g in classifier.layer_groups()
+    ]
+    client = MlflowClient(f"sqlite:///{artifacts.mlflow_db}")
+    recorded = client.get_run(run_id).data.metrics
+    assert {name: recorded[name] for name in audit.moved} == pytest.approx(audit.moved)
+    assert {file.path for file in client.list_artifacts(run_id, "audit")} == {
+        "audit/audit.json", "audit/groups.csv",
+    }  # fmt: skip
     unexpected = {path.name for path in artifacts.root.iterdir()} - {
         *("params.yaml", "data", "model", "reports", "run.json")
     }

@@ -25,6 +25,7 @@ from graftwork.training.source import Finetuned
 from graftwork.transfer.averages import EMA, SWA, Best, Last, ModelSoup, PartOfTheWay
 from graftwork.transfer.rates import Uniform
 from graftwork.transfer.schedules import Plateau
+from graftwork.transfer.trainable import LastGroups
 from graftwork.transfer.trainable_schedules import Gradual, OnPlateau
 
 FITTED = 39  # pictures of train and val; `selection=random` holds a fifth of them out
@@ -138,15 +139,32 @@ def test_what_chose_is_trained_on_with_everything_a_little_and_gently(
 def test_training_on_neither_freezes_nor_unfreezes_again(watched: WatchedTrainings) -> None:
     """At the end of two epochs one group had joined in; in the first one only the head moved."""
     gradual = Gradual(first=0, frozen_share=0.0, until=1.0)
-    watched.run(
+    found = watched.run(
         transfer={"trainable": gradual, "rates": Uniform(0.01)},
         trainer={"refit": "on", "refit_epochs": 1},
     )
     first, on = watched.calls
     assert first.trained.ended.epoch == 1
+    moved = {group.name: group.moved for group in found.audit.groups}  # from the very start on
+    assert moved["stem"] == moved["stages.0"] == 0 < min(moved["stages.1"], moved["head"])
     before, after = first.network.state_dict(), on.network.state_dict()
     moved = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
     assert moved == {"backbone.stages.1.conv.weight", "head.weight", "head.bias"}
+
+
+class Careless(PartOfTheWay):
+    def place(self, classifier: Classifier, *given: Any) -> None:
+        super().place(classifier, *given)
+        with torch.no_grad():
+            classifier.backbone.stem.conv.weight.add_(1e-3)
+
+
+def test_what_a_part_moves_against_the_plan_is_an_error(watched: WatchedTrainings) -> None:
+    with pytest.raises(UserError, match=r"keeps as it is: backbone\.stem\.conv\.weight"):
+        watched.run(
+            transfer={"trainable": LastGroups(1), "average": Careless([1.0]), "epochs": 1},
+            trainer={"refit": "never"},
+        )
 
 
 def test_a_refit_unfreezes_where_held_out_pictures_had_asked_for_it(

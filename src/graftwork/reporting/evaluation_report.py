@@ -18,7 +18,7 @@ from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
 from graftwork.recording.lineage import lineage, start_of
 from graftwork.recording.tracked_params import nested_public
-from graftwork.reporting import plots, report, selection_plots
+from graftwork.reporting import movement_plot, plots, report, selection_plots
 from graftwork.reporting.charts import standalone
 from graftwork.reporting.choice import choice
 from graftwork.reporting.drawn import drawn_of
@@ -28,6 +28,7 @@ from graftwork.reporting.training_curves import curves, read_history
 from graftwork.reporting.view_gain import view_gain
 from graftwork.selecting.record import SelectionRecord
 from graftwork.storage.artifacts import Artifacts
+from graftwork.training.audit_record import Audit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,6 +156,8 @@ def write(
     drawn = drawn_of(classes, (scores, tested), (chosen_by, held_out))
     pictures = drawn.pictures(metrics, evaluation.confidence) if drawn else {}
     pictures["training"] = curves(read_history(artifacts.history))
+    audit = Audit.read(artifacts.audit)
+    pictures["movement"] = movement_plot.movement(audit)
     _write_plots(artifacts.plots, pictures)
     if drawn:
         drawn.write_tables(artifacts.plots, evaluation.confidence)
@@ -176,6 +179,8 @@ def write(
         if selection
         else None,
         views=view_gain(views, scores, metrics),
+        audit=audit,
+        movement=movement_plot.lines(audit),
         pictures=pictures,
         classes=drawn.by_class(evaluation.confidence) if drawn else [],
         mistakes=drawn.mistakes(images, evaluation.mistakes) if drawn else [],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.data.images import DecodedImages
+    from graftwork.training.audit_record import Audit
 
 THUMBNAIL = 160  # px, longer side of a photo in the report
 
@@ -54,7 +55,10 @@ class Report:
     selection: str  # in words, how the checkpoint was chosen; shown where there is no `choice`
     choice: Choice | None  # the same at length
     views: ViewGain | None  # what several views of a test picture gain; None: there was one
-    pictures: Mapping[str, Markup | None]  # intervals, confusion, classes, calibration, training
+    audit: Audit | None  # what was trained; None: not known
+    movement: Sequence[Mapping[str, str]]  # the same as lines of a table
+    # intervals, confusion, classes, calibration, training, movement
+    pictures: Mapping[str, Markup | None]
     classes: Sequence[ClassScore]
     mistakes: Sequence[Mistake]  # the worst first
     wrong: int  # pictures that were not recognised

@@ -134,6 +134,11 @@ class Artifacts:
         return self.root / "reports" / "selection.json"
 
     @property
+    def audit(self) -> Path:
+        """What was to be trained, and how far it moved: a record and a table."""
+        return self.root / "reports" / "audit"
+
+    @property
     def held_out(self) -> Path:
         """Predictions of the pictures that chose, as of `predictions`; only where some did."""
         return self.root / "reports" / "selection" / "held_out.parquet"

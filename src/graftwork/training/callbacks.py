@@ -14,11 +14,35 @@ import torch
 from graftwork.process.progress import count_bar
 from graftwork.process.stopping import end_on_sigterm
 from graftwork.training.lightning import pl
+from graftwork.training.plan import Plan, plan_of
+from graftwork.training.plan_table import show_plan
+
+if TYPE_CHECKING:
+    from graftwork.training.graft_module import GraftModule
 
 if TYPE_CHECKING:
     from graftwork.transfer.bound.gathering import Gathering, Score
 
 Row = dict[str, float]
+
+
+class Planned(pl.Callback):
+    """What is about to be trained, told before the first step.
+
+    Args:
+        plain: the network's state dict without an adapter.
+        shown: whether it is printed.
+    """
+
+    def __init__(self, plain: Mapping[str, torch.Tensor], *, shown: bool) -> None:
+        self.plan: Plan | None = None
+        self._plain, self._shown = plain, shown
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        module = cast("GraftModule", pl_module)
+        self.plan = plan_of(module, self._plain, trainer.optimizers[0].param_groups)
+        if self._shown:
+            show_plan(self.plan.audit)
 
 
 class Gatherer(pl.Callback):

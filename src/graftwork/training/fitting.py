@@ -22,7 +22,7 @@ from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack
 from graftwork.settings.trainer import Trainer
 from graftwork.training.batch_statistics import settle
-from graftwork.training.callbacks import Curves, EndedBySigterm, Progress, gatherer
+from graftwork.training.callbacks import Curves, EndedBySigterm, Planned, Progress, gatherer
 from graftwork.training.datamodule import PictureData, TrainingData, View
 from graftwork.training.fast_forward import fast_forward
 from graftwork.training.graft_module import Diverged, GraftModule, check_finite
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
+    from graftwork.training.plan import Plan
     from graftwork.transfer.bound.gathering import Gathering, Score
     from graftwork.transfer.bound.penalty import BoundPenalty
     from graftwork.transfer.parts import Adapter
@@ -60,6 +61,7 @@ class Trained:
     factor: float  # of the rates of the attempt that was kept
     ended: Moment  # the beginning of the epoch whose weights were kept
     validated: tuple[float, ...]  # held-out loss after each epoch, where pictures were held out
+    plan: Plan | None  # of the attempt that was kept; None: none began
     came_back: bool  # False: none did, and the classifier is as it was before
 
     @property
@@ -129,6 +131,8 @@ def train(
         torch.manual_seed(experiment.seed)
         gathering = experiment.transfer.average.gathering("val" in watched, enough)
         watchers = _Watchers.of(experiment, data, told, rows, gathering)
+        first = attempt == 1 and watchers.curves.before == 0
+        planned = Planned(start, shown=first and distributed.rank() == 0)
         transfer, seed = experiment.transfer, experiment.seed
         try:
             with (
@@ -141,8 +145,9 @@ def train(
                     known=known,
                 )  # fmt: skip
                 counts = trained_parameters(module)
+                looking_on = [planned, *watchers.all()]
                 fit_module(
-                    module, experiment.trainer, watchers.all(), artifacts.root, data, steps, prefix
+                    module, experiment.trainer, looking_on, artifacts.root, data, steps, prefix
                 )
                 if gathering is not None:
                     place(
@@ -170,7 +175,7 @@ def train(
         ended = module.moment(epoch - watchers.curves.before - 1)
         return Trained(
             epoch, chose, done, *counts, start, prefix, gone_back, factor, ended, module.validated,
-            came_back=True,
+            planned.plan, came_back=True,
         )  # fmt: skip
     raise AssertionError("an attempt returns")
 
@@ -294,7 +299,9 @@ def _as_it_was(
     classifier.load_state_dict(start)
     classifier.cpu().eval()
     never = Moment.of_epoch(0, experiment.transfer.epochs)
-    return Trained(0, "", 0, *counts, start, prefix, gone_back, 0.0, never, (), came_back=False)
+    return Trained(
+        0, "", 0, *counts, start, prefix, gone_back, 0.0, never, (), None, came_back=False
+    )
 
 
 @contextmanager

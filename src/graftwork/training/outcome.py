@@ -14,12 +14,16 @@ import torch
 from graftwork.data.folds import NEVER
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.tensors import within
+from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.selecting.start import Start
 from graftwork.training.attempt import Attempted, head_of, new_network, state_of, train_on
+from graftwork.training.audit_record import Audit
 from graftwork.training.choice_record import record_of
 from graftwork.training.fitting import Trained
 from graftwork.training.history import Row, Told
+from graftwork.training.movement import audited
+from graftwork.training.plan_table import say_drift
 from graftwork.training.probe_model import out_of_fold, probe_facts, probed
 from graftwork.training.source import Finetuned, Model, Source
 
@@ -50,7 +54,8 @@ class Outcome:
         )
         record = self._record(why, self.fold, len(source.held_out.rows), destroyed)
         chosen = out_of_fold(source.held_out, head)
-        return Finetuned(probed(source, head), self.rows, facts, record, chosen, None)
+        nothing = Audit.of_nothing(source.experiment.transfer.batch_norm)
+        return Finetuned(probed(source, head), self.rows, facts, record, chosen, None, nothing)
 
     def as_trained(
         self, share: float, chosen: Chosen, watched: Mapping[str, pd.DataFrame], told: Told
@@ -86,7 +91,10 @@ class Outcome:
             return result.as_trained(share, chosen, watched, told)
         first = state_of(new_network(source, source.head))
         self._place(classifier, first, state_of(classifier), share)
-        return result._kept(classifier, replace(trained, start=first), share, chosen, count)
+        before = attempt.trained.plan
+        plan = trained.plan if before is None else before.and_then(trained.plan)
+        trained = replace(trained, start=first, plan=plan)
+        return result._kept(classifier, trained, share, chosen, count)
 
     def trained_again(
         self, share: float, chosen: Chosen, watched: Mapping[str, pd.DataFrame], told: Told
@@ -125,7 +133,20 @@ class Outcome:
         held_out = (source.held_out.rows.iloc[order].reset_index(drop=True), probabilities)
         start = self._start(trained)
         model = Model(classifier, head_of(source), classifier.input_spec)
-        return Finetuned(model, self.rows, facts, record, held_out if len(order) else None, start)
+        audit = self._audit(classifier, trained)
+        return Finetuned(
+            model, self.rows, facts, record, held_out if len(order) else None, start, audit
+        )
+
+    def _audit(self, classifier: Classifier, trained: Trained) -> Audit:
+        """How far what is kept is from where training began; raises where it should not be."""
+        batch_norm = self.source.experiment.transfer.batch_norm
+        if trained.plan is None:
+            return Audit.of_nothing(batch_norm)
+        audit = audited(trained.plan, classifier, trained.start)
+        if distributed.rank() == 0:
+            say_drift(audit)
+        return audit
 
     def _start(self, trained: Trained) -> Start | None:
         """The head that this training began from."""

@@ -9,6 +9,7 @@ import numpy as np
 from graftwork.data.folds import NEVER
 from graftwork.model_folder.contents import StoredBackbone
 from graftwork.models.network.tensors import placed
+from graftwork.training.audit_record import Audit
 from graftwork.training.choice_record import record_of
 from graftwork.training.source import Finetuned, Model, Source
 
@@ -26,7 +27,8 @@ def probe_alone(source: Source, head: FittedHead, rows: list[Row]) -> Finetuned:
     facts = {"epochs": 0, "trained_share": 0.0, **probe_facts(head)}
     record = record_of(source, held_out.head_fold, head.fixed.chooses)
     chosen = out_of_fold(held_out, head)
-    return Finetuned(probed(source, head), rows, facts, record, chosen, None)
+    nothing = Audit.of_nothing(source.experiment.transfer.batch_norm)
+    return Finetuned(probed(source, head), rows, facts, record, chosen, None, nothing)
 
 
 def out_of_fold(held_out: HeldOut, head: FittedHead) -> tuple[pd.DataFrame, np.ndarray] | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graftwork.selecting.record import SelectionRecord
     from graftwork.selecting.start import Start
     from graftwork.storage.artifacts import Artifacts
+    from graftwork.training.audit_record import Audit
     from graftwork.training.history import Row
     from graftwork.transfer.parts import FittedHead
 
@@ -66,3 +67,4 @@ class Finetuned:
     # None where nothing was held out.
     held_out: tuple[pd.DataFrame, np.ndarray] | None
     start: Start | None  # the probe that training began from, where the model is another
+    audit: Audit  # what was trained, and how far it moved

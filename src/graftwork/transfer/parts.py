@@ -175,6 +175,11 @@ class Trainable(Component):
         """
         return layout.of_groups(self.groups(layout.names, moment))
 
+    def asked(self, layout: Layout, epochs: int) -> dict[str, frozenset[str]]:
+        """The parameters that are asked for, by the words that ask; some may be kept all the same,
+        as BatchNorm's are where it is frozen."""
+        return {"transfer.trainable": self.ever_parameters(layout, epochs)}
+
     def notes(self, layout: Layout) -> list[str]:
         """What a reader of the plan should know besides, a sentence each."""
         return []

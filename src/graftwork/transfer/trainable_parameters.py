@@ -127,6 +127,12 @@ class Matching(Chosen):
         """Raises UserError for a pattern that matches nothing."""
         return frozenset[str]().union(*(self._matched(p, layout) for p in self.patterns))
 
+    def asked(self, layout: Layout, epochs: int) -> dict[str, frozenset[str]]:
+        return {
+            f"transfer.trainable.patterns: '{pattern}'": frozenset(self._matched(pattern, layout))
+            for pattern in self.patterns
+        }
+
     def _matched(self, pattern: str, layout: Layout) -> set[str]:
         """What one pattern matches."""
         names = [name.removeprefix(BACKBONE) for name in layout.parameters]
@@ -164,6 +170,10 @@ class NormOnly(Chosen):
     def chosen(self, layout: Layout) -> frozenset[str]:
         return layout.norms & frozenset(layout.parameters)
 
+    def notes(self, layout: Layout) -> list[str]:
+        none = not self.chosen(layout)
+        return ["This network has no normalisation: the head alone is trained."] if none else []
+
 
 @dataclass(frozen=True)
 class BiasOnly(Chosen):
@@ -171,6 +181,10 @@ class BiasOnly(Chosen):
 
     def chosen(self, layout: Layout) -> frozenset[str]:
         return frozenset(name for name in layout.parameters if _is_bias(name))
+
+    def notes(self, layout: Layout) -> list[str]:
+        none = not self.chosen(layout)
+        return ["This network has no biases: the head alone is trained."] if none else []
 
 
 def _is_bias(name: str) -> bool:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from graftwork.config.errors import check_range
 from graftwork.transfer.parts import Moment, Trainable
+
+if TYPE_CHECKING:
+    from graftwork.models.network.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class OnPlateau(Unfreezing):
     def groups(self, names: Sequence[str], moment: Moment) -> list[bool]:
         stalls = plateaus(moment.validated, self.patience, self.least_gain)
         return self.reached(len(names), self.first + len(stalls))
+
+    def notes(self, layout: Layout) -> list[str]:
+        when = "groups join in when the held-out loss has stopped falling"
+        return [f"The epochs are the earliest that can be: {when}."]
 
     def moments(self, names: Sequence[str], epochs: int) -> list[Moment]:
         """As if the loss never fell."""

@@ -156,6 +156,14 @@ class Classifier(nn.Module):
         attached to them learns in their place."""
         self._held = held
 
+    def movable(self, names: Collection[str]) -> frozenset[str]:
+        """Those of the backbone's parameters that can be trained: where its own stay as they are,
+        the ones that an update is attached to."""
+        if not self._held:
+            return frozenset(names)
+        updated = {plain_name(name) for name, _ in self.named_parameters() if is_update(name)}
+        return frozenset(updated.intersection(names))
+
     def freeze(self, trained: Sequence[bool], batch_norm: str, *, head: bool = True) -> None:
         """Says which layer groups are trained from now on; see `train_only`.
 
