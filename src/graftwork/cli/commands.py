@@ -99,6 +99,19 @@ def profile(
     run(request, files, layers=layers, measure=measure)
 
 
+@app.command("lr-find", context_settings={"ignore_unknown_options": True})
+def lr_find(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Of the experiment, as pipelines take them."),
+    ] = None,
+) -> None:
+    """Try rising learning rates on an experiment's training pictures, and propose one."""
+    from graftwork.cli.stages import run_module
+
+    raise typer.Exit(run_module("pipelines.lr_find", overrides or []))
+
+
 @app.command()
 def ui(
     root: Root = Path("."),

@@ -118,7 +118,7 @@ def train(
         )
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    data: TrainingData = _pictures(experiment, artifacts, classifier, fit, watched)
+    data: TrainingData = pictures_of(experiment, artifacts, classifier, fit, watched)
     if epochs is None:
         epochs = epochs_within(experiment.transfer, len(data.train_dataloader()), steps)
     prefix = stored_prefix(experiment, artifacts, classifier, fit, watched, epochs)
@@ -198,7 +198,7 @@ def place(
 
     def settled() -> None:
         if prefix is None:
-            data: TrainingData = _pictures(experiment, artifacts, classifier, fit, {}, alone=True)
+            data: TrainingData = pictures_of(experiment, artifacts, classifier, fit, {}, alone=True)
         else:
             data = prefix.data(fit, {}, **_loading(experiment, alone=True))
         with nullcontext() if prefix is None else prefix.reading(classifier):
@@ -369,7 +369,7 @@ def fit_module(
             engine.fit(module, data)
 
 
-def _pictures(
+def pictures_of(
     experiment: Experiment,
     artifacts: Artifacts,
     classifier: Classifier,
