@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
@@ -12,12 +14,16 @@ from graftwork.model_folder import contents as model_folder
 from graftwork.process import distributed
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
+from graftwork.settings.trainer import AUTO
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training.history import Told, kept_first, write_history
 from graftwork.training.source import Finetuned
 from graftwork.training.transferring import finetune
 from pipelines.ahead import check_ahead
 from pipelines.stage import main
+
+if TYPE_CHECKING:
+    from graftwork.profiling.batch_size import Found
 
 
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
@@ -34,6 +40,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
         lambda rows: features_of(experiment, artifacts, rows),
         stored(artifacts.folds),
     )
+    experiment, batch = _with_batch(experiment, len(classes), len(chooses.rows))
     test = manifest.of_split(frame, "test") if experiment.trainer.watch_test else None
     with ExitStack() as stack:
         tell: Told = lambda row, epoch: None  # noqa: E731
@@ -44,6 +51,8 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             tracked = stack.enter_context(open_run(experiment, artifacts))
             tell = tracked.log_metrics
             curves = kept_first(artifacts.history, tell)
+            if batch is not None:
+                tell({"batch_size/images": batch.images, "batch_size/rates": batch.rates}, 0)
         found = finetune(experiment, artifacts, chooses, test, len(classes), curves)
         if distributed.rank() == 0:
             _save(experiment, artifacts, classes, found)
@@ -52,6 +61,20 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             tell({"guard/gone_back": gone_back, "guard/ended_as_start": float(ended)}, 0)
             if moved := found.audit.moved:
                 tell(moved, found.facts["epochs"])
+
+
+def _with_batch(
+    experiment: Experiment, num_classes: int, pictures: int
+) -> tuple[Experiment, Found | None]:
+    """With a number for `trainer.batch_size=auto`, which is told."""
+    if experiment.trainer.batch_size != AUTO:
+        return experiment, None
+    from graftwork.profiling.batch_size import resolved
+
+    experiment, batch = resolved(experiment, num_classes, pictures)
+    if batch is not None:
+        print(batch.words, file=sys.stderr)
+    return experiment, batch
 
 
 def _save(

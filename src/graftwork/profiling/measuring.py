@@ -162,7 +162,7 @@ def _train(classifier: Classifier, transfer: Transfer, trainer: Trainer, num_cla
     from graftwork.training.fitting import attached, fit_module
     from graftwork.training.graft_module import GraftModule
 
-    side, count = classifier.input_spec.size, trainer.batch_size
+    side, count = classifier.input_spec.size, trainer.images_a_step
     images = torch.zeros(count, side, side, 3, dtype=torch.uint8)
     batch = images, torch.zeros(count, dtype=torch.int64)
     kept = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}

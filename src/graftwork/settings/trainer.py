@@ -8,6 +8,7 @@ from graftwork.config.components import Component
 from graftwork.config.errors import UserError, check_choice, check_range
 
 PRECISIONS = ("auto", "fp32", "bf16")
+AUTO = "auto"
 CLIPPED = ("norm", "value")
 REFITS = ("auto", "on", "again", "never")
 
@@ -17,7 +18,8 @@ class Trainer(Component):
     """How training runs: machine matters, not the strategy."""
 
     name: str
-    batch_size: int  # images a step, over all processes together
+    batch_size: int | str  # images a step, over all processes together; auto: the most that fit
+    rates_batch: int  # images a step that the strategy's rates are meant for; only auto asks
     precision: str  # auto: the fastest that this machine does well
     gradient_clip: float  # the most that gradients may be; 0: off
     clip_by: str  # of that, norm: of all gradients together; value: of each number
@@ -34,7 +36,8 @@ class Trainer(Component):
     limit_batches: int | None  # at most this many steps an epoch
 
     def __post_init__(self) -> None:
-        check_range("batch_size", self.batch_size, 1)
+        self._check_batch()
+        check_range("rates_batch", self.rates_batch, 1)
         check_choice("precision", self.precision, PRECISIONS)
         check_range("gradient_clip", self.gradient_clip, 0)
         check_choice("clip_by", self.clip_by, CLIPPED)
@@ -49,11 +52,40 @@ class Trainer(Component):
         for name in ("limit_epochs", "limit_batches"):
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, 1)
-        if self.batch_size % self.processes:
+
+    def _check_batch(self) -> None:
+        size, processes = self.batch_size, self.processes
+        if isinstance(size, str):
+            if size != AUTO:
+                raise UserError(
+                    f"batch_size: {size!r} has the wrong type. Legal: a whole number, or {AUTO}."
+                )
+            if processes > 1:
+                raise UserError(
+                    f"batch_size: {AUTO} is found by one process, and {processes} are wanted. "
+                    "Legal: a number (trainer.batch_size=32), or trainer.processes=1."
+                )
+            return
+        check_range("batch_size", size, 1)
+        if processes > 0 and size % processes:
             raise UserError(
-                f"batch_size: {self.batch_size} cannot be shared evenly by {self.processes} "
-                f"processes. Legal: a multiple of {self.processes} (trainer.processes)."
+                f"batch_size: {size} cannot be shared evenly by {processes} "
+                f"processes. Legal: a multiple of {processes} (trainer.processes)."
             )
+
+    @property
+    def images_a_step(self) -> int:
+        """`batch_size` as a number.
+
+        Raises:
+            UserError: it is `auto`, which is found when training begins.
+        """
+        if isinstance(self.batch_size, str):
+            raise UserError(
+                f"trainer.batch_size: {AUTO} is not known before training begins. Say a number "
+                "here, such as trainer.batch_size=32."
+            )
+        return self.batch_size
 
     def uses_gpu(self) -> bool:
         """Whether training runs on GPUs.

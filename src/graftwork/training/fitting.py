@@ -403,7 +403,7 @@ def _training_view(experiment: Experiment, classifier: Classifier, rows: int) ->
 def _loading(experiment: Experiment, *, alone: bool = False) -> dict[str, Any]:
     """Options of `TrainingData`."""
     return {
-        "batch_size": experiment.trainer.batch_size,
+        "batch_size": experiment.trainer.images_a_step,
         "workers": experiment.trainer.workers,
         "seed": experiment.seed,
         "rank": 0 if alone else distributed.rank(),
