@@ -17,7 +17,7 @@ from graftwork.storage.artifacts import Artifacts
 from graftwork.training.fitting import ATTEMPTS
 from graftwork.training.source import Finetuned
 from graftwork.transfer.adapters import LowRank, StochasticNormalisation
-from graftwork.transfer.averages import PartOfTheWay
+from graftwork.transfer.averages import SWA, Last, PartOfTheWay
 from graftwork.transfer.rates import Uniform
 from graftwork.transfer.trainable import All
 
@@ -77,6 +77,16 @@ def test_weights_move_by_a_matrix_of_low_rank_and_nothing_else_does(
     )
     mean = start["backbone.stem.conv.weight"].lerp(end["backbone.stem.conv.weight"], 0.5)
     assert torch.equal(state(half)["backbone.stem.conv.weight"], mean)
+
+
+def test_averages_are_those_of_the_merged_weights(watched: WatchedTrainings) -> None:
+    once = {"refit": "never"}
+    mean = state(watched.run(transfer={**LORA, "average": SWA([1.0], 0.0)}, trainer=once))
+    last = state(watched.run(transfer={**LORA, "average": Last([1.0])}, trainer=once))
+    assert list(mean) == list(last)
+    (swa, _), name = watched.calls, "backbone.stages.0.conv.weight"
+    moved = (mean[name] - swa.trained.start[name]).flatten(1)
+    assert torch.linalg.matrix_rank(moved, rtol=1e-3) == 2, "the mean of two updates of rank 1"
 
 
 def test_a_destroyed_network_loses_its_updates_too(watched: WatchedTrainings) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.models.network.attached import plain_state
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.folding import foldable
 from graftwork.profiling.memory import forecast
@@ -125,6 +126,20 @@ def test_folded_batch_norm_sees_the_update() -> None:
     for left, right in zip(found, expected, strict=True):
         torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(outcome()[0], expected[0])
+
+
+def test_the_plain_state_is_that_of_the_merged_network_also_while_it_is_folded() -> None:
+    classifier = network("tiny_cnn")
+    chosen = strategy()
+    chosen.adapter.attach(classifier, seed=0)
+    moved(classifier)
+    with fast_forward(classifier, fold=foldable(classifier), depthwise_fp32=False):
+        found = {name: tensor.clone() for name, tensor in plain_state(classifier).items()}
+    chosen.adapter.merge(classifier)
+    expected = classifier.state_dict()
+    assert set(found) == set(expected)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+    assert all(torch.equal(t, expected[name]) for name, t in plain_state(classifier).items())
 
 
 def test_only_updates_and_the_head_learn_each_at_the_rate_of_its_depth() -> None:

@@ -94,5 +94,7 @@ def _composed(conf: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
             values: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         text = re.sub(r"\s+", " ", str(error)).strip()
+        if missing := re.search(r"[Mm]issing mandatory value: (\S+)", text):
+            raise UserError(f"{missing[1]}: no value. Set it: {missing[1]}=...") from error
         raise UserError(f"{' '.join(overrides) or conf}: {text}") from error
     return values

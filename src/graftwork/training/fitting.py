@@ -149,16 +149,16 @@ def train(
                 fit_module(
                     module, experiment.trainer, looking_on, artifacts.root, data, steps, prefix
                 )
-                if gathering is not None:
-                    place(
-                        gathering,
-                        experiment,
-                        artifacts,
-                        classifier,
-                        fit,
-                        watched.get("val"),
-                        prefix,
-                    )
+            if gathering is not None:  # of the plain network, too
+                place(
+                    gathering,
+                    experiment,
+                    artifacts,
+                    classifier,
+                    fit,
+                    watched.get("val"),
+                    prefix,
+                )
             # The very last step has no loss after it that could tell.
             check_finite(classifier, watchers.progress.steps)
         except (Destroyed, Diverged) as error:

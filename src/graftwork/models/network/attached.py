@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import torch
 from torch import nn
 
 LIST = "parametrizations"  # the submodule that torch makes
@@ -25,6 +26,26 @@ def is_update(name: str) -> bool:
     """Whether the parameter is part of an attached update."""
     found = _ATTACHED.search(name)
     return found is not None and found[2] != "original"
+
+
+class OfThePass(nn.Module):
+    """A last step in computing a weight that is of a faster forward pass, not of the weight."""
+
+
+def plain_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict that the network would have if all updates were merged now; what nothing is
+    attached to is not copied."""
+    found = {}
+    for name, tensor in network.state_dict().items():
+        if is_update(name):
+            continue
+        if (plain := plain_name(name)) != name:
+            steps = network.get_submodule(name.rpartition(".")[0])
+            with torch.no_grad():
+                for step in steps.children():
+                    tensor = tensor if isinstance(step, OfThePass) else step(tensor)
+        found[plain] = tensor
+    return found
 
 
 def own_parameters(module: nn.Module) -> Iterator[str]:

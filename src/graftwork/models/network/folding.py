@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from graftwork.models.network.attached import LIST
+from graftwork.models.network.attached import LIST, OfThePass
 
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
@@ -164,8 +164,8 @@ def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Forward:
     return forward
 
 
-class _Times(nn.Module):
-    """A last step in computing a weight: the scale of a BatchNorm, which is no part of it."""
+class _Times(OfThePass):
+    """The scale of a BatchNorm."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()

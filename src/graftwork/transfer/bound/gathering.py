@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
+from graftwork.models.network.attached import plain_state
+
 Score = tuple[float, float]  # of held-out pictures: top-1, minus log loss; the larger is better
 State = dict[str, torch.Tensor]
 FIRST = (float("-inf"), float("-inf"))
@@ -107,7 +109,7 @@ class MovingAverage(Gathering):
 
     def after_step(self, network: nn.Module) -> None:
         if not self._state:
-            self._state = {name: t.detach().clone() for name, t in network.state_dict().items()}
+            self._state = {name: t.detach().clone() for name, t in plain_state(network).items()}
         else:
             decay = min(self._decay, 1 - (1 + self._steps) ** -self._power)
             running_mean(self._state, network, get_ema_multi_avg_fn(decay), self._steps)
@@ -214,8 +216,8 @@ class Soup(Gathering):
 
 
 def copied(network: nn.Module) -> State:
-    """A copy on the CPU."""
-    state = network.state_dict()
+    """A copy on the CPU, as of the plain network where something is attached."""
+    state = plain_state(network)
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
 
 
@@ -223,7 +225,7 @@ def running_mean(
     state: State, network: nn.Module, average: Callable[..., None], count: int
 ) -> None:
     """Takes the network's weights into a mean; whole numbers are those of the last."""
-    now = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+    now = {name: tensor.detach() for name, tensor in plain_state(network).items()}
     names = [name for name, tensor in now.items() if tensor.is_floating_point()]
     average([state[n] for n in names], [now[n].to(state[n].device) for n in names], count)
     for name in now.keys() - set(names):
