@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from graftwork.config.errors import UserError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.evaluating.measurements import Measurements
+    from graftwork.recorders.base import Recording
 
 TEST = "GRAFTWORK_TEST"  # environment: `later` where a sweep's end says whose test is looked at
 
@@ -74,28 +76,12 @@ def record(
         speed: test pictures/s; None where the test is not looked at.
         begun: when evaluation started (perf_counter).
     """
-    from pathlib import Path
-
-    from graftwork.evaluating import prediction_table as predictions
-    from graftwork.model_folder import contents as model_folder
-    from graftwork.profiling.stored import measured_costs, static_costs
-    from graftwork.profiling.timing import is_disturbed
     from graftwork.recording.opening import open_run
-    from graftwork.reporting import evaluation_report, summary
+    from graftwork.reporting import summary
 
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
     with open_run(experiment, artifacts) as tracked:
-        artifacts.predictions.unlink(missing_ok=True)
-        if found.test is not None:
-            predictions.write(artifacts.predictions, found.test[0], classes, found.test[1])
-        profile = static_costs(experiment.model, len(classes), artifacts)
-        measured = measured_costs(experiment.model, len(classes), artifacts)
-        cost = evaluation_report.cost(artifacts, speed, begun, profile, measured)
-        tested, probabilities = found.test or (None, None)
-        evaluation_report.write(
-            experiment, artifacts, tested, classes, probabilities, found.scores, cost, profile,
-            found.record, found.selection, found.start, found.held_out, found.views,
-        )  # fmt: skip
+        cost = _write(experiment, artifacts, found, classes, speed, begun)
         result: dict[str, Any] = {
             "title": summary.title(experiment),
             "confidence": experiment.evaluation.confidence,
@@ -107,28 +93,63 @@ def record(
             "run_id": tracked.run_id,
         }
         artifacts.metrics.write_text(json.dumps(result, indent=1) + "\n")
-        # Behind the test curve that trainer.watch_test draws under the same names.
-        trained = model_folder.read_contract(artifacts.model).training["epochs"]
-        disturbed = str(is_disturbed(cost["machine"])).lower()
-        tracked.set_tags({"selection.method": found.record.method, "cost.disturbed": disturbed})
-        tracked.log_metrics(evaluation_report.flat(found.scores), step=trained)
-        tracked.log_metrics(evaluation_report.flat(found.selection, "selection"), step=trained)
-        if found.views is not None:
-            tracked.log_metrics(evaluation_report.flat_views(found.views), step=trained)
-        tracked.log_cost(cost)
-        written = (
-            artifacts.metrics, artifacts.report, artifacts.predictions, artifacts.selection,
-            artifacts.held_out,
-        )  # fmt: skip
-        for path in filter(Path.is_file, written):
-            tracked.log_artifacts(path)
-        tracked.log_artifacts(artifacts.plots, "plots")
+        _log(artifacts, found, cost, tracked)
         if experiment.tracking.log_model:
             tracked.log_model(artifacts.model, experiment.dataset.open(frame["path"].iloc[0]))
     if os.environ.get("GRAFTWORK_RESULTS") == "later":
         return  # whoever says so prints them, also when this stage has nothing to do
     metrics = experiment.evaluation.metrics_for(len(classes))
     summary.show(result, metrics, result["confidence"], result["title"], artifacts)
+
+
+def _write(
+    experiment: Experiment,
+    artifacts: Artifacts,
+    found: Measurements,
+    classes: list[str],
+    speed: float | None,
+    begun: float,
+) -> dict[str, Any]:
+    """Writes predictions, pictures and report; returns what all of it took."""
+    from graftwork.evaluating import prediction_table as predictions
+    from graftwork.profiling.stored import measured_costs, static_costs
+    from graftwork.reporting import evaluation_report
+
+    artifacts.predictions.unlink(missing_ok=True)
+    if found.test is not None:
+        predictions.write(artifacts.predictions, found.test[0], classes, found.test[1])
+    profile = static_costs(experiment.model, len(classes), artifacts)
+    measured = measured_costs(experiment.model, len(classes), artifacts)
+    cost = evaluation_report.cost(artifacts, speed, begun, profile, measured)
+    tested, probabilities = found.test or (None, None)
+    evaluation_report.write(
+        experiment, artifacts, tested, classes, probabilities, found.scores, cost, profile,
+        found.record, found.selection, found.start, found.held_out, found.views,
+    )  # fmt: skip
+    return cost
+
+
+def _log(
+    artifacts: Artifacts, found: Measurements, cost: Mapping[str, Any], tracked: Recording
+) -> None:
+    from graftwork.model_folder import contents as model_folder
+    from graftwork.profiling.timing import is_disturbed
+    from graftwork.reporting.evaluation_report import flat, flat_views
+
+    # Behind the test curve that trainer.watch_test draws under the same names.
+    trained = model_folder.read_contract(artifacts.model).training["epochs"]
+    disturbed = str(is_disturbed(cost["machine"])).lower()
+    tracked.set_tags({"selection.method": found.record.method, "cost.disturbed": disturbed})
+    tracked.log_metrics(flat(found.scores), step=trained)
+    tracked.log_metrics(flat(found.selection, "selection"), step=trained)
+    if found.views is not None:
+        tracked.log_metrics(flat_views(found.views), step=trained)
+    tracked.log_cost(cost)
+    written = (artifacts.metrics, artifacts.report, artifacts.predictions, artifacts.selection)
+    for path in (*written, artifacts.held_out):
+        if path.is_file():
+            tracked.log_artifacts(path)
+    tracked.log_artifacts(artifacts.plots, "plots")
 
 
 if __name__ == "__main__":
