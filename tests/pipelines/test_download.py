@@ -9,7 +9,7 @@ from conftest import composed
 
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
-from graftwork.models.pretrained import weights_file, weights_receipt
+from graftwork.models.pretrained import weights_receipt
 from graftwork.storage.artifacts import Artifacts
 from pipelines.download import run
 
@@ -45,7 +45,6 @@ def downloaded(params: dict[str, Any], root: Path) -> tuple[Artifacts, Path]:
 def test_receipts_of_data_and_weights(pinned: dict[str, Any], tmp_path: Path) -> None:
     artifacts, folder = downloaded(pinned, tmp_path)
     assert json.loads((artifacts.raw("folder") / "source.json").read_text())["pictures"] == 48
-    assert weights_file(folder) == folder / "w.pth"
     assert (folder / "w.pth").read_bytes() == WEIGHTS
     assert weights_receipt(folder) == {
         "file": "w.pth",
@@ -71,11 +70,11 @@ def test_a_random_start_fetches_nothing_and_removes_nothing(
     start = composed("transfer/start=random")["transfer"]["start"]
     random = pinned | {"transfer": pinned["transfer"] | {"start": start}}
     _, folder = downloaded(random, tmp_path)
-    assert weights_file(folder) is None and not (folder / "w.pth").exists()
+    assert weights_receipt(folder)["file"] is None and not (folder / "w.pth").exists()
     downloaded(pinned, tmp_path)
-    assert weights_file(folder) == folder / "w.pth"
+    assert weights_receipt(folder)["file"] == "w.pth"
     downloaded(random, tmp_path)
-    assert weights_file(folder) == folder / "w.pth"
+    assert weights_receipt(folder)["file"] == "w.pth"
 
 
 def test_a_model_without_weights_has_a_receipt_too(
@@ -83,9 +82,8 @@ def test_a_model_without_weights_has_a_receipt_too(
 ) -> None:
     _, folder = downloaded(tiny_params(), tmp_path)
     assert weights_receipt(folder) == {"file": None}
-    assert weights_file(folder) is None
 
 
 def test_before_the_download_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Run the stage download first"):
-        weights_file(tmp_path)
+        weights_receipt(tmp_path)

@@ -72,13 +72,3 @@ def weights_receipt(folder: Path) -> dict[str, Any]:
     if not receipt:
         raise UserError(f"{folder / RECEIPT}: no such file. Run the stage download first.")
     return receipt
-
-
-def weights_file(folder: Path) -> Path | None:
-    """The weights in a folder; None for a model that has none.
-
-    Raises:
-        UserError: nothing was brought yet.
-    """
-    name = weights_receipt(folder)["file"]
-    return None if name is None else folder / name
