@@ -137,7 +137,13 @@ def measure(name: str, folder: Path, repeats: int, epochs: int) -> Iterable[str]
         pairs = [(model, views) for model in NETWORKS for views in (1, 4)]
         return (stored_against_live(place, repeats, *pair) for pair in pairs)
     if name == "heads":
-        return [whole_process.eight_heads(place, repeats)]
+        from benchmarks.heads_alone import every_head
+
+        return [
+            whole_process.eight_heads(place, repeats),
+            whole_process.every_kind_of_head(place, repeats),
+            *every_head(place, repeats),
+        ]
     return [whole_process.probe_against_naive(place, repeats, epochs)]
 
 

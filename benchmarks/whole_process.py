@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from benchmarks.heads_alone import STRATEGIES
 from benchmarks.workplace import Workplace, alternating, ratio, told
 
 PROBE = ("pipelines.experiment", "transfer=linear_probe", "model.input_size=160")
@@ -36,6 +37,22 @@ def probe_against_naive(place: Workplace, repeats: int, epochs: int = 20) -> str
         f"linear probe at 160 px, whole process, seconds: naive loop of {epochs} epochs "
         f"{told(slow)}, graftwork {told(first)}, with the network stored {told(again)}\n"
         f"  naive / graftwork: {told(ratio(slow, first))}; stored: {told(ratio(slow, again))}"
+    )
+
+
+def every_kind_of_head(place: Workplace, repeats: int) -> str:
+    """A sweep of all strategies that train nothing against one of them, both starting cold."""
+
+    def sweep(strategies: str) -> float:
+        place.forget()
+        return place.run(PROBE[0], "-m", f"transfer={strategies}", *PROBE[2:])
+
+    one, every = alternating(
+        repeats, lambda: sweep(STRATEGIES[0]), lambda: sweep(",".join(STRATEGIES))
+    )
+    return (
+        f"heads on one backbone, whole process, seconds: one {told(one)}, all kinds {told(every)}\n"
+        f"  all {len(STRATEGIES)} kinds / one: {told(ratio(every, one), 2)}"
     )
 
 

@@ -96,7 +96,7 @@ def job(
         download.run(experiment, artifacts)
         prepare.run(experiment, artifacts)
         artifacts.model.mkdir()
-        tensors = {"head.weight": (3, 8), "head.bias": (3,), "backbone.bn.running_mean": (8,)}
+        tensors = {"head.weight": (3, 64), "head.bias": (3,), "backbone.bn.running_mean": (8,)}
         arrays = {name: np.zeros(shape, np.float32) for name, shape in tensors.items()}
         for name in ("backbone", "head"):
             save_file(part(arrays, f"{name}."), artifacts.model / f"{name}.safetensors")
@@ -161,7 +161,7 @@ def test_everything_is_written(
     assert metrics["run_id"] == "0123"
     cost = metrics["cost"]
     assert list(cost["seconds"]) == ["prepare", "evaluate"]
-    assert (cost["peak_mib"], cost["parameters"], cost["trainable_parameters"]) == (99999, 27, 7)
+    assert (cost["peak_mib"], cost["parameters"], cost["trainable_parameters"]) == (99999, 195, 7)
     # tiny_cnn at 32 px: three convolutions and a head of three.
     assert cost["macs"] == 256 * 27 * 16 + 64 * 144 * 32 + 16 * 288 * 64 + 64 * 3
     assert cost["activation_mib"] == pytest.approx(0.055, abs=0.001)
@@ -301,7 +301,7 @@ def test_a_sweeps_job_leaves_the_test_to_the_winner(
         evaluate.run(experiment, artifacts)
     metrics = json.loads(artifacts.metrics.read_text())
     assert metrics["test"] == {} and "test" not in metrics["cost"]["images_per_second"]
-    assert metrics["cost"]["parameters"] == 27 and recorded.cost == metrics["cost"]
+    assert metrics["cost"]["parameters"] == 195 and recorded.cost == metrics["cost"]
     assert not artifacts.predictions.exists() and recorded.model is not None
     assert not any(name.startswith("test/") for name in recorded.metrics)
     assert (artifacts.plots / "calibration.svg").exists()  # of those held out

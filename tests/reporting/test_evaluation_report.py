@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from report_pages import GROUPS
+from safetensors.numpy import save_file
 from selection_records import record, without_parts
 from tiny_experiment import tiny_experiment
 
@@ -27,6 +28,13 @@ COST: dict[str, Any] = {
     "latency_ms": 4.5, "energy_mj_per_image": 78.9, "energy_source": "time", "machine": "idle",
 }  # fmt: skip
 PROFILE = {"input": [3, 32, 32], "groups": GROUPS}
+
+
+def test_a_head_of_another_kind_is_counted_as_it_is(tmp_path: Path) -> None:
+    bank = {"head.bank": np.zeros((50, 8)), "head.labels": np.zeros(50), "head.centre": np.zeros(8)}
+    save_file(bank, tmp_path / model_folder.HEAD)
+    layers = [{"name": "stem.conv", "macs": 900}, {"name": "head", "macs": 3 * 8}]
+    assert evaluation_report.macs_beyond({"layers": layers}, tmp_path) == 50 * 8 - 3 * 8
 
 
 class Tree:

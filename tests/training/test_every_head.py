@@ -112,6 +112,9 @@ def test_a_head_is_saved_loaded_and_predicted_with(name: str, watched: WatchedTr
         logits = classifier.head(features)
     np.testing.assert_allclose(softmax(logits.numpy()), evaluated, atol=1e-4)
     assert (evaluated.argmax(1) == test["label"]).mean() > 0.5  # of three classes
+    learnt = found.facts["trainable_parameters"]
+    module = model_folder.load(artifacts.model)[0].head
+    assert learnt == sum(p.numel() for p in module.parameters())
     assert found.held_out is not None and len(found.held_out[0]) == (_fold(watched) != NEVER).sum()
     told = {name.partition("/")[2] for row in found.rows for name in row if name != "epoch"}
     assert told <= found.facts.keys() and "cv_top1" in told

@@ -61,6 +61,11 @@ class Head(Component):
         """Whether it takes maps `[batch, num_features, H, W]` instead of pooled features."""
         return False
 
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Tensors of its module that no step and no fit changes: what it looks things up in."""
+        return frozenset()
+
     @abstractmethod
     def build(self, num_features: int, num_classes: int) -> nn.Module:
         """`[batch, num_features]` to `[batch, num_classes]`, initialised on purpose."""

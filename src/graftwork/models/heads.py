@@ -100,6 +100,10 @@ class Cosine(Head):
     def is_linear(self) -> bool:
         return False
 
+    @property
+    def fixed(self) -> frozenset[str]:
+        return frozenset({"centre"})
+
     def build(self, num_features: int, num_classes: int) -> nn.Module:
         from graftwork.models.network.head_modules import CosineModule
 

@@ -48,6 +48,10 @@ class NearestNeighbours(Head):
     def learns(self) -> bool:
         return False
 
+    @property
+    def fixed(self) -> frozenset[str]:
+        return frozenset({"bank", "labels", "centre"})
+
     def build(self, num_features: int, num_classes: int) -> nn.Module:
         from graftwork.models.network.head_modules import NeighboursModule
 

@@ -73,7 +73,7 @@ def cost(
         "parameters": everything,
         # Without epochs, the head is all that was fitted.
         "trainable_parameters": training.get("trainable_parameters", head),
-        "macs": profile["macs"],
+        "macs": profile["macs"] + macs_beyond(profile, artifacts.model),
         "activation_mib": profile["activation_mib"],
         "latency_ms": measured["latency_ms"],
         "energy_mj_per_image": measured["energy_mj_per_image"],
@@ -89,6 +89,21 @@ def parameters(model: Path) -> tuple[int, int]:
     """
     backbone, head = (_count(model / name) for name in (model_folder.BACKBONE, model_folder.HEAD))
     return backbone + head, head
+
+
+def macs_beyond(profile: Mapping[str, Any], model: Path) -> int:
+    """Multiply-accumulates of the model's own head, beyond those of the one that was counted.
+
+    A head that was fitted on stored features brings its own kind. Each number of its matrices, a
+    bank of pictures among them, is multiplied once for a picture.
+    """
+    from safetensors import safe_open
+
+    with safe_open(model / model_folder.HEAD, "numpy") as tensors:
+        shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
+    own = sum(math.prod(shape) for shape in shapes if len(shape) == 2)
+    counted = (row for row in profile["layers"] if row["name"].partition(".")[0] == "head")
+    return own - sum(row["macs"] for row in counted)
 
 
 def _count(weights: Path) -> int:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def probe_alone(source: Source, head: FittedHead, rows: list[Row]) -> Finetuned:
     """The probe as the model, and its cross-validation as what chose it."""
     held_out = source.held_out
-    facts = {"epochs": 0, "trained_share": 0.0, **probe_facts(head)}
+    facts = {
+        "epochs": 0, "trained_share": 0.0, "trainable_parameters": head.learnt, **probe_facts(head),
+    }  # fmt: skip
     record = record_of(source, held_out.head_fold, head.fixed.chooses)
     chosen = out_of_fold(held_out, head)
     nothing = Audit.of_nothing(source.experiment.transfer.batch_norm)

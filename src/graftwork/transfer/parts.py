@@ -389,6 +389,12 @@ class FittedHead:
     held_out: np.ndarray
     fixed: HeadInit  # the part that gives this head, what it chose left it as the only choice
 
+    @property
+    def learnt(self) -> int:
+        """Numbers that the fit has found."""
+        fixed = self.head.fixed
+        return sum(tensor.size for name, tensor in self.tensors.items() if name not in fixed)
+
     def logits(self, features: np.ndarray) -> np.ndarray:
         """float64 `[n, num_classes]` of features `[n, num_features]`."""
         return self.head.logits(self.tensors, features, self.num_classes)

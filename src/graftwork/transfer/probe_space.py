@@ -73,6 +73,11 @@ def rotated(features: np.ndarray, power: float, *, keep: bool) -> Rotated:
     return _last[key]
 
 
+def forget() -> None:
+    """Lets go of the features that were looked at last."""
+    _last.clear()
+
+
 def _rotated(features: np.ndarray, power: float) -> Rotated:
     scale, mean = scale_of(features, power)
     return Rotated(scale, mean, *space_of(features, mean, scale))
