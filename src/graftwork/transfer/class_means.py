@@ -51,7 +51,9 @@ class ClassMeans(StoredHead):
         seed: int,
     ) -> Fitted:
         (power,) = self.standardise
-        scale, centre = scale_of(features, power)
+        scale, centre = np.ones(features.shape[1]), features.mean(0, dtype=np.float64)
+        if power:
+            scale, centre = scale_of(features, power)
         weight = means(features, labels, num_classes) - centre
         weight *= np.square(scale)
         bias = -0.5 * (np.square(weight / np.where(scale > 0, scale, 1))).sum(1) - weight @ centre
