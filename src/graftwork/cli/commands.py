@@ -170,6 +170,29 @@ def inspect(
 
 
 @app.command()
+def preview(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="As of `python -m pipelines.experiment`."),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an experiment that has begun, instead of overrides."),
+    ] = None,
+    count: Annotated[int, typer.Option(help="Photos of each class.")] = 1,
+    classes: Annotated[int, typer.Option(help="Classes, the first so many.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Epochs, a column each.")] = 4,
+    html: Annotated[
+        Path | None, typer.Option(help="The page.", show_default="reports/preview.html")
+    ] = None,
+) -> None:
+    """Show training pictures as the network will see them: augmented, epoch by epoch."""
+    from graftwork.cli.preview import Shown, run
+
+    run(overrides or [], root, Shown(count, classes, epochs), html)
+
+
+@app.command()
 def pareto(
     root: Root = Path("."),
     metric: Annotated[str, typer.Option(help="top1, macro_f1, log_loss, ...")] = "top1",

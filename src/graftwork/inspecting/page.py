@@ -13,7 +13,7 @@ import numpy as np
 from graftwork.data.images.resizing import resize
 from graftwork.inspecting.model_views import Case, Evidence, GroupMaps, Look
 from graftwork.inspecting.photos import Answers, Photo
-from graftwork.inspecting.tiles import filter_pixels, grid, heated, map_pixels, png
+from graftwork.inspecting.tiles import filter_pixels, greyed, grid, heated, map_pixels, png
 from graftwork.model_folder.contents import Contract
 from graftwork.reporting.pages import render
 from graftwork.reporting.report import thumbnail
@@ -129,6 +129,4 @@ def _shown(evidence: Evidence, photo: np.ndarray, classes: Sequence[str]) -> Sho
 def _sized(photo: Photo, side: int, grey: bool) -> np.ndarray:
     """The network's view as RGB; small ones stay blocks of pixels, as the network sees them."""
     view = resize(photo.view, side, side, "nearest")
-    if not grey:
-        return view
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+    return greyed(view) if grey else view

@@ -56,6 +56,11 @@ def heated(photo: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return np.asarray(np.rint(mixed), np.uint8)
 
 
+def greyed(view: np.ndarray) -> np.ndarray:
+    """uint8 RGB `[h, w, 3]` as a network of one channel sees it, in RGB."""
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+
+
 def grid(tiles: np.ndarray, columns: int, magnified: int = 1) -> np.ndarray:
     """Tiles `[n, h, w, 3]` in rows, whole pixels magnified; RGBA, gaps transparent."""
     tiles = tiles.repeat(magnified, axis=1).repeat(magnified, axis=2)

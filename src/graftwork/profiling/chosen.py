@@ -15,6 +15,7 @@ from typing import Any
 
 from graftwork.config.components import build
 from graftwork.config.errors import UserError, nearest_first, unknown
+from graftwork.experiment import Experiment
 from graftwork.models.base import Model
 from graftwork.models.timm_model import is_registered, registered
 from graftwork.settings.trainer import Trainer
@@ -73,6 +74,17 @@ def transfer_choice(word: str, conf: Path = CONF) -> list[str]:
 def trainer_of(overrides: Sequence[str] = (), conf: Path = CONF) -> Trainer:
     """How training runs, by default or as overrides say: its batch size and precision."""
     return build(_composed(conf, tuple(overrides))["trainer"], Trainer, "trainer")
+
+
+def experiment_of(overrides: Sequence[str] = (), conf: Path = CONF) -> Experiment:
+    """The experiment that `python -m pipelines.experiment` with these overrides would run.
+
+    Raises:
+        UserError: anything wrong in the composition.
+    """
+    if not conf.is_dir():
+        raise UserError(f"{conf}: no such folder. Run this in the project's folder.")
+    return Experiment.from_params(_composed(conf, tuple(overrides)))
 
 
 def _words(conf: Path, group: str) -> list[str]:

@@ -170,6 +170,11 @@ class Artifacts:
     def inspection(self) -> Path:
         return self.root / "reports" / "inspect.html"
 
+    # written by `graftwork preview`
+    @property
+    def preview(self) -> Path:
+        return self.root / "reports" / "preview.html"
+
     # written by every stage
     def cost(self, stage: str) -> Path:
         return self.root / "costs" / f"{stage}.json"

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.experiment import Experiment
+    from graftwork.models.base import InputSpec
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
@@ -118,7 +119,8 @@ def train(
         )
     share_cores(distributed.world_size())
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    data: TrainingData = pictures_of(experiment, artifacts, classifier, fit, watched)
+    spec = classifier.input_spec
+    data: TrainingData = pictures_of(experiment, artifacts, spec, fit, watched)
     if epochs is None:
         epochs = epochs_within(experiment.transfer, len(data.train_dataloader()), steps)
     prefix = stored_prefix(experiment, artifacts, classifier, fit, watched, epochs)
@@ -198,7 +200,8 @@ def place(
 
     def settled() -> None:
         if prefix is None:
-            data: TrainingData = pictures_of(experiment, artifacts, classifier, fit, {}, alone=True)
+            spec = classifier.input_spec
+            data: TrainingData = pictures_of(experiment, artifacts, spec, fit, {}, alone=True)
         else:
             data = prefix.data(fit, {}, **_loading(experiment, alone=True))
         with nullcontext() if prefix is None else prefix.reading(classifier):
@@ -372,28 +375,33 @@ def fit_module(
 def pictures_of(
     experiment: Experiment,
     artifacts: Artifacts,
-    classifier: Classifier,
+    spec: InputSpec,
     fit: pd.DataFrame,
     watched: Mapping[str, pd.DataFrame],
     *,
     alone: bool = False,
 ) -> PictureData:
+    """Pictures as a network of this input sees them in training, and those that are watched.
 
-    spec = classifier.input_spec
+    Args:
+        fit: rows of the manifest to train on.
+        watched: rows to evaluate after each epoch, by split.
+        alone: as if this were the only process.
+    """
     experiment.dataset.warn_if_enlarged(spec)
     return PictureData(
         fit,
         watched,
         DecodedImages(artifacts, experiment.dataset),
-        augment=_training_view(experiment, classifier, len(fit)),
+        augment=_training_view(experiment, spec, len(fit)),
         view=lambda image: eval_view(image, spec),
         **_loading(experiment, alone=alone),
     )
 
 
-def _training_view(experiment: Experiment, classifier: Classifier, rows: int) -> View:
+def _training_view(experiment: Experiment, spec: InputSpec, rows: int) -> View:
     """What training sees of (picture, epoch, index): a new view in each epoch, or one of a few."""
-    augment = experiment.augmentation.build(classifier.input_spec, experiment.seed)
+    augment = experiment.augmentation.build(spec, experiment.seed)
     count = experiment.extraction.views
     if count is None:
         return augment

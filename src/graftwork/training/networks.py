@@ -47,6 +47,13 @@ def choose_network(
     return ends[refit](share, (order, chosen), watched, told)
 
 
+def first_fitted(source: Source) -> np.ndarray:
+    """The pictures that the first training sees, booleans `[n]` of those that may be fitted."""
+    fold = _fold(source)
+    used = sorted(set(fold.tolist()) - {NEVER})
+    return np.asarray(fold != used[0]) if used else np.ones(len(fold), bool)
+
+
 def _fold(source: Source) -> np.ndarray:
     """What is held out of networks: each of several folds in turn, or the most typical one."""
     ways = source.held_out.network_folds

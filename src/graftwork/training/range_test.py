@@ -122,7 +122,7 @@ def range_test(
     transfer, seed = replace(experiment.transfer, schedule=rising), experiment.seed
     trainer = replace(experiment.trainer, processes=1, limit_epochs=None, limit_batches=None)
     classifier = new_classifier(experiment, artifacts, head, num_classes)
-    pictures = pictures_of(experiment, artifacts, classifier, fit, {})
+    pictures = pictures_of(experiment, artifacts, classifier.input_spec, fit, {})
     epochs = -(-steps // len(pictures.train_dataloader()))
     watcher = _Watcher()
     torch.manual_seed(seed)

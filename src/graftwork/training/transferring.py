@@ -31,20 +31,29 @@ def finetune(
         test: rows to evaluate after each epoch for a curve that chooses nothing; None: no curve.
         told: called with the numbers of each epoch.
     """
-    features, head = None, None
+    source = source_of(experiment, artifacts, held_out, num_classes)
+    head = source.head
     rows: list[Row] = []
-    if experiment.transfer.head_init.needs_features:
-        from graftwork.features.feature_store import features_of
-
-        features = features_of(experiment, artifacts, held_out.rows)
-        head = experiment.transfer.head_init.fit(
-            features, held_out.labels, num_classes, held_out.head_fold, experiment.seed
-        )
+    if head is not None:
         rows.append({"epoch": 0, **head.facts})
         told(head.facts, 0)
-    source = Source(experiment, artifacts, held_out, features, head, num_classes)
     if head is not None and not experiment.transfer.epochs:
         return probe_alone(source, head, rows)
     from graftwork.training.networks import choose_network
 
     return choose_network(source, test, told, rows)
+
+
+def source_of(
+    experiment: Experiment, artifacts: Artifacts, held_out: HeldOut, num_classes: int
+) -> Source:
+    """What the strategy starts from: features and a head where it has computed ones."""
+    if not experiment.transfer.head_init.needs_features:
+        return Source(experiment, artifacts, held_out, None, None, num_classes)
+    from graftwork.features.feature_store import features_of
+
+    features = features_of(experiment, artifacts, held_out.rows)
+    head = experiment.transfer.head_init.fit(
+        features, held_out.labels, num_classes, held_out.head_fold, experiment.seed
+    )
+    return Source(experiment, artifacts, held_out, features, head, num_classes)
