@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,13 @@ from graftwork.metrics.paired import Estimate
 from graftwork.process.terminal import literal
 from graftwork.reporting.numbers import short
 from pipelines.configurations import Configuration, Difference
+from pipelines.ranking_tables import WIDE
 
 if TYPE_CHECKING:
     from pipelines.sweep_costs import Section
 
+ASIDE = ("seeds", "seconds", "trained")  # columns
+BRACKETS = re.compile(r" \([^)]*\)")  # an interval
 HEADING = "Configurations, seeds taken together"
 NOTE = (
     "Held-out: mean over seeds (smallest to largest). Test: mean with its interval over pictures "
@@ -32,9 +36,14 @@ def worth_telling(found: Sequence[Configuration]) -> bool:
     return len(found) > 1 and (seeds or any(one.differences for one in found))
 
 
-def table(found: Sequence[Configuration]) -> Table:
-    """For a terminal."""
-    told = rows(found)
+def table(found: Sequence[Configuration], width: int) -> Table:
+    """For a terminal.
+
+    Args:
+        width: characters; where there are few, intervals and some columns are left to ranking.html.
+    """
+    narrow = width < WIDE
+    told = [_essential(row) if narrow else row for row in rows(found)]
     shown = Table(title=HEADING, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=NOTE)
     for name in told[0]:
         first = name == "what differs"
@@ -48,6 +57,15 @@ def table(found: Sequence[Configuration]) -> Table:
     for row in told:
         shown.add_row(*map(literal, row.values()))
     return shown
+
+
+def _essential(row: dict[str, str]) -> dict[str, str]:
+    """Without intervals, and what a ranking tells of the jobs too."""
+    kept = {name: cell for name, cell in row.items() if name not in ASIDE}
+    return {
+        name: cell if name == "what differs" else BRACKETS.sub("", cell)
+        for name, cell in kept.items()
+    }
 
 
 def section(found: Sequence[Configuration], confidence: float) -> Section:

@@ -131,7 +131,7 @@ def _print(
         console = Console()
         console.print(table(found, console.width))
         for group in groups:
-            console.print(configuration_tables.table(group))
+            console.print(configuration_tables.table(group, console.width))
     except Exception as error:
         reason = visible_lines(error)
         log.warning("%s could not be shown: %s", visible(folder / "ranking.csv"), reason)

@@ -110,12 +110,17 @@ def test_without_tests_nothing_is_compared(tmp_path: Path) -> None:
     assert not tables.worth_telling(found)
 
 
+def shown(found: list[Configuration], width: int) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(tables.table(found, width))
+    return console.export_text()
+
+
 def test_a_table_for_people_and_one_for_programs(found: list[Configuration]) -> None:
     assert tables.worth_telling(found)
-    console = Console(width=150, record=True, file=io.StringIO())
-    console.print(tables.table(found))
-    text = console.export_text()
-    assert "90.0 (88.3-91.7)" in text and "+38.3" in text and "1.23" in text
+    assert "90.0 (88.3-91.7)" in shown(found, 150) and "+38.3 (" in shown(found, 150)
+    narrow = shown(found, 80)
+    assert "transfer=linear_probe" in narrow and "+38.3 p 0.0" in narrow and "88.3" not in narrow
     rows = list(csv.DictReader(io.StringIO(tables.as_csv(found))))
     assert float(rows[0]["to_linear_probe"]) == pytest.approx(46 / 120)
     assert rows[1]["to_linear_probe"] == rows[1]["to_linear_probe_p"] == ""
