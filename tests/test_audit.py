@@ -1,14 +1,18 @@
+"""`make audit`: told in one line where there is nobody to ask; what it finds is its exit code."""
+
 from __future__ import annotations
 
 import importlib.util
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
-from local_server import serving
 
 PROJECT = Path(__file__).parents[1]
+KNOWN = b'{"dependencies": [{"name": "pip", "version": "1", "vulns": []}]}'
+UNKNOWN = b'{"dependencies": [{"name": "pip", "skip_reason": "not found"}]}'
 
 
 @pytest.fixture
@@ -17,36 +21,54 @@ def audit(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=id)))
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: object())
     return module
 
 
-def test_a_mirror_without_advisories_is_told_from_pypi(audit: ModuleType) -> None:
-    with serving() as server:
-        server.files = {"/full": b'{"vulnerabilities": []}', "/mirror": b'{"files": []}'}
-        server.files["/page"] = b"<html>"
-        assert audit.why_not(f"{server.url}/full") == ""
-        for path in ("mirror", "page", "absent"):
-            assert "no advisories" in audit.why_not(f"{server.url}/{path}")
-    assert "no advisories" in audit.why_not(server.url)  # nobody answers any more
+def answering(one: bytes, code: int = 0) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """pip-audit as it answers for one package, and for all of them."""
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        single = command[4].endswith("one.txt")
+        said = (0, one) if single else (code, b"all of them\n")
+        return subprocess.CompletedProcess(command, said[0], said[1], b"")
+
+    return run
 
 
-def test_it_is_left_out_in_one_line_and_fails_nothing(
+@pytest.mark.parametrize("answer", [UNKNOWN, b"", b"no JSON"])
+def test_without_advisories_it_is_left_out_in_one_line(
     audit: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(audit, "why_not", lambda: "nobody to ask")
+    monkeypatch.setattr(subprocess, "run", answering(answer, code=1))
     assert audit.main(tmp_path / "stamp") == 0 and not (tmp_path / "stamp").exists()
-    assert capsys.readouterr().out == "audit: left out: nobody to ask.\n"
+    said = capsys.readouterr().out
+    assert said == "audit: left out: no advisories can be reached from here.\n"
 
 
-def test_an_advisory_fails_and_a_clean_answer_holds_for_a_day(
-    audit: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_an_advisory_is_its_exit_code_and_a_clean_answer_holds_for_a_day(
+    audit: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    codes = [1, 0]
-    monkeypatch.setattr(audit, "why_not", lambda: "")
-    ended = lambda *_, **__: SimpleNamespace(returncode=codes.pop(0))  # noqa: E731
-    monkeypatch.setattr(subprocess, "run", ended)
-    assert [audit.main(tmp_path / "stamp") for _ in range(3)] == [1, 0, 0] and not codes
+    codes = []
+    for code in (1, 0, 1):  # the third is not asked
+        monkeypatch.setattr(subprocess, "run", answering(KNOWN, code))
+        codes.append(audit.main(tmp_path / "stamp"))
+    assert codes == [1, 0, 0]
+    assert capsys.readouterr().out == "all of them\n" * 2
+
+
+def test_whoever_does_not_answer_is_waited_for_no_longer(
+    audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(command: list[str], **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, 1)
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    assert audit.main(tmp_path / "stamp") == 0
