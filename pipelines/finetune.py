@@ -17,6 +17,7 @@ from graftwork.selecting.stored_match import stored
 from graftwork.settings.trainer import AUTO
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training.history import Told, kept_first, write_history
+from graftwork.training.ready import check_ready
 from graftwork.training.source import Finetuned
 from graftwork.training.transferring import finetune
 from pipelines.ahead import check_ahead
@@ -33,6 +34,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
         return
     frame = manifest.read(artifacts.manifest)
     classes = json.loads(artifacts.classes.read_text())
+    check_ready(experiment, artifacts, classes)
     chooses = held_out(
         experiment,
         frame,
@@ -94,6 +96,9 @@ def _save(
         "selection": found.record.words,
         **found.facts,
     }
+    receipts = {name: penalty.receipt() for name, penalty in experiment.transfer.penalties.items()}
+    if taught := {name: facts for name, facts in receipts.items() if facts}:
+        training["penalties"] = taught
     model_folder.save(
         artifacts.model,
         found.model.weights,

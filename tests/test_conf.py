@@ -53,8 +53,8 @@ def _needs(group: str, name: str) -> list[str]:
     return NEEDS.get(name, NEEDS.get(f"{group}/{name}", []))
 
 
-# These begin from a run that has ended; tests/transfer/test_earlier_runs.py has one.
-FROM_A_RUN = ("earlier_run", "two_hop")
+# These look at a run that has ended; tests/transfer/ has one for each.
+FROM_A_RUN = ("earlier_run", "two_hop", "distil")
 
 
 @pytest.mark.parametrize(("group", "name"), [o for o in options() if o[1] not in FROM_A_RUN])

@@ -43,7 +43,7 @@ class L2SP(Penalty):
     weight: float
 
     @contextmanager
-    def bound(self, classifier, objective, num_classes, seed):
+    def bound(self, classifier, objective, facts, at_hand):
         yield Drawn(self.weight, classifier)
 
 
@@ -65,7 +65,7 @@ for root in roots:
     for stage in (download, prepare, finetune):
         stage.run(experiment, artifacts)
 """
-PENALTY = "# @package transfer.penalties.l2_sp\n_target_: outside_parts.L2SP\nweight: 0.01\n"
+PENALTY = "# @package transfer.penalties.own_l2_sp\n_target_: outside_parts.L2SP\nweight: 0.01\n"
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-parts\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[graftwork.components]\nparts = outside_parts\n")
     for kind, name, text in (
-        ("penalty", "l2_sp", PENALTY),
+        ("penalty", "own_l2_sp", PENALTY),
         ("trainable", "head_first", "_target_: outside_parts.HeadFirst\n"),
     ):
         path = place / "conf" / "transfer" / kind / f"{name}.yaml"
@@ -100,8 +100,9 @@ def run(package: Path, *command: str) -> str:
 
 def test_a_penalty_from_outside_composes(package: Path) -> None:
     conf = ("--config-dir", str(package / "conf"))
-    shown = run(package, "pipelines.experiment", *conf, "--cfg", "job", "+transfer/penalty=l2_sp")
-    assert yaml.safe_load(shown)["transfer"]["penalties"]["l2_sp"] == yaml.safe_load(PENALTY)
+    chosen = ("--cfg", "job", "+transfer/penalty=own_l2_sp")
+    shown = run(package, "pipelines.experiment", *conf, *chosen)
+    assert yaml.safe_load(shown)["transfer"]["penalties"]["own_l2_sp"] == yaml.safe_load(PENALTY)
 
 
 def test_two_processes_equal_one_across_an_unfreezing(
@@ -117,7 +118,7 @@ def test_two_processes_equal_one_across_an_unfreezing(
             f"trainer.processes={processes}",
         )  # fmt: skip
         params["transfer"]["trainable"] = {"_target_": "outside_parts.HeadFirst"}
-        params["transfer"]["penalties"]["l2_sp"] = yaml.safe_load(PENALTY)
+        params["transfer"]["penalties"]["own_l2_sp"] = yaml.safe_load(PENALTY)
         root = tmp_path / str(processes)
         root.mkdir()
         (root / "params.yaml").write_text(yaml.safe_dump(params))
@@ -130,9 +131,9 @@ def test_two_processes_equal_one_across_an_unfreezing(
     for name, tensor in tensors[0].items():
         np.testing.assert_allclose(tensors[1][name], tensor, atol=2e-4, err_msg=name)
     for found in rows:
-        assert found["train/l2_sp_loss"].iloc[0] == 0 < found["train/l2_sp_loss"].iloc[1]
-    moved = rows[0]["train/l2_sp_loss"].iloc[1]
-    assert rows[1]["train/l2_sp_loss"].iloc[1] == pytest.approx(moved, rel=1e-2)
+        assert found["train/own_l2_sp_loss"].iloc[0] == 0 < found["train/own_l2_sp_loss"].iloc[1]
+    moved = rows[0]["train/own_l2_sp_loss"].iloc[1]
+    assert rows[1]["train/own_l2_sp_loss"].iloc[1] == pytest.approx(moved, rel=1e-2)
     assert contract.training["trainable_parameters"] == sum(
         tensor.size for name, tensor in tensors[0].items() if trained(name)
     )

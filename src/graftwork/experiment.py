@@ -128,6 +128,8 @@ class Experiment(Component):
         except UserError as error:
             raise UserError(placed(str(error), "dataset")) from error
         experiment.transfer.start.check(experiment.model)
+        for name, penalty in experiment.transfer.penalties.items():
+            penalty.check(f"transfer.penalties.{name}")
         return experiment
 
     @classmethod

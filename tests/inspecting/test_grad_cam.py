@@ -9,9 +9,9 @@ from small_network import network
 from torch import nn
 
 from graftwork.inspecting.grad_cam import grad_cam, last_that_matters
-from graftwork.inspecting.group_outputs import group_outputs, maps_of
 from graftwork.models.base import InputSpec
 from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.group_outputs import group_outputs, maps_of
 from graftwork.process.vision import timm  # noqa: F401  (importable before anything asks for it)
 
 SIZE = 32

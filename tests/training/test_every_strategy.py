@@ -62,15 +62,26 @@ def epochs_of(file: Path) -> int:
     return next(epochs_of(base) for base in bases if base.is_file())
 
 
+# These ask another network; tests/transfer/test_teachers.py has one for each.
+ASK_ANOTHER = ("distil", "lwf", "co_tuning")
+HOLD_ON = ("l2_sp", "delta")  # to what was learnt: as if from a file
 # Heads on stored features train no network.
-STRATEGIES = [file.stem for file in sorted(CONF.glob("transfer/*.yaml")) if epochs_of(file)]
+STRATEGIES = [
+    file.stem
+    for file in sorted(CONF.glob("transfer/*.yaml"))
+    if file.stem not in ASK_ANOTHER and epochs_of(file)
+]
 
 
 @cache
 def strategy(name: str) -> Transfer:
     """From random weights: the families have no others here."""
     needs = [line for line in NEEDS.get(name, []) if line.startswith("transfer.")]
-    values = composed(f"transfer={name}", "transfer/start=random", *needs)
+    learnt = ["transfer/start=local_file", "transfer.start.path=weights.pth"]
+    if name == "delta":  # a pass for each of hundreds of channels; test_penalties.py has few
+        learnt.append("transfer.penalties.delta.attention=false")
+    start = learnt if name in HOLD_ON else ["transfer/start=random"]
+    values = composed(f"transfer={name}", *start, *needs)
     return build(values["transfer"], Transfer, "transfer")
 
 

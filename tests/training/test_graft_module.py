@@ -351,3 +351,16 @@ def test_groups_have_their_rates_and_only_weights_decay() -> None:
             assert lr == pytest.approx(expected[group.name]), name
             assert decay == (0.3 if parameter.ndim > 1 else 0.0), name
     assert not found
+
+
+def test_mixing_follows_from_the_seed_alone(tmp_path: Path) -> None:
+    """Nothing global is drawn from, and accuracy counts the larger share."""
+    found = []
+    for objective, drawn in (("mixed", 0), ("mixed", 7), ("cross_entropy", 0)):
+        network = classifier()
+        torch.manual_seed(drawn)
+        np.random.seed(drawn)
+        _, rows = fitted(network, strategy(f"transfer/objective={objective}", epochs=2), tmp_path)
+        found.append(rows)
+    assert found[0] == found[1] != found[2]
+    assert all(0 <= row["train/top1"] <= 1 for row in found[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -14,8 +15,10 @@ from conftest import composed
 
 from graftwork.config.components import build
 from graftwork.models.base import Model
-from graftwork.training.graft_module import GraftModule
+from graftwork.training.graft_module import Diverged, GraftModule
 from graftwork.training.guard import Destroyed, Guard
+from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
+from graftwork.transfer.parts import Moment
 from graftwork.transfer.strategy import Transfer
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -27,6 +30,7 @@ def trainer(steps: int) -> Any:
         estimated_stepping_batches=steps,
         world_size=1,
         global_step=0,
+        current_epoch=0,
         strategy=SimpleNamespace(
             root_device=torch.device("cpu"), batch_to_device=lambda batch: batch
         ),
@@ -37,14 +41,14 @@ def trainer(steps: int) -> Any:
 class Told(SimpleNamespace):
     """A module whose loss on a batch is the batch itself."""
 
-    classifier = penalties = torch.nn.Identity()
+    classifier, penalties = torch.nn.Identity(), torch.nn.ModuleDict()
 
     def train(self) -> None: ...
 
-    def moment(self, epoch: int) -> None: ...
+    def moment(self, *_: int) -> None: ...
 
     def minimised(self, images: torch.Tensor, *_: object) -> SimpleNamespace:
-        return SimpleNamespace(total=images)
+        return SimpleNamespace(loss=images)
 
 
 def raised_at(before: Iterable[float], losses: Sequence[float]) -> int | None:
@@ -60,7 +64,8 @@ def raised_at(before: Iterable[float], losses: Sequence[float]) -> int | None:
     for step, loss in enumerate(losses, 1):
         found.global_step = step
         try:
-            outputs = {"loss": torch.tensor(loss)}
+            module.latest = torch.tensor(loss)
+            outputs = {"loss": module.latest}
             guard.on_train_batch_end(found, module, outputs, None, step - 1)  # type: ignore[arg-type]
         except Destroyed as error:
             assert (error.step, error.start_loss) == (step, guard.start_loss)
@@ -130,3 +135,35 @@ def test_measuring_before_the_first_step_changes_nothing() -> None:
     moved = [n for n, t in network.state_dict().items() if not torch.equal(t, tensors[n])]
     assert any("running" in name for name in moved)
     assert not torch.equal(torch.get_rng_state(), drawn)
+
+
+class Heavy(BoundPenalty):
+    def forward(self, outputs: Outputs, moment: Moment) -> torch.Tensor:
+        return outputs.logits.new_tensor(100.0)
+
+
+def test_the_loss_before_the_first_step_is_what_the_first_steps_would_give() -> None:
+    """Mixed alike, each batch in its own way; without penalties, which begin at their least."""
+    torch.manual_seed(0)
+    network = build(composed("model=tiny_cnn")["model"], Model, "model").build(3, None)  # type: ignore[type-abstract]
+    params = composed("transfer=fine_tune", "transfer/objective=mixed")["transfer"]
+    transfer = build(params, Transfer, "transfer")
+    module = GraftModule(network, transfer, 3, penalties={"heavy": Heavy(1.0)})
+    shown: list[Batch] = [
+        (torch.randint(0, 256, (8, 32, 32, 3), dtype=torch.uint8), torch.arange(8) % 3)
+        for _ in range(8)
+    ]
+    guard = Guard(lambda: shown)
+    guard.on_train_start(trainer(400), module)
+    module.train()
+    with torch.no_grad():
+        moments = [module.moment(0, step, 400) for step in range(8)]
+        found = [module.minimised(*batch, m) for batch, m in zip(shown, moments, strict=True)]
+    assert guard.start_loss == pytest.approx(np.mean([float(each.loss) for each in found]))
+    assert all(each.total > 100 for each in found) and guard.start_loss < 5
+    mixed = [module.objective.mix(*shown[0], module.generator(moment))[1] for moment in moments]
+    assert len({float(targets[0, 0]) for targets in mixed}) > 4
+    module.latest = torch.tensor(guard.start_loss)
+    guard.on_train_batch_end(trainer(400), module, {"loss": torch.tensor(101.0)}, None, 0)
+    with pytest.raises(Diverged, match="the loss is inf in epoch 1"):
+        guard.on_train_batch_end(trainer(400), module, {"loss": torch.tensor(math.inf)}, None, 0)

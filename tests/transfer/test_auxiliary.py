@@ -28,8 +28,9 @@ from graftwork.training.fitting import trained_parameters
 from graftwork.training.graft_module import GraftModule, parameter_groups
 from graftwork.transfer.auxiliary import AuxiliaryClassifiers
 from graftwork.transfer.bound.auxiliary_heads import AuxiliaryHeads
+from graftwork.transfer.bound.cross_entropy import BoundCrossEntropy
 from graftwork.transfer.bound.penalty import Outputs
-from graftwork.transfer.objectives import CrossEntropy
+from graftwork.transfer.parts import Facts
 from graftwork.transfer.strategy import Transfer
 
 Params = Callable[..., dict[str, Any]]
@@ -61,12 +62,16 @@ def classifier() -> Classifier:
     return network()
 
 
+def smoothed(amount: float) -> BoundCrossEntropy:
+    return BoundCrossEntropy(3, amount, 0.0, None, None)
+
+
 @pytest.fixture
 def heads() -> AuxiliaryHeads:
     """An auxiliary classifier behind the stem of tiny_cnn, and one behind its first stage."""
     torch.manual_seed(1)
     small = {"stem": small_head(16), "stages.0": small_head(32)}
-    return AuxiliaryHeads(small, 0.3, CrossEntropy(0.2))
+    return AuxiliaryHeads(small, 0.3, smoothed(0.2))
 
 
 def strategy(*overrides: str) -> Transfer:
@@ -121,7 +126,7 @@ def losses(heads: AuxiliaryHeads, classifier: Classifier) -> torch.Tensor:
     pixels = classifier.normalise(IMAGES)
     with heads.watching(classifier.backbone):
         features = classifier.features(pixels)
-    outputs = Outputs(pixels, features, classifier.head(features), LABELS)
+    outputs = Outputs(pixels, features, classifier.head(features), LABELS, IMAGES)
     found = heads(outputs, None)
     assert found is not None
     return found
@@ -245,7 +250,9 @@ def test_frozen_batch_norm_is_the_backbones_and_folding_changes_nothing(
 
 
 def bound(classifier: Classifier, weight: float, num_classes: int, seed: int) -> Any:
-    return AuxiliaryClassifiers(weight).bound(classifier, CrossEntropy(0.0), num_classes, seed)
+    return AuxiliaryClassifiers(weight).bound(
+        classifier, smoothed(0.0), Facts.even(num_classes, seed), None
+    )
 
 
 def test_a_training_has_new_ones_of_its_own() -> None:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-import torch
 
 from graftwork.config.errors import UserError
 from graftwork.data.folds import NEVER, stratified
 from graftwork.transfer.head_init import AsBuilt, ConvergedProbe
-from graftwork.transfer.objectives import CrossEntropy
 from graftwork.transfer.optimisers import AdamW
 from graftwork.transfer.parts import Moment
 from graftwork.transfer.rates import LayerDecay, RelativeStep, Uniform
@@ -70,18 +68,6 @@ def test_rates_warm_up_and_fall_to_nothing() -> None:
     assert np.diff(factors[10:]).max() <= 0 and factors[100] == 0.0
     assert factors[55] == pytest.approx(0.5)
     assert factor(0, warmup=0.0, steps=10) == 1.0
-
-
-def test_a_smoothed_target_keeps_its_mass_and_spreads_the_rest() -> None:
-    logits, labels = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0])
-    expected = -(torch.tensor([[0.8, 0.1, 0.1]]) * logits.log_softmax(1)).sum()
-    torch.testing.assert_close(CrossEntropy(0.3).loss(logits, labels), expected)
-
-
-def test_images_are_not_mixed_unless_a_part_does() -> None:
-    images, labels = torch.zeros(2, 4, 4, 3, dtype=torch.uint8), torch.tensor([0, 1])
-    mixed = CrossEntropy(0.0).mix(images, labels, torch.Generator())
-    assert mixed[0] is images and mixed[1] is labels
 
 
 def test_what_is_ever_trained() -> None:

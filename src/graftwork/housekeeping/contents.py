@@ -14,7 +14,8 @@ from pathlib import Path
 
 from graftwork.config.errors import UserError
 
-SHARDED = ("decoded", "features", "prefixes")  # kinds whose folders are an ArrayStore each
+# Kinds whose folders are an ArrayStore each.
+SHARDED = ("answers", "decoded", "features", "prefixes")
 KEPT = ("first_use",)  # what was trusted once and is held to since: no cache, whatever its age
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from graftwork.inspecting.group_outputs import GroupOutput, maps_of, watched
 from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.group_outputs import GroupOutput, maps_of, watched
 
 
 def grad_cam(

@@ -11,16 +11,16 @@ import torch
 
 from graftwork.config.errors import UserError, unknown
 from graftwork.inspecting.grad_cam import grad_cam, last_that_matters
-from graftwork.inspecting.group_outputs import (
+from graftwork.inspecting.photos import Photo
+from graftwork.model_folder import contents as model_folder
+from graftwork.models.network.classifier import Classifier
+from graftwork.models.network.group_outputs import (
     GroupOutput,
     feature_maps,
     first_filters,
     group_outputs,
     strongest,
 )
-from graftwork.inspecting.photos import Photo
-from graftwork.model_folder import contents as model_folder
-from graftwork.models.network.classifier import Classifier
 from graftwork.process.progress import count_bar
 
 BATCH = 8  # photos that Grad-CAM takes at a time: every activation of each is kept

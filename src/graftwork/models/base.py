@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graftwork.config.components import Component
-from graftwork.config.errors import check_choice, check_range
+from graftwork.config.errors import UserError, check_choice, check_range
 from graftwork.data.sources.base import Source
 from graftwork.models.key_maps import KEY_MAPS
 from graftwork.models.versions import version_of
@@ -141,6 +141,14 @@ class Model(Component):
     def version(self) -> str:
         """Of the code that computes its features: another one is another network."""
         return version_of(inspect.getsource(sys.modules[type(self).__module__]))
+
+    def pretrained_whole(self, weights: WeightsFile) -> Classifier:
+        """The network as it was pretrained: its head is the classifier in the weights' file.
+
+        Raises:
+            UserError: the file has none, or it does not read the features of the chosen pooling.
+        """
+        raise UserError(f"model: {self.name} does not say where its file keeps a classifier.")
 
     @abstractmethod
     def build(self, num_classes: int, weights: WeightsFile | None) -> Classifier:

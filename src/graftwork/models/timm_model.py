@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,6 +81,22 @@ class TimmModel(Model):
         num_features = width_of(backbone, pooling, spec)
         head = self.head.build(num_features, num_classes)
         return Classifier(backbone, pooling, head, spec, num_features)
+
+    def pretrained_whole(self, weights: WeightsFile) -> Classifier:
+        from graftwork.models.network.classifier import Classifier
+        from graftwork.models.source_head import check_reads_features, no_head, source_head
+
+        if self.cut_after is not None or self.head.reads_maps:
+            what = "holds a classifier that reads the whole network, but this one ends early"
+            raise no_head(weights, what, "model.cut_after=null, model/head=linear")
+        backbone = self._backbone(weights)
+        head, whole = source_head(backbone, weights), copy.deepcopy(backbone)
+        input_spec = self._input_spec(backbone)
+        backbone.reset_classifier(0)
+        num_features = self._fit_to(backbone, input_spec)
+        network = Classifier(backbone, self.pooling, head, input_spec, num_features)
+        check_reads_features(whole, network, weights)
+        return network
 
     def _backbone(self, weights: WeightsFile | None) -> Backbone:
         """With the classifier it was pretrained with, so that loading can be strict."""

@@ -21,6 +21,7 @@ from torch._subclasses import FakeTensorMode  # no public name; torch's own guid
 from graftwork.config.errors import check_choice, check_range
 from graftwork.models.network.folding import norms_behind
 from graftwork.training.fast_forward import fast_forward
+from graftwork.transfer.parts import Facts
 
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
@@ -110,7 +111,8 @@ def _forward_pass(
             seen.save(images)
             with _autocast(bf16):
                 logits = network(network.normalise(images))
-            transfer.objective.loss(logits.float(), labels)
+            objective = transfer.objective.bound(Facts.even(logits.shape[1]))
+            objective(logits.float(), labels)
     state = _size(*network.parameters(), *network.buffers())
     gradients = _size(*(p for p in network.parameters() if p.requires_grad))
     copies = 1 if trained is None else 2

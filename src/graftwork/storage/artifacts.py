@@ -73,6 +73,11 @@ class Artifacts:
         return self.store / "prefixes"
 
     @property
+    def answers(self) -> Path:
+        """What networks that only answer (teachers) said of views."""
+        return self.store / "answers"
+
+    @property
     def folds(self) -> Path:
         """Distance-matched folds."""
         return self.store / "folds"

@@ -21,6 +21,7 @@ from graftwork.models.network.folding import foldable
 from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack
 from graftwork.settings.trainer import Trainer
+from graftwork.training.at_hand import TrainingAtHand
 from graftwork.training.batch_statistics import settle
 from graftwork.training.callbacks import Curves, EndedBySigterm, Planned, Progress, gatherer
 from graftwork.training.datamodule import PictureData, TrainingData, View
@@ -30,7 +31,7 @@ from graftwork.training.guard import ATTEMPTS, SLOWER, Destroyed, Guard
 from graftwork.training.kept_memory import kept_memory
 from graftwork.training.lightning_trainer import lightning, quiet, share_cores
 from graftwork.training.stored_prefix import StoredPrefix, logits_of, stored_prefix
-from graftwork.transfer.parts import Moment
+from graftwork.transfer.parts import Facts, Moment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
     from graftwork.training.plan import Plan
+    from graftwork.transfer.at_hand import AtHand
     from graftwork.transfer.bound.gathering import Gathering, Score
+    from graftwork.transfer.bound.objective import BoundObjective
     from graftwork.transfer.bound.penalty import BoundPenalty
     from graftwork.transfer.parts import Adapter
     from graftwork.transfer.strategy import Transfer
@@ -121,6 +124,8 @@ def train(
     start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     spec = classifier.input_spec
     data: TrainingData = pictures_of(experiment, artifacts, spec, fit, watched)
+    at_hand = TrainingAtHand(experiment, artifacts, spec, fit)
+    facts = Facts.of(fit["label"].to_numpy(), num_classes, experiment.seed)
     if epochs is None:
         epochs = epochs_within(experiment.transfer, len(data.train_dataloader()), steps)
     prefix = stored_prefix(experiment, artifacts, classifier, fit, watched, epochs)
@@ -137,12 +142,13 @@ def train(
         planned = Planned(start, shown=first and distributed.rank() == 0)
         transfer, seed = experiment.transfer, experiment.seed
         try:
-            with (
-                bound(transfer, classifier, num_classes, seed) as penalties,  # of the plain network
+            objective = transfer.objective.bound(facts)
+            with (  # penalties of the plain network
+                bound(transfer, classifier, objective, facts, at_hand) as penalties,
                 attached(transfer.adapter, classifier, seed),
             ):
                 module = GraftModule(
-                    classifier, transfer, num_classes, penalties=penalties,
+                    classifier, transfer, num_classes, objective=objective, penalties=penalties,
                     watched=data.watched, factor=factor, seed=seed, epochs=epochs,
                     known=known,
                 )  # fmt: skip
@@ -320,14 +326,16 @@ def attached(adapter: Adapter, classifier: Classifier, seed: int) -> Iterator[No
 
 @contextmanager
 def bound(
-    transfer: Transfer, classifier: Classifier, num_classes: int, seed: int
+    transfer: Transfer,
+    classifier: Classifier,
+    objective: BoundObjective,
+    facts: Facts,
+    at_hand: AtHand,
 ) -> Iterator[dict[str, BoundPenalty]]:
     """The strategy's penalties at work, without those that have nothing to add."""
     with ExitStack() as stack:
         found = {
-            name: stack.enter_context(
-                penalty.bound(classifier, transfer.objective, num_classes, seed)
-            )
+            name: stack.enter_context(penalty.bound(classifier, objective, facts, at_hand))
             for name, penalty in transfer.penalties.items()
         }
         yield {name: penalty for name, penalty in found.items() if penalty is not None}

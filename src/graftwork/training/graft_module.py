@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -16,8 +16,9 @@ from graftwork.config.errors import UserError
 from graftwork.models.batch_norm import moves_statistics
 from graftwork.process import distributed
 from graftwork.training.lightning import pl, torchmetrics
+from graftwork.transfer.bound.objective import BoundObjective, larger_share
 from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
-from graftwork.transfer.parts import Moment
+from graftwork.transfer.parts import Facts, Moment
 
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
@@ -48,6 +49,7 @@ class Minimised:
     """What a batch gave."""
 
     logits: torch.Tensor  # float32 [B, num_classes]
+    labels: torch.Tensor  # int64 [B]: where images are mixed, of the larger share
     loss: torch.Tensor  # of the objective
     penalties: dict[str, torch.Tensor]  # by name, before they are weighted
     total: torch.Tensor  # what is minimised: the loss and the weighted penalties
@@ -62,7 +64,10 @@ class GraftModule(pl.LightningModule):
     it is weighted. Sums and counts are added over all processes, so that N of them report what
     one would.
 
+    Where images are mixed, `train/top1` counts the label that has the larger share.
+
     Args:
+        objective: bound to this training; None: as where every class has as many pictures.
         penalties: bound to this classifier, by name.
         watched: splits, in the order of the validation loaders.
         factor: of all learning rates.
@@ -77,6 +82,7 @@ class GraftModule(pl.LightningModule):
         transfer: Transfer,
         num_classes: int,
         *,
+        objective: BoundObjective | None = None,
         penalties: Mapping[str, BoundPenalty] | None = None,
         watched: Sequence[str] = ("val",),
         factor: float = 1.0,
@@ -86,7 +92,9 @@ class GraftModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.classifier, self.transfer = classifier, transfer
+        self.objective = objective or transfer.objective.bound(Facts.even(num_classes))
         self.penalties = torch.nn.ModuleDict(penalties or {})
+        self.latest = torch.tensor(math.nan)  # the objective's loss of the latest batch
         self.watched, self.factor, self.seed = tuple(watched), factor, seed
         self.epochs = transfer.epochs if epochs is None else epochs
         self.layout = classifier.layout()
@@ -164,8 +172,8 @@ class GraftModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         found = self.minimised(*batch, self.now())
-        labels = batch[1]
-        self.train_loss.update(found.loss.detach(), len(labels))
+        labels, self.latest = found.labels, found.loss.detach()
+        self.train_loss.update(self.latest, len(labels))
         self.train_hits.update(found.logits.detach(), labels)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
         self.log_dict(self.train_hits, on_step=False, on_epoch=True)
@@ -183,7 +191,7 @@ class GraftModule(pl.LightningModule):
     def minimised(self, images: torch.Tensor, labels: torch.Tensor, moment: Moment) -> Minimised:
         """What training minimises on a batch at this moment; changes nothing."""
         self.transfer.adapter.tell(self.classifier, moment, self.seed)
-        images, targets = self.transfer.objective.mix(images, labels, self.generator(moment))
+        images, targets = self.objective.mix(images, labels, self.generator(moment))
         bound = {name: cast(BoundPenalty, penalty) for name, penalty in self.penalties.items()}
         pixels = self.classifier.normalise(images)
         with ExitStack() as stack:
@@ -191,13 +199,13 @@ class GraftModule(pl.LightningModule):
                 stack.enter_context(penalty.watching(self.classifier.backbone))
             features = self.classifier.features(pixels)
         logits = self.classifier.head(features).float()
-        total = loss = self.transfer.objective.loss(logits, targets)
-        outputs = Outputs(pixels, features, logits, targets)
+        total = loss = self.objective(logits, targets)
+        outputs = Outputs(pixels, features, logits, targets, images)
         values = {name: penalty(outputs, moment) for name, penalty in bound.items()}
         added = {name: value for name, value in values.items() if value is not None}
         for name, value in added.items():
             total = total + bound[name].weight * value
-        return Minimised(logits, loss, added, total)
+        return Minimised(logits, larger_share(targets), loss, added, total)
 
     def generator(self, moment: Moment) -> torch.Generator:
         """Follows from seed and step alone, and differs between processes."""
@@ -232,8 +240,13 @@ class GraftModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser holds every layer group from the start, whatever is frozen when."""
         steps = int(self.trainer.estimated_stepping_batches)
-        further = [*self.penalties.parameters()]
-        groups = list(parameter_groups(self.classifier, self.transfer, self.factor, further))
+        further = [p for p in self.penalties.parameters() if p.requires_grad]
+        covered = [cast(BoundPenalty, penalty).covered for penalty in self.penalties.values()]
+        groups = list(
+            parameter_groups(
+                self.classifier, self.transfer, self.factor, further, frozenset().union(*covered)
+            )
+        )
         optimiser = self.transfer.optimiser.build(groups)
         per_epoch = max(1, steps // self.epochs) if self.epochs else 1
 
@@ -261,6 +274,7 @@ def parameter_groups(
     transfer: Transfer,
     factor: float = 1.0,
     further: Sequence[torch.nn.Parameter] = (),
+    covered: Collection[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """The optimiser's groups, head first: one rate a layer group, or a tensor where rates follow
     from the weights; biases, normalisation and what the backbone's authors exempt are not decayed.
@@ -268,8 +282,9 @@ def parameter_groups(
     Args:
         factor: of all rates.
         further: parameters that are as new as the head, and learn at its rate.
+        covered: names of parameters that a penalty holds in the place of weight decay.
     """
-    exempt = classifier.no_weight_decay()
+    exempt = classifier.no_weight_decay().union(covered)
     for depth, group in enumerate(reversed(classifier.layer_groups())):
         named = classifier.named_of(group)
         named += [("", parameter) for parameter in further] if depth == 0 else []

@@ -38,7 +38,10 @@ class Destroyed(Exception):
 
 class Guard(pl.Callback):
     """Raises Destroyed when the mean loss of the last steps stays above that of the first weights,
-    and Diverged when it is no number.
+    and Diverged when what is minimised is no number.
+
+    The loss is the objective's alone, of pictures drawn and mixed as in training: penalties are
+    least where training begins (those that hold it there are 0), and rise in any training.
 
     A rise that the batches' own differences could explain does not count. Every process sees the
     mean over all of them, so that all of them stop at the same step.
@@ -58,7 +61,8 @@ class Guard(pl.Callback):
         steps = int(trainer.estimated_stepping_batches)
         window = max(2, min(WINDOW, steps // 10))
         self._last = deque(maxlen=window)
-        losses = _losses(trainer, pl_module, self._batches(), max(2, min(BATCHES, steps // 10)))
+        count = max(2, min(BATCHES, steps // 10))
+        losses = _losses(trainer, pl_module, self._batches(), count, steps)
         self.start_loss = float(losses.mean())
         spread = float(losses.std()) if len(losses) > 1 else 0.0
         error = spread * math.sqrt(1 / window + 1 / len(losses))
@@ -67,15 +71,17 @@ class Guard(pl.Callback):
     def on_train_batch_end(
         self,
         trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
+        pl_module: Any,
         outputs: Any,
         batch: Any,
         batch_idx: int,
     ) -> None:
-        loss = _mean_over_processes(trainer, outputs["loss"])
-        if not math.isfinite(loss):
+        guarded: GraftModule = pl_module
+        loss = _mean_over_processes(trainer, guarded.latest)
+        total = _mean_over_processes(trainer, outputs["loss"]) if guarded.penalties else loss
+        if not (math.isfinite(loss) and math.isfinite(total)):
             where = f"in epoch {trainer.current_epoch + 1}, step {batch_idx + 1}"
-            raise Diverged(f"the loss is {loss} {where}", trainer.global_step)
+            raise Diverged(f"the loss is {total} {where}", trainer.global_step)
         self._last.append(loss)
         if len(self._last) < (self._last.maxlen or 0):
             return
@@ -91,8 +97,11 @@ def _mean_over_processes(trainer: pl.Trainer, loss: torch.Tensor) -> float:
     return float(trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean"))
 
 
-def _losses(trainer: pl.Trainer, module: Any, batches: Iterable[Batch], count: int) -> torch.Tensor:
-    """`[count]`: what training would minimise, of the first weights; nothing moves."""
+def _losses(
+    trainer: pl.Trainer, module: Any, batches: Iterable[Batch], count: int, steps: int
+) -> torch.Tensor:
+    """`[count]`: the objective's loss at each of the first steps, of the first weights; nothing
+    moves."""
     guarded: GraftModule = module
     moving = [*guarded.classifier.buffers(), *guarded.penalties.buffers()]
     kept = [buffer.clone() for buffer in moving]
@@ -100,10 +109,10 @@ def _losses(trainer: pl.Trainer, module: Any, batches: Iterable[Batch], count: i
     gpus = [device] if device.type == "cuda" else []  # where dropout draws
     with torch.random.fork_rng(devices=gpus), torch.no_grad():
         guarded.train()  # as in training: BatchNorm by the batch where it is trained
-        for _, batch in zip(range(count), batches, strict=False):
+        for step, batch in zip(range(count), batches, strict=False):
             images, labels = trainer.strategy.batch_to_device(batch)
             with trainer.precision_plugin.forward_context():
-                loss = guarded.minimised(images, labels, guarded.moment(0)).total
+                loss = guarded.minimised(images, labels, guarded.moment(0, step, steps)).loss
             found.append(_mean_over_processes(trainer, loss))
     for buffer, before in zip(moving, kept, strict=True):
         buffer.copy_(before)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from graftwork.training.at_hand import TrainingAtHand
 from graftwork.training.attempt import new_classifier
 from graftwork.training.fitting import attached, bound, fit_module, pictures_of
 from graftwork.training.graft_module import GraftModule
 from graftwork.training.lightning import pl
-from graftwork.transfer.parts import Moment, Schedule
+from graftwork.transfer.parts import Facts, Moment, Schedule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,13 +127,16 @@ def range_test(
     epochs = -(-steps // len(pictures.train_dataloader()))
     watcher = _Watcher()
     torch.manual_seed(seed)
-    with (
+    facts = Facts.of(fit["label"].to_numpy(), num_classes, seed)
+    at_hand = TrainingAtHand(experiment, artifacts, classifier.input_spec, fit)
+    objective = transfer.objective.bound(facts)
+    with (  # penalties of the plain network
+        bound(transfer, classifier, objective, facts, at_hand) as penalties,
         attached(transfer.adapter, classifier, seed),
-        bound(transfer, classifier, num_classes, seed) as penalties,
     ):
         module = GraftModule(
-            classifier, transfer, num_classes, penalties=penalties, watched=(), seed=seed,
-            epochs=epochs,
+            classifier, transfer, num_classes, objective=objective, penalties=penalties,
+            watched=(), seed=seed, epochs=epochs,
         )  # fmt: skip
         with suppress(_Ended):
             fit_module(module, trainer, [watcher], artifacts.root, pictures, steps)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graftwork.config.errors import check_range
-from graftwork.transfer.parts import Objective, Penalty
+from graftwork.transfer.parts import Facts, Penalty
 
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
+    from graftwork.transfer.at_hand import AtHand
+    from graftwork.transfer.bound.objective import BoundObjective
     from graftwork.transfer.bound.penalty import BoundPenalty
 
 
@@ -34,7 +36,7 @@ class AuxiliaryClassifiers(Penalty):
 
     @contextmanager
     def bound(
-        self, classifier: Classifier, objective: Objective, num_classes: int, seed: int
+        self, classifier: Classifier, objective: BoundObjective, facts: Facts, at_hand: AtHand
     ) -> Iterator[BoundPenalty | None]:
         """torch's own generator is left as it was: with and without them, training starts alike."""
         if not self.weight:
@@ -45,6 +47,6 @@ class AuxiliaryClassifiers(Penalty):
         from graftwork.transfer.bound.auxiliary_heads import AuxiliaryHeads, new_heads
 
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            heads = new_heads(classifier.backbone, num_classes)
+            torch.manual_seed(facts.seed)
+            heads = new_heads(classifier.backbone, facts.num_classes)
         yield AuxiliaryHeads(heads, self.weight, objective)

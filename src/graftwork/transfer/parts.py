@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from graftwork.models.base import Head, Model
     from graftwork.models.network.classifier import Classifier
     from graftwork.models.network.layout import Layout
+    from graftwork.transfer.at_hand import AtHand
     from graftwork.transfer.bound.gathering import Gathering
+    from graftwork.transfer.bound.objective import BoundObjective
     from graftwork.transfer.bound.penalty import BoundPenalty
 
 
@@ -296,32 +298,42 @@ class Sampler(Component):
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a part is told of the training that it is bound to; of a refit, what is fitted then."""
+
+    num_classes: int
+    counts: tuple[int, ...]  # pictures of each class among those that are fitted
+    seed: int  # of whatever is random about the part
+
+    @classmethod
+    def of(cls, labels: np.ndarray, num_classes: int, seed: int) -> Facts:
+        """Of the pictures with these labels, integers `[n]`."""
+        counts = [int((labels == label).sum()) for label in range(num_classes)]
+        return cls(num_classes, tuple(counts), seed)
+
+    @classmethod
+    def even(cls, num_classes: int, seed: int = 0) -> Facts:
+        """Where no pictures are known: a picture a class."""
+        return cls(num_classes, (1,) * num_classes, seed)
+
+
+@dataclass(frozen=True)
 class Objective(Component):
     """What is minimised on a batch."""
 
     @property
     def mixes(self) -> bool:
-        """Whether `mix` changes pictures, so that it needs them."""
-        return type(self).mix is not Objective.mix
+        """Whether it mixes pictures, so that it needs them."""
+        return False
 
-    def mix(
-        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The images that are trained on, and their targets; as they are unless a part mixes them.
-
-        Args:
-            images: uint8 `[B, S, S, 3]`.
-            labels: int64 `[B]`.
-            generator: of everything random; follows from seed, epoch and step.
-
-        Returns:
-            images of the same shape, and targets: `[B]`, or float32 `[B, num_classes]`.
-        """
-        return images, labels
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether rare classes count for more than their pictures are many."""
+        return False
 
     @abstractmethod
-    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The mean over the batch, of float32 `[B, num_classes]` and targets of `mix`."""
+    def bound(self, facts: Facts) -> BoundObjective:
+        """The objective at work on one training."""
 
 
 @dataclass(frozen=True)
@@ -334,16 +346,45 @@ class Penalty(Component):
         pass. One that looks at weights, features and logits alone says that it does not."""
         return True
 
+    @property
+    def needs_learnt_start(self) -> bool:
+        """Whether it holds on to what the first weights have learnt."""
+        return False
+
+    @property
+    def needs_fitted_head(self) -> bool:
+        """Whether it asks the head that training begins from."""
+        return False
+
+    @property
+    def needs_source_head(self) -> bool:
+        """Whether it asks the classifier that the backbone was pretrained with."""
+        return False
+
+    def check(self, place: str) -> None:
+        """Looks at what it names on disk, without torch.
+
+        Args:
+            place: its key in the configuration, for messages.
+
+        Raises:
+            UserError: it is not there, or is none.
+        """
+
+    def receipt(self) -> dict[str, Any]:
+        """Plain values for the model's contract: which files it learnt from, by their sha256."""
+        return {}
+
+    def check_classes(self, place: str, classes: Sequence[str]) -> None:
+        """Raises UserError where what it names on disk does not fit these classes."""
+
     @abstractmethod
     def bound(
-        self, classifier: Classifier, objective: Objective, num_classes: int, seed: int
+        self, classifier: Classifier, objective: BoundObjective, facts: Facts, at_hand: AtHand
     ) -> AbstractContextManager[BoundPenalty | None]:
         """While training lasts: what adds the penalty of this classifier to the loss of a batch.
 
-        Entered before the first step, with the weights that training begins from.
-
-        Args:
-            seed: of whatever is random about it.
+        Entered before the first step, in every process, with the weights that training begins from.
 
         Returns:
             None inside the context where there is nothing to add.

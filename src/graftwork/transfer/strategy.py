@@ -67,8 +67,37 @@ class Transfer(Component):
                 "linear_svm, ridge or mlp."
             )
         self._check_adapter()
+        if self.objective.weighs_classes and self.sampler.balances:
+            raise UserError(
+                "objective.class_weights: with a sampler that balances the classes, rare ones "
+                "would count twice. Choose transfer.objective.class_weights=none, or "
+                "transfer/sampler=shuffled."
+            )
+        for name, penalty in self.penalties.items():
+            self._check_penalty(f"penalties.{name}", penalty)
         self._check_way()
         self._check_rates()
+
+    def _check_penalty(self, place: str, penalty: Penalty) -> None:
+        """What it holds on to must be there."""
+        if penalty.needs_learnt_start and not self.start.is_learnt:
+            raise UserError(
+                f"{place}: holds on to what the first weights have learnt, and random ones have "
+                "learnt nothing. Choose transfer/start=registry, or leave it out "
+                f"(transfer.{place}=null)."
+            )
+        if penalty.needs_source_head and not self.start.is_registry:
+            raise UserError(
+                f"{place}: asks the classifier that the backbone was pretrained with, which the "
+                "model's own weights alone bring. Choose transfer/start=registry, or leave it out "
+                f"(transfer.{place}=null)."
+            )
+        if penalty.needs_fitted_head and not self.head_init.needs_features:
+            raise UserError(
+                f"{place}: asks the head that training begins from, here an untrained one. Choose "
+                "transfer/head_init=converged_probe, or a form that does not ask "
+                f"(transfer.{place}.attention=false)."
+            )
 
     def _check_adapter(self) -> None:
         """What is attached must be trained, and fit the mode of BatchNorm."""

@@ -12,8 +12,9 @@ from torch import nn
 
 from graftwork.models.auxiliary_places import PLACES
 from graftwork.models.network.layer_groups import Backbone
+from graftwork.transfer.bound.objective import BoundObjective
 from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
-from graftwork.transfer.parts import Moment, Objective
+from graftwork.transfer.parts import Moment
 
 
 def new_heads(backbone: Backbone, num_classes: int) -> dict[str, nn.Module]:
@@ -43,7 +44,9 @@ class AuxiliaryHeads(BoundPenalty):
         objective: what gives it.
     """
 
-    def __init__(self, heads: Mapping[str, nn.Module], weight: float, objective: Objective) -> None:
+    def __init__(
+        self, heads: Mapping[str, nn.Module], weight: float, objective: BoundObjective
+    ) -> None:
         super().__init__(weight)
         self.objective = objective
         self.places = tuple(heads)
@@ -87,7 +90,7 @@ class AuxiliaryHeads(BoundPenalty):
             return None
         pairs = zip(self.places, self.heads, strict=True)
         losses = [
-            self.objective.loss(head(self.maps.pop(place)).float(), outputs.targets)
+            self.objective(head(self.maps.pop(place)).float(), outputs.targets)
             for place, head in pairs
             if place in self.active
         ]

@@ -21,11 +21,15 @@ class Outputs:
     features: torch.Tensor  # [B, num_features]
     logits: torch.Tensor  # float32 [B, num_classes]
     targets: torch.Tensor  # [B], or float32 [B, num_classes] where images are mixed
+    views: torch.Tensor  # the images before: [B, S, S, 3], uint8, or float32 0 to 255 where mixed
 
 
 class BoundPenalty(nn.Module, ABC):
     """A module, so that what it has of its own (heads, a teacher) moves to the device and, where
     it asks for gradients, is trained at the rate of the head.
+
+    Attributes:
+        covered: names of the classifier's parameters whose weight decay it takes the place of.
 
     Args:
         weight: how much it counts.
@@ -33,6 +37,7 @@ class BoundPenalty(nn.Module, ABC):
 
     def __init__(self, weight: float) -> None:
         super().__init__()
+        self.covered: frozenset[str] = frozenset()
         self.weight = weight
 
     def watching(self, backbone: nn.Module) -> AbstractContextManager[object]:

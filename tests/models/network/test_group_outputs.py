@@ -7,7 +7,7 @@ import torch
 from small_network import network
 from torch import nn
 
-from graftwork.inspecting.group_outputs import (
+from graftwork.models.network.group_outputs import (
     feature_maps,
     first_filters,
     group_outputs,
