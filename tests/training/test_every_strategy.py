@@ -97,7 +97,11 @@ def model(family: str) -> TimmModel:
 @cache
 def built(family: str) -> Classifier:
     torch.manual_seed(0)
-    return model(family).build(3, None).eval()
+    classifier = model(family).build(3, None).eval()
+    for name, parameter in classifier.named_parameters():
+        if not parameter.any() and not name.endswith("bias"):
+            nn.init.ones_(parameter)  # a branch times zero, as many begin, gets no gradient
+    return classifier
 
 
 def cases() -> Iterator[Any]:
