@@ -85,7 +85,7 @@ def test_a_destroyed_network_is_trained_again_more_slowly_and_everybody_is_told(
     refit = pd.read_csv(artifacts.history)[-9:]  # as many steps, in longer epochs
     start = Start.read(artifacts.start)
     assert start is not None
-    peak = 3.0**-attempts * np.sqrt(np.square(start.weight).mean())
+    peak = 3.0**-attempts * np.sqrt(np.square(start.tensors["weight"]).mean())
     assert refit["lr"].max() == pytest.approx(peak, rel=0.05)  # it lies within an epoch
     assert refit["train/loss"].iloc[-1] < record.gone_back[0].start_loss
     training = model_folder.read_contract(artifacts.model).training
