@@ -21,7 +21,7 @@ from graftwork.evaluating.probabilities import softmax
 from graftwork.evaluating.scoring import measure
 from graftwork.evaluating.several_views import Looked
 from graftwork.models.heads import Linear
-from graftwork.selecting.start import Start
+from graftwork.selecting.first_head import FirstHead
 from graftwork.settings.evaluation import Evaluation
 from graftwork.storage.artifacts import Artifacts
 
@@ -65,9 +65,9 @@ def features(monkeypatch: pytest.MonkeyPatch, found: Predicted, logits: np.ndarr
     )
 
 
-def start(held_out: np.ndarray | None = None) -> Start:
+def start(held_out: np.ndarray | None = None) -> FirstHead:
     tensors = {"weight": np.eye(3, dtype=np.float32), "bias": np.zeros(3, np.float32)}
-    return Start(Linear(init_std=0.01), tensors, 3, held_out)
+    return FirstHead(Linear(init_std=0.01), tensors, 3, held_out)
 
 
 def test_the_same_pictures_give_the_same_numbers_as_choice_and_as_test(

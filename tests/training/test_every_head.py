@@ -24,7 +24,7 @@ from graftwork.features.feature_store import features_of
 from graftwork.model_folder import contents as model_folder
 from graftwork.model_folder.contents import StoredBackbone
 from graftwork.models.network.classifier import Classifier
-from graftwork.selecting.start import Start
+from graftwork.selecting.first_head import FirstHead
 from graftwork.serving.predictor import Predictor
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training.source import Finetuned
@@ -152,4 +152,4 @@ def test_a_head_that_steps_can_train_starts_a_training(
     for tensor_name, tensor in classifier.state_dict().items():
         assert torch.equal(tensor, moved[tensor_name])
     start.write(tmp_path / "start.safetensors")
-    assert (Start.read(tmp_path / "start.safetensors") or start).head == start.head
+    assert (FirstHead.read(tmp_path / "start.safetensors") or start).head == start.head

@@ -16,8 +16,8 @@ from tiny_transfer import draw_photos, save_weights, transfer_params
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
 from graftwork.reporting.choice import KEPT_START
+from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import SelectionRecord
-from graftwork.selecting.start import Start
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training.fitting import ATTEMPTS
 from pipelines import evaluate, finetune
@@ -83,7 +83,7 @@ def test_a_destroyed_network_is_trained_again_more_slowly_and_everybody_is_told(
     told = {"guard/gone_back": attempts, "guard/ended_as_start": 0}
     assert guard_metrics(artifacts) == told
     refit = pd.read_csv(artifacts.history)[-9:]  # as many steps, in longer epochs
-    start = Start.read(artifacts.start)
+    start = FirstHead.read(artifacts.start)
     assert start is not None
     peak = 3.0**-attempts * np.sqrt(np.square(start.tensors["weight"]).mean())
     assert refit["lr"].max() == pytest.approx(peak, rel=0.05)  # it lies within an epoch

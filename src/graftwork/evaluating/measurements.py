@@ -11,8 +11,8 @@ import numpy as np
 from graftwork.evaluating.probabilities import softmax
 from graftwork.evaluating.scoring import measure, paired
 from graftwork.evaluating.several_views import Looked, views_entry
+from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import SelectionRecord
-from graftwork.selecting.start import Start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def measurements(
     record = SelectionRecord.read(artifacts.selection)
     classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
     held_out = predictions.read(artifacts.held_out, classes)
-    found = Start.read(artifacts.start)
+    found = FirstHead.read(artifacts.start)
     one = test if test is None or looked is None else (test[0], looked.one)
     start = None if found is None else _start(experiment, artifacts, found, held_out, one)
     return Measurements(
@@ -95,7 +95,7 @@ def _scores(experiment: Experiment, predicted: Predicted | None) -> Scores:
 def _start(
     experiment: Experiment,
     artifacts: Artifacts,
-    start: Start,
+    start: FirstHead,
     held_out: Predicted | None,
     test: Predicted | None,
 ) -> dict[str, Scores]:

@@ -15,8 +15,8 @@ from graftwork.data.folds import NEVER
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.tensors import within
 from graftwork.process import distributed
+from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import GoneBack, WayPoint
-from graftwork.selecting.start import Start
 from graftwork.training.attempt import Attempted, head_of, new_network, state_of, train_on
 from graftwork.training.audit_record import Audit
 from graftwork.training.choice_record import record_of
@@ -148,14 +148,14 @@ class Outcome:
             say_drift(audit)
         return audit
 
-    def _start(self, trained: Trained) -> Start | None:
+    def _start(self, trained: Trained) -> FirstHead | None:
         """The head that this training began from."""
         if self.source.head is None:
             return None
         shares = self.source.experiment.transfer.average.trained_shares
         each = [attempt.probabilities[shares.index(0)] for attempt in self.attempts if 0 in shares]
         first = {name: tensor.numpy() for name, tensor in trained.start.items()}
-        return Start(
+        return FirstHead(
             self.source.head.head, within(first, "head."), self.source.num_classes,
             np.concatenate(each) if each else None,
         )  # fmt: skip

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from graftwork.model_folder.contents import StoredBackbone
     from graftwork.models.base import Head, InputSpec
     from graftwork.models.network.classifier import Classifier
+    from graftwork.selecting.first_head import FirstHead
     from graftwork.selecting.held_out import HeldOut
     from graftwork.selecting.record import SelectionRecord
-    from graftwork.selecting.start import Start
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.audit_record import Audit
     from graftwork.training.history import Row
@@ -66,5 +66,5 @@ class Finetuned:
     # Rows of the manifest and probabilities `[n, num_classes]` by models that had not seen them;
     # None where nothing was held out.
     held_out: tuple[pd.DataFrame, np.ndarray] | None
-    start: Start | None  # the probe that training began from, where the model is another
+    start: FirstHead | None  # the probe that training began from, where the model is another
     audit: Audit  # what was trained, and how far it moved

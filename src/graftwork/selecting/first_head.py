@@ -22,7 +22,7 @@ REMEDY = "Run the stage finetune again, which writes this file."
 
 
 @dataclass(frozen=True)
-class Start:
+class FirstHead:
     """A head on stored features."""
 
     head: Head
@@ -45,7 +45,7 @@ class Start:
         write_durably(path, serialised(tensors, {ABOUT: json.dumps(about, sort_keys=True)}))
 
     @classmethod
-    def read(cls, path: Path) -> Start | None:
+    def read(cls, path: Path) -> FirstHead | None:
         """What `write` wrote; None where there is none.
 
         Raises:

@@ -8,20 +8,20 @@ from safetensors.numpy import save_file
 
 from graftwork.config.errors import UserError
 from graftwork.models.heads import Linear, Mlp
-from graftwork.selecting.start import Start
+from graftwork.selecting.first_head import FirstHead
 
 KIND = Linear(init_std=0.01)
 
 
-def linear(weight: object, bias: object) -> Start:
+def linear(weight: object, bias: object) -> FirstHead:
     tensors = {"weight": np.array(weight, np.float32), "bias": np.array(bias, np.float32)}
-    return Start(KIND, tensors, len(tensors["bias"]), None)
+    return FirstHead(KIND, tensors, len(tensors["bias"]), None)
 
 
-def start(held_out: bool = True) -> Start:
+def start(held_out: bool = True) -> FirstHead:
     random = np.random.default_rng(0)
     weight, bias, found = (random.normal(size=s).astype(np.float32) for s in ((3, 5), 3, (7, 3)))
-    return Start(KIND, {"weight": weight, "bias": bias}, 3, found if held_out else None)
+    return FirstHead(KIND, {"weight": weight, "bias": bias}, 3, found if held_out else None)
 
 
 @pytest.mark.parametrize("held_out", [True, False])
@@ -29,7 +29,7 @@ def test_what_is_written_is_read(tmp_path: Path, held_out: bool) -> None:
     path = tmp_path / "reports" / "start.safetensors"
     known = start(held_out)
     known.write(path)
-    found = Start.read(path)
+    found = FirstHead.read(path)
     assert found is not None
     assert (found.head, found.num_classes, found.tensors.keys()) == (KIND, 3, known.tensors.keys())
     for name, tensor in known.tensors.items():
@@ -45,9 +45,9 @@ def test_a_head_of_any_kind_is_written(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     shapes = {"hidden.weight": (4, 5), "hidden.bias": 4, "out.weight": (3, 4), "out.bias": 3}
     tensors = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    known = Start(Mlp(hidden=4, dropout=0.5, init_std=0.1), tensors, 3, None)
+    known = FirstHead(Mlp(hidden=4, dropout=0.5, init_std=0.1), tensors, 3, None)
     known.write(tmp_path / "start.safetensors")
-    found = Start.read(tmp_path / "start.safetensors")
+    found = FirstHead.read(tmp_path / "start.safetensors")
     assert found is not None and found.head == known.head
     features = random.normal(size=(6, 5)).astype(np.float32)
     np.testing.assert_array_equal(found.logits(features), known.logits(features))
@@ -56,20 +56,20 @@ def test_a_head_of_any_kind_is_written(tmp_path: Path) -> None:
 def test_any_layout_is_written_as_it_reads(tmp_path: Path) -> None:
     known = start()
     turned = {**known.tensors, "weight": np.asfortranarray(known.tensors["weight"])}
-    Start(KIND, turned, 3, None).write(tmp_path / "start.safetensors")
-    found = Start.read(tmp_path / "start.safetensors")
+    FirstHead(KIND, turned, 3, None).write(tmp_path / "start.safetensors")
+    found = FirstHead.read(tmp_path / "start.safetensors")
     assert found is not None
     np.testing.assert_array_equal(found.tensors["weight"], known.tensors["weight"])
 
 
 def test_where_none_was_written_there_is_none(tmp_path: Path) -> None:
-    assert Start.read(tmp_path / "start.safetensors") is None
+    assert FirstHead.read(tmp_path / "start.safetensors") is None
 
 
 def test_a_file_of_an_earlier_version_names_its_remedy(tmp_path: Path) -> None:
     save_file({"weight": np.eye(3), "bias": np.zeros(3)}, tmp_path / "start.safetensors")
     with pytest.raises(UserError, match="does not say what head it is. Run the stage finetune"):
-        Start.read(tmp_path / "start.safetensors")
+        FirstHead.read(tmp_path / "start.safetensors")
 
 
 def test_the_logits_are_those_of_a_linear_head_in_double_precision() -> None:
