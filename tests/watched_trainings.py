@@ -19,8 +19,9 @@ from graftwork.selecting.held_out import held_out
 from graftwork.selecting.record import GoneBack
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training import attempt
-from graftwork.training.fitting import Trained, train
+from graftwork.training.fitting import train
 from graftwork.training.source import Finetuned
+from graftwork.training.trained import Trained
 from graftwork.training.transferring import finetune
 from graftwork.transfer.parts import Moment
 

@@ -14,7 +14,7 @@ from watched_trainings import WatchedTrainings
 from graftwork.experiment import Experiment
 from graftwork.models.network.classifier import Classifier
 from graftwork.storage.artifacts import Artifacts
-from graftwork.training.fitting import ATTEMPTS
+from graftwork.training.guard import ATTEMPTS
 from graftwork.training.source import Finetuned
 from graftwork.transfer.adapters import LowRank, StochasticNormalisation
 from graftwork.transfer.averages import SWA, Last, PartOfTheWay

@@ -19,7 +19,7 @@ from graftwork.reporting.choice import KEPT_START
 from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import SelectionRecord
 from graftwork.storage.artifacts import Artifacts
-from graftwork.training.fitting import ATTEMPTS
+from graftwork.training.guard import ATTEMPTS
 from pipelines import evaluate, finetune
 
 RECKLESS = {

@@ -23,8 +23,8 @@ from graftwork.models.base import Model
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.folding import foldable
 from graftwork.serving.predictor import Predictor
+from graftwork.training.bound_parts import trained_parameters
 from graftwork.training.fast_forward import fast_forward
-from graftwork.training.fitting import trained_parameters
 from graftwork.training.graft_module import GraftModule, parameter_groups
 from graftwork.transfer.auxiliary import AuxiliaryClassifiers
 from graftwork.transfer.bound.auxiliary_heads import AuxiliaryHeads

@@ -20,8 +20,8 @@ from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.folding import foldable
 from graftwork.profiling.memory import forecast
 from graftwork.profiling.profile import trainable_parameters
+from graftwork.training.bound_parts import attached
 from graftwork.training.fast_forward import fast_forward
-from graftwork.training.fitting import attached
 from graftwork.training.graft_module import GraftModule, parameter_groups
 from graftwork.transfer.bound.low_rank import Update
 from graftwork.transfer.parts import Moment

@@ -92,7 +92,7 @@ def preview(experiment: Experiment, artifacts: Artifacts, shown: Shown, target: 
 def look(experiment: Experiment, artifacts: Artifacts, shown: Shown, num_classes: int) -> Seen:
     """The pictures that the first training sees, drawn by its own data module."""
     from graftwork.features.engines import backbone
-    from graftwork.training.fitting import pictures_of
+    from graftwork.training.pictures import pictures_of
 
     source = _source(experiment, artifacts, num_classes)
     fit = _fitted(source)

@@ -159,7 +159,7 @@ def _train(classifier: Classifier, transfer: Transfer, trainer: Trainer, num_cla
     import torch
     from torch.utils.data import DataLoader
 
-    from graftwork.training.fitting import attached, fit_module
+    from graftwork.training.bound_parts import attached, fit_module
     from graftwork.training.graft_module import GraftModule
 
     side, count = classifier.input_spec.size, trainer.images_a_step

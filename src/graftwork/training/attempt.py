@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from graftwork.evaluating.probabilities import softmax
-from graftwork.training.fitting import Trained, train
+from graftwork.training.fitting import train
 from graftwork.training.going_on import GoingOn, StillLow
 from graftwork.training.history import Row, Told
 from graftwork.training.source import Source
 from graftwork.training.stored_prefix import logits_of
+from graftwork.training.trained import Trained
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,12 +20,12 @@ from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.training.attempt import Attempted, head_of, new_network, state_of, train_on
 from graftwork.training.audit_record import Audit
 from graftwork.training.choice_record import record_of
-from graftwork.training.fitting import Trained
 from graftwork.training.history import Row, Told
 from graftwork.training.movement import audited
 from graftwork.training.plan_table import say_drift
 from graftwork.training.probe_model import out_of_fold, probe_facts, probed
 from graftwork.training.source import Finetuned, Model, Source
+from graftwork.training.trained import Trained
 
 State = Mapping[str, torch.Tensor]
 Chosen = tuple[np.ndarray, np.ndarray]  # positions of held-out pictures, their probabilities

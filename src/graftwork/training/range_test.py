@@ -17,9 +17,10 @@ import torch
 
 from graftwork.training.at_hand import TrainingAtHand
 from graftwork.training.attempt import new_classifier
-from graftwork.training.fitting import attached, bound, fit_module, pictures_of
+from graftwork.training.bound_parts import attached, bound, fit_module
 from graftwork.training.graft_module import GraftModule
 from graftwork.training.lightning import pl
+from graftwork.training.pictures import pictures_of
 from graftwork.transfer.parts import Facts, Moment, Schedule
 
 if TYPE_CHECKING:
