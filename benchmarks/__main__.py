@@ -65,7 +65,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="of what keeps one")
     parser.add_argument("--seeds", type=int, nargs="+", default=(), help="of a study; likewise")
     parser.add_argument("--tasks", nargs="+", default=(), help="of defaults; docs/ then stays")
-    parser.add_argument("--networks", nargs="+", default=(), help="of defaults; docs/ then stays")
+    parser.add_argument(
+        "--networks", nargs="+", default=(), help="of defaults, or conditions of a study; likewise"
+    )
     parser.add_argument("--probes-only", action="store_true", help="selection without lp_ft")
     options = parser.parse_args()
     if wrong := set(options.names) - set(legal):
@@ -91,7 +93,7 @@ def kept(out: Console, name: str, options: argparse.Namespace) -> int:
         if name in STUDIES:
             from benchmarks.studies import study
 
-            return study(name, folder, DOCS, say, options.seeds)
+            return study(name, folder, DOCS, say, options.seeds, options.networks)
         if name == "wise_curve":
             from benchmarks.wise_curve import wise_curve
 

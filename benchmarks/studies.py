@@ -219,16 +219,34 @@ def run(study: Study, folder: Path, say: Say) -> list[Found]:
     return found
 
 
+def _chosen(conditions: Sequence[Condition], names: Sequence[str]) -> tuple[Condition, ...]:
+    known = [condition.name for condition in conditions]
+    if wrong := [name for name in names if name not in known]:
+        raise unknown("--networks", wrong[0], known)
+    return tuple(one for one in conditions if not names or one.name in names)
+
+
 def _read(job: Job, place: Path) -> Ranked:
     (read,) = jobs(place)
     return replace(read, own=tuple(f"{key}={value}" for key, value in job.own))
 
 
-def study(name: str, folder: Path, docs: Path, say: Say, seeds: Sequence[int] = ()) -> int:
+def study(
+    name: str,
+    folder: Path,
+    docs: Path,
+    say: Say,
+    seeds: Sequence[int] = (),
+    conditions: Sequence[str] = (),
+) -> int:
     """Runs a study, prints and writes its page.
 
     Args:
         seeds: fewer than the study's; the page in docs/ then stays.
+        conditions: names of some; likewise.
+
+    Raises:
+        UserError: a name is unknown.
 
     Returns:
         The exit code: 1 where a job failed.
@@ -236,9 +254,14 @@ def study(name: str, folder: Path, docs: Path, say: Say, seeds: Sequence[int] = 
     from benchmarks.studies_page import written
 
     whole = asked(name)
-    found = run(replace(whole, seeds=tuple(seeds) or whole.seeds), folder, say)
-    text, pictures = written(whole, found)
-    for place in (folder, *(() if seeds else (docs,))):
+    part = replace(
+        whole,
+        seeds=tuple(seeds) or whole.seeds,
+        conditions=_chosen(whole.conditions, conditions),
+    )
+    found = run(part, folder, say)
+    text, pictures = written(part, found)
+    for place in (folder, *((docs,) if part == whole else ())):
         (place / f"{name}.md").write_text(text, encoding="utf-8")
         for picture, svg in pictures.items():
             (place / picture).write_text(svg, encoding="utf-8")

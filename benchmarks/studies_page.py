@@ -10,7 +10,7 @@ from markupsafe import Markup
 from benchmarks.defaults_page import machine
 from benchmarks.line_chart import Spot, lines
 from benchmarks.memory import line
-from benchmarks.studies import BASELINES, EPOCHS, Found, Study
+from benchmarks.studies import BASELINES, EPOCHS, Found, Study, asked
 from graftwork.reporting.charts import standalone
 from graftwork.reporting.forest_plot import Row, forest
 from pipelines.configuration_tables import NOTE, rows
@@ -31,9 +31,19 @@ def written(study: Study, found: Sequence[Found]) -> tuple[str, dict[str, str]]:
         f"Every strategy that trains passes over the pictures {EPOCHS} times; seeds {seeds}. "
         f"{NOTE} The held-out score sorts; test scores chose nothing.\n\n"
         f"{shown}\n{tables}\n"
-        f"Written by `python -m benchmarks {study.name}` on {day}; {machine()}.\n",
+        f"Written by `{_command(study, found)}` on {day}; {machine()}.\n",
         pictures,
     )
+
+
+def _command(study: Study, found: Sequence[Found]) -> str:
+    whole = asked(study.name)
+    command = f"python -m benchmarks {study.name}"
+    if study.seeds != whole.seeds:
+        command += f" --seeds {' '.join(map(str, study.seeds))}"
+    if len(found) < len(whole.conditions):
+        command += f" --networks {' '.join(one.condition.name for one in found)}"
+    return command
 
 
 def _table(found: Found) -> str:

@@ -47,7 +47,9 @@ def test_two_hops_start_from_the_first_one_s_folder(
     studies.hop(study.conditions[0], tmp_path, lambda said: pytest.fail(said))  # it is there
 
 
-def test_an_unknown_study_is_refused() -> None:
+def test_an_unknown_study_or_condition_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Did you mean 'mobilenetv2'"):
+        studies.study("strategy_table", tmp_path, tmp_path, print, (), ["mobilenet2"])
     with pytest.raises(UserError, match="Did you mean 'few_labels'"):
         asked("few_label")
 
@@ -80,7 +82,10 @@ def test_the_page_has_tables_pictures_and_failures(
     ]
     text, pictures = written(STUDY, found)
     assert "Expected, before it was run: Something." in text
-    assert "failed: `transfer=bad seed=1`" in text and "python -m benchmarks few_labels" in text
+    assert (
+        "failed: `transfer=bad seed=1`" in text
+        and "`python -m benchmarks few_labels --seeds 0 1 --networks tiny" in text
+    )
     assert "60.0 (58.0-62.0)" in text and "+60.0" in text
     (name,) = pictures
     assert picture in name and f"({name})" in text and "lp_ft" in pictures[name]
