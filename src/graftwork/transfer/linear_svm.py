@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from graftwork.config.errors import check_range
 from graftwork.models.heads import Linear
 from graftwork.transfer.choosing import MANY
 from graftwork.transfer.probe import TOLERANCE, held_out_logits
 from graftwork.transfer.probe_losses import SquaredHinge
 from graftwork.transfer.probe_solver import solve
 from graftwork.transfer.probe_space import rotated
-from graftwork.transfer.stored_heads import Fitted, StoredHead
+from graftwork.transfer.stored_heads import Fitted, Penalised
 
 
 @dataclass(frozen=True)
-class LinearSvm(StoredHead):
+class LinearSvm(Penalised):
     """Squared hinge loss of each class against the rest (Fan et al. 2008: LIBLINEAR).
 
     It minimises, with y = 1 for the class and -1 for the rest,
@@ -28,28 +26,6 @@ class LinearSvm(StoredHead):
     (b is not penalised), in scikit-learn's terms `C = 1 / (strength * n)`, on features that are
     scaled as those of the logistic regression, by the same solver.
     """
-
-    strengths: list[float]  # L2 penalties to choose from, for features of mean squared length 1
-    standardise: float  # features are divided by deviation ** this: 0 not at all, 1 fully
-
-    def __post_init__(self) -> None:
-        check_range("strengths: how many", len(self.strengths), 1)
-        for strength in self.strengths:
-            check_range("strengths", strength, 0, low_open=True)
-        check_range("standardise", self.standardise, 0, 1)
-
-    @property
-    def chooses(self) -> str:
-        return "the head's penalty: the strongest within a standard error of the lowest log loss"
-
-    @property
-    def alternatives(self) -> Sequence[LinearSvm]:
-        tried = sorted(set(self.strengths), reverse=True)
-        return [replace(self, strengths=[strength]) for strength in tried]
-
-    @property
-    def constants(self) -> dict[str, float]:
-        return {"strength": self.strengths[0]}
 
     def fitted(
         self,

@@ -14,44 +14,20 @@ residuals e, and H the part's own block of the hat matrix, the part's residuals 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from graftwork.config.errors import check_range
 from graftwork.data.folds import NEVER
 from graftwork.models.heads import Linear
 from graftwork.transfer.choosing import MANY
 from graftwork.transfer.probe_space import Rotated, rotated
-from graftwork.transfer.stored_heads import Fitted, StoredHead
+from graftwork.transfer.stored_heads import Fitted, Penalised
 
 
 @dataclass(frozen=True)
-class Ridge(StoredHead):
+class Ridge(Penalised):
     """Least squares to one-hot labels (Hoerl & Kennard 1970)."""
-
-    strengths: list[float]  # L2 penalties to choose from, for features of mean squared length 1
-    standardise: float  # features are divided by deviation ** this: 0 not at all, 1 fully
-
-    def __post_init__(self) -> None:
-        check_range("strengths: how many", len(self.strengths), 1)
-        for strength in self.strengths:
-            check_range("strengths", strength, 0, low_open=True)
-        check_range("standardise", self.standardise, 0, 1)
-
-    @property
-    def chooses(self) -> str:
-        return "the head's penalty: the strongest within a standard error of the lowest log loss"
-
-    @property
-    def alternatives(self) -> Sequence[Ridge]:
-        tried = sorted(set(self.strengths), reverse=True)
-        return [replace(self, strengths=[strength]) for strength in tried]
-
-    @property
-    def constants(self) -> dict[str, float]:
-        return {"strength": self.strengths[0]}
 
     def fitted(
         self,

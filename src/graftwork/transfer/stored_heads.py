@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graftwork.config.errors import check_range
 from graftwork.data.folds import NEVER
 from graftwork.transfer.choosing import choose, few_threads, own_folds
 from graftwork.transfer.parts import FittedHead, HeadInit
@@ -101,3 +102,30 @@ class StoredHead(HeadInit):
         with few_threads(features.size):
             scores = self.scores(features, labels, num_classes, fold, seed)
             return choose(scores, labels, fold).probabilities
+
+
+@dataclass(frozen=True)
+class Penalised(StoredHead):
+    """A linear head whose weights have an L2 penalty."""
+
+    strengths: list[float]  # L2 penalties to choose from, for features of mean squared length 1
+    standardise: float  # features are divided by deviation ** this: 0 not at all, 1 fully
+
+    def __post_init__(self) -> None:
+        check_range("strengths: how many", len(self.strengths), 1)
+        for strength in self.strengths:
+            check_range("strengths", strength, 0, low_open=True)
+        check_range("standardise", self.standardise, 0, 1)
+
+    @property
+    def chooses(self) -> str:
+        return "the head's penalty: the strongest within a standard error of the lowest log loss"
+
+    @property
+    def alternatives(self) -> Sequence[Penalised]:
+        tried = sorted(set(self.strengths), reverse=True)
+        return [replace(self, strengths=[strength]) for strength in tried]
+
+    @property
+    def constants(self) -> dict[str, float]:
+        return {"strength": self.strengths[0]}
