@@ -15,13 +15,14 @@ from markupsafe import Markup
 
 from graftwork.data.images import DecodedImages
 from graftwork.experiment import Experiment
+from graftwork.metrics.base import Metric
 from graftwork.model_folder import contents as model_folder
 from graftwork.recording.lineage import lineage, start_of
 from graftwork.recording.tracked_params import nested_public
 from graftwork.reporting import movement_plot, plots, report, selection_plots
 from graftwork.reporting.charts import standalone
 from graftwork.reporting.choice import choice
-from graftwork.reporting.drawn import drawn_of
+from graftwork.reporting.drawn import Drawn, drawn_of
 from graftwork.reporting.score_words import Scores
 from graftwork.reporting.summary import title
 from graftwork.reporting.training_curves import curves, read_history
@@ -169,13 +170,8 @@ def write(
     metrics = evaluation.metrics_for(len(classes))
     tested = None if frame is None or probabilities is None else (frame, probabilities)
     drawn = drawn_of(classes, (scores, tested), (chosen_by, held_out))
-    pictures = drawn.pictures(metrics, evaluation.confidence) if drawn else {}
-    pictures["training"] = curves(read_history(artifacts.history))
     audit = Audit.read(artifacts.audit)
-    pictures["movement"] = movement_plot.movement(audit)
-    _write_plots(artifacts.plots, pictures)
-    if drawn:
-        drawn.write_tables(artifacts.plots, evaluation.confidence)
+    pictures = _pictures(artifacts, drawn, metrics, evaluation.confidence, audit)
     if selection:
         selection_plots.write(artifacts.plots, selection)
     images = DecodedImages(artifacts, experiment.dataset)
@@ -205,6 +201,23 @@ def write(
         lineage=lineage(artifacts, start_of(experiment, artifacts)),
     )
     report.write(artifacts.report, shown)
+
+
+def _pictures(
+    artifacts: Artifacts,
+    drawn: Drawn | None,
+    metrics: Mapping[str, Metric],
+    confidence: float,
+    audit: Audit | None,
+) -> dict[str, Markup | None]:
+    """All pictures of the report; they and the tables behind them are in reports/plots/ then."""
+    pictures = drawn.pictures(metrics, confidence) if drawn else {}
+    pictures["training"] = curves(read_history(artifacts.history))
+    pictures["movement"] = movement_plot.movement(audit)
+    _write_plots(artifacts.plots, pictures)
+    if drawn:
+        drawn.write_tables(artifacts.plots, confidence)
+    return pictures
 
 
 def _write_plots(folder: Path, pictures: Mapping[str, Markup | None]) -> None:
