@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from graftwork.evaluating import prediction_table
+from graftwork.metrics.paired import mean_over
 from graftwork.storage.artifacts import Artifacts
 from pipelines import configuration_tables as tables
 from pipelines.configurations import Configuration, configurations
@@ -76,6 +77,9 @@ def test_differences_are_paired_by_picture_and_seed(found: list[Configuration]) 
     (to_probe,) = found[0].differences  # fine_tune is not in the sweep
     assert to_probe.baseline == "linear_probe"
     assert to_probe.estimate.value == pytest.approx((25 + 21) / 120)
+    right = {key: np.isin(range(PICTURES), list(of)).astype(float) for key, of in RIGHT.items()}
+    pairs = [right["lp_ft", seed] - right["linear_probe", seed] for seed in (0, 1)]
+    assert to_probe.estimate == mean_over(np.stack(pairs), 0.95)
     assert found[1].differences == ()  # a baseline is not compared with itself
     (knn,) = found[2].differences
     assert knn.estimate.value == pytest.approx(-1 / 60)
