@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.sweeping import Bench, Job, Say, composed, environment
 from benchmarks.tasks import ASIDE
-from graftwork.config.errors import unknown
+from graftwork.config.errors import UserError, unknown
 from pipelines.configurations import Configuration, configurations
 from pipelines.overrides import CONF
 from pipelines.ranking import Job as Ranked
@@ -183,14 +183,23 @@ def _first_hop(folder: Path, condition: Condition) -> Path:
 
 
 def hop(condition: Condition, folder: Path, say: Say) -> None:
-    """Runs a condition's first hop, unless its model is there."""
+    """Runs a condition's first hop, unless its model is there.
+
+    Raises:
+        UserError: it failed.
+    """
     place = _first_hop(folder, condition)
     if not condition.earlier or (place / "model" / "model.json").is_file():
         return
     say(f"first hop: {' '.join(condition.earlier)}")
     command = [sys.executable, "-m", "pipelines.experiment", *condition.earlier]
     command += [*ASIDE, f"transfer.epochs={EPOCHS}", f"hydra.run.dir={place}"]
-    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
+    log = place.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as file:
+        done = subprocess.run(command, cwd=folder, env=environment(), stdout=file, stderr=file)
+    if done.returncode:
+        raise UserError(f"study: the first hop of {condition.name} failed; see {log}")
 
 
 def _budget(

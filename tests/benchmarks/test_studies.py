@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def test_two_hops_start_from_the_first_one_s_folder(
     path = f"transfer.start.path={tmp_path}/first/after_cifar10"
     assert path in hops.shared and path not in probe.shared
     studies.hop(study.conditions[0], tmp_path, lambda said: pytest.fail(said))  # it is there
+
+
+def test_a_first_hop_that_fails_names_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = subprocess.CompletedProcess([], 2)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(UserError, match="after_cifar10 failed; see .*after_cifar10.log"):
+        studies.hop(asked("two_hop").conditions[0], tmp_path, lambda said: None)
 
 
 def test_an_unknown_study_or_condition_is_refused(tmp_path: Path) -> None:
