@@ -95,9 +95,9 @@ def kept(out: Console, name: str, options: argparse.Namespace) -> int:
 
             return study(name, folder, DOCS, say, options.seeds, options.networks)
         if name == "wise_curve":
-            from benchmarks.wise_curve import wise_curve
+            from benchmarks.wise_curve import SEEDS, wise_curve
 
-            return wise_curve(folder, DOCS, say, tuple(options.seeds) or (0, 1, 2))
+            return wise_curve(folder, DOCS, say, tuple(options.seeds) or SEEDS)
         from benchmarks.selection import selection
 
         return selection(folder, DOCS / "selection.md", say, probes_only=options.probes_only)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from graftwork.models.network.classifier import Classifier
 
-SIZE, BATCH = 96, 64
+SIZE, BATCH, SEEDS = 96, 64, (0, 1, 2)
 SHARES = tuple(step / 10 for step in range(11))
 EXPECTED = (
     "On clean photos the best share is 0.7 to 1; on damaged ones a smaller share is better than "
@@ -129,14 +129,15 @@ def _top1(network: Classifier, views: np.ndarray, labels: np.ndarray) -> float:
 
 
 def wise_curve(folder: Path, docs: Path, say: Say, seeds: tuple[int, ...]) -> int:
-    """Measures and writes the page. Returns the exit code, 0."""
+    """Measures and writes the page; the one in docs/ only of all seeds. Returns the exit code, 0."""
     from benchmarks.wise_curve_page import written
 
     folder.mkdir(parents=True, exist_ok=True)
     place = Workplace.at(folder.absolute())
     found = {seed: points(place, seed, say) for seed in seeds}
     text, svg = written(found)
-    (docs / "wise_curve.md").write_text(text, encoding="utf-8")
-    (docs / "wise_curve.svg").write_text(svg, encoding="utf-8")
+    for into in (folder, *((docs,) if seeds == SEEDS else ())):
+        (into / "wise_curve.md").write_text(text, encoding="utf-8")
+        (into / "wise_curve.svg").write_text(svg, encoding="utf-8")
     say(text)
     return 0

@@ -34,15 +34,15 @@ def written(found: Mapping[int, Sequence[Point]]) -> tuple[str, str]:
     best = [f"{max(shares, key=lambda share: mean[kind, share]):g}" for kind in kinds]  # noqa: B023
     table = [line(("share", *kinds)), line(["---"] * (1 + len(kinds))), *rows]
     table.append(line(("best share", *best)))
-    note = f"Groceries, lp_ft of EfficientNet-Lite0 at {SIZE} px; means over {len(seeds)} seeds."
+    note = f"Groceries, lp_ft of EfficientNet-Lite0 at {SIZE} px; mean of {len(seeds)} seed(s)."
     day = datetime.date.today().isoformat()
     text = (
         f"# {TITLE}\n\nExpected, before it was run: {EXPECTED}\n\n{note} Share 0 is the converged "
         "probe, 1 the trained network; damaged photos are the test photos with noise, blur, "
         "darkness or compression. Test top-1 in %. Nothing was chosen by these numbers.\n\n"
         f"![{TITLE}](wise_curve.svg)\n\n" + "\n".join(table) + "\n\n"
-        f"Written by `python -m benchmarks wise_curve` on {day}, seeds "
-        f"{', '.join(map(str, found))}; {machine()}.\n"
+        f"Written by `python -m benchmarks wise_curve --seeds {' '.join(map(str, found))}` on {day}; "
+        f"{machine()}.\n"
     )
     svg = lines(spots, "share of the way", TITLE, note)
     return text, standalone(svg)

@@ -30,4 +30,4 @@ def test_the_page_has_means_and_the_best_share_of_each_kind() -> None:
     }
     text, svg = written(found)
     assert "| 0.5 | 75.0 | 60.0 |" in text and "| best share | 1 | 0.5 |" in text
-    assert "seeds 0, 1;" in text and "noise, 0.5: 60.0 %" in svg
+    assert "wise_curve --seeds 0 1`" in text and "noise, 0.5: 60.0 %" in svg
