@@ -129,7 +129,7 @@ def _top1(network: Classifier, views: np.ndarray, labels: np.ndarray) -> float:
 
 
 def wise_curve(folder: Path, docs: Path, say: Say, seeds: tuple[int, ...]) -> int:
-    """Measures and writes the page; the one in docs/ only of all seeds. Returns the exit code, 0."""
+    """Measures and writes the page, to docs/ only of all seeds. Returns the exit code, 0."""
     from benchmarks.wise_curve_page import written
 
     folder.mkdir(parents=True, exist_ok=True)

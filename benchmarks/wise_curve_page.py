@@ -41,8 +41,8 @@ def written(found: Mapping[int, Sequence[Point]]) -> tuple[str, str]:
         "probe, 1 the trained network; damaged photos are the test photos with noise, blur, "
         "darkness or compression. Test top-1 in %. Nothing was chosen by these numbers.\n\n"
         f"![{TITLE}](wise_curve.svg)\n\n" + "\n".join(table) + "\n\n"
-        f"Written by `python -m benchmarks wise_curve --seeds {' '.join(map(str, found))}` on {day}; "
-        f"{machine()}.\n"
+        "Written by `python -m benchmarks wise_curve --seeds "
+        f"{' '.join(map(str, found))}` on {day}; {machine()}.\n"
     )
     svg = lines(spots, "share of the way", TITLE, note)
     return text, standalone(svg)
