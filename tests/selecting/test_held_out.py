@@ -63,13 +63,18 @@ def test_groups_of_test_alone_do_not_make_auto_group() -> None:
     [
         ("auto", {}, True),
         ("auto", {"min_val": 15}, False),
-        ("random", {}, False),
+        ("random", {}, True),  # which part is typical
+        ("random", {"folds": 3}, False),
+        ("random", {"epochs": 0}, False),
+        ("random", {"random": True}, False),
+        ("validation", {}, False),
         ("none", {}, False),
         ("matched", {}, True),
         ("grouped", {}, True),
         ("grouped", {"group_by": "duplicates"}, True),
-        ("grouped", {"group_by": "column"}, False),
-        ("grouped", {"group_by": "taken"}, False),
+        ("grouped", {"group_by": "column"}, True),
+        ("grouped", {"group_by": "column", "folds": 3}, False),
+        ("grouped", {"group_by": "taken", "folds": 3}, False),
     ],
 )
 def test_features_are_asked_for_only_where_it_was_foreseen(

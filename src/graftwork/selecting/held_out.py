@@ -95,8 +95,18 @@ def method_of(experiment: Experiment, frame: pd.DataFrame, num_classes: int) -> 
 def needs_features(experiment: Experiment, frame: pd.DataFrame, num_classes: int) -> bool:
     """Whether choosing looks at features of a frozen backbone."""
     method, _ = method_of(experiment, frame, num_classes)
-    by = experiment.selection.group_by
-    return method == "matched" or (method == "grouped" and by in ("auto", "duplicates"))
+    if method == "matched":
+        return True
+    if method not in ("grouped", "random"):
+        return False
+    grouping = method == "grouped" and experiment.selection.group_by in ("auto", "duplicates")
+    return grouping or chooses_typical(experiment)
+
+
+def chooses_typical(experiment: Experiment) -> bool:
+    """Whether networks hold out one part, and its features tell which is the most typical one."""
+    one_part = bool(experiment.transfer.epochs) and experiment.selection.folds == 1
+    return one_part and experiment.transfer.start.is_learnt
 
 
 def held_out(

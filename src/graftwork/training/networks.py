@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from graftwork.data.folds import NEVER, most_typical
-from graftwork.metrics.log_loss import log_losses
+from graftwork.data.folds import NEVER
 from graftwork.selecting.way import chosen_point
 from graftwork.training.attempt import attempted
 from graftwork.training.history import Row, Told
 from graftwork.training.outcome import Outcome
 from graftwork.training.source import Finetuned, Source
+from graftwork.training.typical import network_fold
 
 
 def choose_network(
@@ -23,7 +23,7 @@ def choose_network(
         test: as of `finetune`.
         rows: curves so far.
     """
-    fold = _fold(source)
+    fold = network_fold(source)
     used = sorted(set(fold.tolist()) - {NEVER})
     watched = {} if test is None else {"test": test}
     shares = source.experiment.transfer.average.trained_shares
@@ -49,20 +49,6 @@ def choose_network(
 
 def first_fitted(source: Source) -> np.ndarray:
     """The pictures that the first training sees, booleans `[n]` of those that may be fitted."""
-    fold = _fold(source)
+    fold = network_fold(source)
     used = sorted(set(fold.tolist()) - {NEVER})
     return np.asarray(fold != used[0]) if used else np.ones(len(fold), bool)
-
-
-def _fold(source: Source) -> np.ndarray:
-    """What is held out of networks: each of several folds in turn, or the most typical one."""
-    ways = source.held_out.network_folds
-    used = set(ways[0].tolist()) - {NEVER}
-    if source.experiment.selection.folds > 1 or len(used) < 2:
-        return ways[0]
-    hardness = np.full((len(ways[0]), 2), np.nan)
-    if source.head is not None:
-        known = ~np.isnan(source.head.held_out[:, 0])
-        said, labels = source.head.held_out[known], source.held_out.labels[known]
-        hardness[known] = np.stack([log_losses(said, labels), said.argmax(1) != labels], 1)
-    return most_typical(ways, hardness)
