@@ -83,7 +83,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
         )
         return (time.perf_counter() - start) / (STEPS * EPOCHS)
 
-    batch = experiment.trainer.images_a_step
+    batch = experiment.trainer.images_a_pass
     images = torch.randint(0, 255, (STEPS, batch, size, size, 3), dtype=torch.uint8)
     labels = torch.randint(0, classes, (STEPS, batch))
 

@@ -85,6 +85,7 @@ def test_training_leaves_a_model_its_curves_and_a_run(stage: Stage) -> None:
     assert audit is not None and [group.trained for group in audit.groups] == [
         sum(p.numel() for p in classifier.parameters_of(g)) for g in classifier.layer_groups()
     ]
+    assert [(s.first, s.last) for s in audit.groups[-1].spans] == [(1, 2)]  # a training of two
     client = MlflowClient(f"sqlite:///{artifacts.mlflow_db}")
     recorded = client.get_run(run_id).data.metrics
     assert {name: recorded[name] for name in audit.moved} == pytest.approx(audit.moved)
@@ -258,18 +259,19 @@ def test_a_preempted_training_ends_with_143_and_no_model(stage: Stage) -> None:
 
 
 def test_two_processes_train_what_one_does(stage: Stage) -> None:
-    """Frozen statistics: the gradients of a batch are the same, however it is shared; those of
-    low-rank updates here, of a network's own weights in tests/test_outside_parts.py."""
+    """Frozen statistics: the gradients of a batch are the same, however it is shared, here also in
+    three passes instead of one; those of low-rank updates here, of a network's own weights in
+    tests/test_outside_parts.py."""
     common = ("transfer.batch_norm=frozen", "selection=validation", "trainer.limit_batches=null")
     common += (
         "transfer/adapter=low_rank",
         "trainer.precision=fp32",
-        "trainer.batch_size=6",
         "transfer.objective.label_smoothing=0",
     )
     tensors, rows = [], []
-    for processes in (1, 2):
-        experiment, artifacts = stage(*common, f"trainer.processes={processes}")
+    for processes, size, passes in ((1, 6, 1), (2, 2, 3)):
+        shared = (f"trainer.batch_size={size}", f"trainer.accumulate={passes}")
+        experiment, artifacts = stage(*common, *shared, f"trainer.processes={processes}")
         finetune.run(experiment, artifacts)
         contract = model_folder.read_contract(artifacts.model)
         tensors.append(model_folder.read_tensors(artifacts.model, contract))

@@ -25,8 +25,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
 
     def peak(model: Any, transfer: Any, trainer: Trainer, *, num_classes: int) -> int:
-        found.append(trainer.images_a_step)
-        return trainer.images_a_step * GIB // 64
+        found.append(trainer.images_a_pass)
+        return trainer.images_a_pass * GIB // 64
 
     monkeypatch.setattr(batch_size, "training_peak", peak)
     monkeypatch.setattr(batch_size, "memory", lambda device: 100 * GIB)
@@ -45,7 +45,7 @@ def test_it_is_bounded_by_the_machine_and_by_the_pictures(
 ) -> None:
     found, why = resolved(experiment(tiny_params), 3, pictures)
     assert found.trainer.batch_size == expected and tried == [expected]
-    assert why is not None and f"auto is {expected} images a step" in why.words
+    assert why is not None and f"auto is {expected} images a forward pass" in why.words
 
 
 def test_what_does_not_fit_is_not_taken(
@@ -68,6 +68,7 @@ def test_what_does_not_fit_is_not_taken(
         (("transfer/optimiser=adamw",), 2.0),
         (("trainer.rates_batch=128", "transfer/optimiser=sgd"), 1.0),
         (("transfer/rates=relative_step",), 1.0),
+        (("trainer.accumulate=4", "transfer/optimiser=sgd"), 16.0),  # 512 images a step
     ],
 )
 def test_rates_keep_their_meaning(
@@ -100,4 +101,4 @@ def test_words_and_processes_are_refused() -> None:
     with pytest.raises(UserError, match="batch_size: auto .* one process.*trainer.batch_size=32"):
         trainer("trainer=ddp", "trainer.batch_size=auto")
     with pytest.raises(UserError, match="auto is not known before training"):
-        _ = trainer("trainer.batch_size=auto").images_a_step
+        _ = trainer("trainer.batch_size=auto").images_a_pass

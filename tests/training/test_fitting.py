@@ -4,13 +4,15 @@ import dataclasses
 
 from conftest import composed
 
-from graftwork.config.components import build
+from graftwork.experiment import Experiment
 from graftwork.training.fitting import epochs_within
-from graftwork.transfer.strategy import Transfer
 
 
 def test_fewer_steps_than_the_strategy_takes_end_in_fewer_epochs() -> None:
-    strategy = build(composed("transfer=lp_ft")["transfer"], Transfer, "transfer")
-    six = dataclasses.replace(strategy, epochs=6, least_steps=0)
-    found = [epochs_within(six, batches=22, steps=steps) for steps in (None, 108, 110, 111, 1000)]
+    plain = Experiment.from_params(composed("transfer=lp_ft"))
+    strategy = dataclasses.replace(plain.transfer, epochs=6, least_steps=0)
+    six = dataclasses.replace(plain, transfer=strategy)
+    found = [epochs_within(six, each=22, steps=steps) for steps in (None, 108, 110, 111, 1000)]
     assert found == [6, 5, 5, 6, 6]
+    short = dataclasses.replace(six, trainer=dataclasses.replace(six.trainer, limit_batches=20))
+    assert epochs_within(short, each=22, steps=81) == 5

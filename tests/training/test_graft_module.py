@@ -23,8 +23,9 @@ from graftwork.training.callbacks import Curves, gatherer
 from graftwork.training.datamodule import PictureData
 from graftwork.training.graft_module import Diverged, GraftModule, parameter_groups
 from graftwork.training.guard import Guard
+from graftwork.training.lightning import pl
 from graftwork.training.lightning_trainer import lightning, quiet
-from graftwork.transfer.bound.gathering import BestEpoch
+from graftwork.transfer.bound.gathering import BestEpoch, MovingAverage
 from graftwork.transfer.samplers import Shuffled
 from graftwork.transfer.schedules import Plateau, WarmupCosine
 from graftwork.transfer.strategy import Transfer
@@ -42,7 +43,9 @@ class Colours:
         return image.astype(np.uint8)
 
 
-def pictures(count: int = 24, val: int = 13, batch_size: int = 8, test: int = 0) -> PictureData:
+def pictures(
+    count: int = 24, val: int = 13, batch_size: int = 8, test: int = 0, passes: int = 1
+) -> PictureData:
     numbers = np.arange(count)
     frame = pd.DataFrame({"sha256": numbers.astype(str), "path": "", "label": numbers % 3})
     return PictureData(
@@ -52,6 +55,7 @@ def pictures(count: int = 24, val: int = 13, batch_size: int = 8, test: int = 0)
         lambda image, epoch, index: image,
         np.copy,
         batch_size=batch_size,
+        passes=passes,
         workers=0,
         seed=0,
         sampler=Shuffled(),
@@ -86,8 +90,12 @@ def fitted(
     settings = dataclasses.replace(settings, accelerator="cpu", **changes)
     curves = Curves(lambda row, epoch: None, [])
     data = data or pictures()
-    module = GraftModule(network, transfer, num_classes, watched=data.watched, known=known)
-    trainer = lightning(settings, transfer.epochs, [curves, *callbacks], tmp_path)
+    shares = data.order().shares
+    module = GraftModule(
+        network, transfer, num_classes, watched=data.watched, known=known, shares=shares
+    )
+    watchers = [curves, *callbacks]
+    trainer = lightning(settings, transfer.epochs, watchers, tmp_path, passes=len(shares))
     with quiet():
         trainer.fit(module, datamodule=data)
     assert not list(tmp_path.iterdir()), "Lightning must leave no folders behind"
@@ -273,6 +281,54 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match=r"the loss is nan in epoch 2, step 1.*transfer\.rates"):
         fitted(network, strategy(epochs=3), tmp_path, best, Guard(data.train_dataloader), data=data)
     assert all(tensor.isfinite().all() for tensor in best.gathering._state.values())
+
+
+class Steps(pl.Callback):
+    """The rate of every step, and the guard's loss before the first."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+
+    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
+        self.rates.append(optimizer.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "passes", "shares"),
+    [(4, 3, (1 / 3,) * 3), (5, 3, (5 / 12, 5 / 12, 2 / 12)), (8, 2, (8 / 12, 4 / 12))],
+)
+def test_several_passes_make_one_step_of_all_their_pictures(
+    batch_size: int, passes: int, shares: tuple[float, ...], tmp_path: Path
+) -> None:
+    """Of 12 pictures in one pass, or in several of which the last may be smaller: no BatchNorm that
+    looks at a batch, so that all is equal but for the order of additions."""
+    found = []
+    for size, count in ((12, 1), (batch_size, passes)):
+        data, network = pictures(12, 12, batch_size=size, passes=count), classifier()
+        assert data.order().shares == pytest.approx(shares if count > 1 else (1.0,))
+        steps, guard, ema = Steps(), Guard(data.train_dataloader), MovingAverage(0.9, 0.7)
+        watchers = steps, guard, gatherer(ema, 0)
+        module, rows = fitted(network, strategy(epochs=4), tmp_path, *watchers, data=data)
+        assert module.trainer.global_step == len(steps.rates) == 4
+        ema.place(network, lambda: None, None)
+        found.append((network, rows, steps.rates, guard.start_loss))
+    (one, rows, rates, loss), (other, again, same, once_more) = found
+    assert rates == same and once_more == pytest.approx(loss, rel=1e-5)
+    for name, tensor in one.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], tensor, atol=2e-6, rtol=2e-5)
+    for row, likewise in zip(rows, again, strict=True):
+        assert likewise == pytest.approx(row, rel=1e-4)
+
+
+def test_a_limit_counts_steps_and_epochs_whatever_the_passes(tmp_path: Path) -> None:
+    data, steps = pictures(24, batch_size=2, passes=3), Steps()
+    transfer = strategy(epochs=2, schedule=WarmupCosine(warmup=0.0))
+    fitted(classifier(), transfer, tmp_path, steps, data=data, limit_batches=2)
+    assert len(steps.rates) == 4  # of 8, in epochs of 2
+    first = steps.rates[0]
+    assert [rate / first for rate in steps.rates] == pytest.approx(
+        [1, 0.8536, 0.5, 0.1464], abs=1e-4
+    )
 
 
 def test_gradients_are_clipped(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def trainer(steps: int) -> Any:
 class Told(SimpleNamespace):
     """A module whose loss on a batch is the batch itself."""
 
-    classifier, penalties = torch.nn.Identity(), torch.nn.ModuleDict()
+    classifier, penalties, shares = torch.nn.Identity(), torch.nn.ModuleDict(), (1.0,)
 
     def train(self) -> None: ...
 

@@ -25,6 +25,7 @@ def settings(name: str = "default", **changes: Any) -> Trainer:
     ("changes", "message"),
     [
         ({"batch_size": 0}, "batch_size: 0"),
+        ({"accumulate": 0}, "accumulate: 0"),
         ({"precision": "fp16"}, "precision: 'fp16' is unknown.*bf16"),
         ({"accelerator": "tpu"}, "accelerator: 'tpu' is unknown"),
         ({"refit": "maybe"}, "refit: 'maybe' is unknown.*again"),

@@ -33,7 +33,7 @@ CGROUP = Path("/sys/fs/cgroup/memory.max")
 class Found:
     """A batch size, and why."""
 
-    images: int  # a step
+    images: int  # a forward pass
     peak: int  # bytes of some training steps, tried
     limit: int  # bytes that they may take
     rates: float  # factor of the strategy's rates
@@ -42,7 +42,7 @@ class Found:
     def words(self) -> str:
         gib = 2**30
         return (
-            f"trainer.batch_size: auto is {self.images} images a step here "
+            f"trainer.batch_size: auto is {self.images} images a forward pass here "
             f"({self.peak / gib:.2f} GiB tried, of {self.limit / gib:.2f} that it may take); "
             f"rates times {self.rates:.3g}."
         )
@@ -53,9 +53,10 @@ def resolved(
 ) -> tuple[Experiment, Found | None]:
     """The experiment with a number in place of `auto`, and what was found; None: it had one.
 
-    Rates follow the number of images as the optimiser wants (`Optimiser.rate_growth`), from
-    `trainer.rates_batch`, for which the strategy's are meant. Those that are shares of the weights
-    stay: they say how far a step may go, whatever it is made of.
+    Rates follow the number of images a step, with `trainer.accumulate` so many times as many, as
+    the optimiser wants (`Optimiser.rate_growth`), from `trainer.rates_batch`, which they are for.
+    Those that are shares of the weights stay: they say how far a step may go, whatever it is made
+    of.
 
     Args:
         pictures: that are trained on.
@@ -67,13 +68,14 @@ def resolved(
         return experiment, None
     device = "cuda" if experiment.trainer.uses_gpu() else "cpu"
     limit = int(USED * memory(device))
-    for images in _candidates(pictures, LARGEST[device]):
+    passes = experiment.trainer.accumulate
+    for images in _candidates(pictures // passes, LARGEST[device]):
         trainer = replace(experiment.trainer, batch_size=images)
         if _forecast(experiment, num_classes, images, device) > limit:
             continue
         peak = _tried(experiment, replace(trainer, processes=1), num_classes)
         if peak is not None and peak <= limit:
-            factor = _rates(experiment, images)
+            factor = _rates(experiment, images * passes)
             transfer = experiment.transfer
             transfer = replace(transfer, rates=transfer.rates.times(factor))
             found = Found(images, peak, limit, factor)

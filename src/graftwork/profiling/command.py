@@ -72,7 +72,7 @@ def run(request: Request, files: Files, *, layers: bool, measure: bool) -> None:
 
     wanted = setting(
         request.num_classes,
-        request.batch_size or trainer.images_a_step,
+        request.batch_size or trainer.images_a_pass,
         request.precision or trainer.precision,
         measure=measure,
     )

@@ -162,13 +162,13 @@ def _train(classifier: Classifier, transfer: Transfer, trainer: Trainer, num_cla
     from graftwork.training.bound_parts import attached, fit_module
     from graftwork.training.graft_module import GraftModule
 
-    side, count = classifier.input_spec.size, trainer.images_a_step
+    side, count, passes = classifier.input_spec.size, trainer.images_a_pass, trainer.accumulate
     images = torch.zeros(count, side, side, 3, dtype=torch.uint8)
     batch = images, torch.zeros(count, dtype=torch.int64)
     kept = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    batches: Any = DataLoader([batch] * STEPS, batch_size=None)  # type: ignore[arg-type]
+    batches: Any = DataLoader([batch] * (STEPS * passes), batch_size=None)  # type: ignore[arg-type]
     with attached(transfer.adapter, classifier, seed=0):
-        module = GraftModule(classifier, transfer, num_classes)
+        module = GraftModule(classifier, transfer, num_classes, shares=[1 / passes] * passes)
         fit_module(module, trainer, [], Path(gettempdir()), batches)
     del kept  # until here, as in training
 

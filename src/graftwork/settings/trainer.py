@@ -18,7 +18,8 @@ class Trainer(Component):
     """How training runs: machine matters, not the strategy."""
 
     name: str
-    batch_size: int | str  # images a step, over all processes together; auto: the most that fit
+    batch_size: int | str  # images a forward pass, of all processes together; auto: what fits
+    accumulate: int  # forward passes a step: their gradients make one, as of one large batch
     rates_batch: int  # images a step that the strategy's rates are meant for; only auto asks
     precision: str  # auto: the fastest that this machine does well
     gradient_clip: float  # the most that gradients may be; 0: off
@@ -32,11 +33,12 @@ class Trainer(Component):
     refit_rate: float  # of training on, as a share of the strategy's rates
     watch_test: bool  # test/loss and test/top1 after each epoch: for curves, chooses nothing
     patience: int  # epochs without improvement before stopping early, where they choose; 0: never
-    limit_epochs: int | None  # at most this many epochs
+    limit_epochs: int | None  # at most this many: a training of so many, schedule and all
     limit_batches: int | None  # at most this many steps an epoch
 
     def __post_init__(self) -> None:
         self._check_batch()
+        check_range("accumulate", self.accumulate, 1)
         check_range("rates_batch", self.rates_batch, 1)
         check_choice("precision", self.precision, PRECISIONS)
         check_range("gradient_clip", self.gradient_clip, 0)
@@ -74,7 +76,7 @@ class Trainer(Component):
             )
 
     @property
-    def images_a_step(self) -> int:
+    def images_a_pass(self) -> int:
         """`batch_size` as a number.
 
         Raises:
@@ -109,6 +111,10 @@ class Trainer(Component):
                 f"most {count}, or trainer.accelerator=cpu."
             )
         return True
+
+    def epochs_of(self, epochs: int) -> int:
+        """So many epochs, or the fewer that `limit_epochs` lets be."""
+        return min(epochs, self.limit_epochs or epochs)
 
     def refit_of(self, pictures: int, trainings: int) -> str:
         """What `refit` comes to for so many pictures: on, again or never.

@@ -84,7 +84,8 @@ def fit_module(
         prefix: whose maps the data holds; None: it holds pictures.
     """
     with quiet():
-        engine = lightning(trainer, module.epochs, watchers, root, steps)
+        passes = len(module.shares)
+        engine = lightning(trainer, module.epochs, watchers, root, steps, passes)
         bf16_on_cpu = not trainer.uses_gpu() and engine.precision == "bf16-mixed"
         frozen = module.transfer.batch_norm == "frozen"
         pairs = foldable(module.classifier) if frozen else []

@@ -72,9 +72,20 @@ class EachStep(Gatherer):
     """And after each step."""
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
-        self.gathering.after_step(cast(Any, pl_module.classifier))
+        if step_is_done(pl_module, batch_idx):
+            self.gathering.after_step(cast(Any, pl_module.classifier))
+
+
+def step_is_done(module: Any, batch_idx: int) -> bool:
+    """Whether the optimiser has moved after this batch: a step may take several forward passes."""
+    return bool((batch_idx + 1) % len(module.shares) == 0)
 
 
 def gatherer(gathering: Gathering, patience: int) -> Gatherer:

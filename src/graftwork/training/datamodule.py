@@ -68,21 +68,23 @@ class Pictures(Dataset[Batch]):
 class TrainingOrder(Sampler[list[Key]]):
     """Batches in the sampler's order; each process takes its slice of every one.
 
-    The rows left over by the last whole batch wait for the next epoch, whose order is another:
-    a small last batch would count for more than its share.
+    The rows left over by the last whole step wait for the next epoch, whose order is another:
+    a small last step would count for more than its share.
     """
 
     labels: np.ndarray  # integers [n], of the rows
-    batch_size: int  # over all processes together
+    batch_size: int  # rows a forward pass, over all processes together
     seed: int
     sampler: parts.Sampler
     rank: int = 0
     processes: int = 1
     epoch: int = 0
+    passes: int = 1  # forward passes a step, at most
 
     def __post_init__(self) -> None:
         self.count = len(self.labels)
-        self.whole = min(self.batch_size, self.count // self.processes * self.processes)
+        most = self.batch_size * self.passes
+        self.whole = min(most, self.count // self.processes * self.processes)  # rows a step
         if not self.whole:
             raise UserError(
                 f"trainer.processes: {self.processes} processes for {self.count} training "
@@ -93,17 +95,29 @@ class TrainingOrder(Sampler[list[Key]]):
         """Lightning calls this before each epoch."""
         self.epoch = epoch
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
         return self.count // self.whole
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of a step's rows in each of its forward passes, of which the last may be smaller."""
+        starts = range(0, self.whole, self.batch_size)
+        return tuple(min(self.batch_size, self.whole - start) / self.whole for start in starts)
+
+    def __len__(self) -> int:
+        return self.steps * len(self.shares)
 
     def __iter__(self) -> Iterator[list[Key]]:
         rows = self.sampler.rows(self.labels, self.seed, self.epoch)
         order = rows + self.count * times_before(rows)
-        for batch in range(len(self)):
-            keys = order[batch * self.whole : (batch + 1) * self.whole]
-            yield [
-                (self.epoch, int(key)) for key in np.array_split(keys, self.processes)[self.rank]
-            ]
+        for step in range(self.steps):
+            of_step = order[step * self.whole : (step + 1) * self.whole]
+            for start in range(0, self.whole, self.batch_size):
+                keys = of_step[start : start + self.batch_size]
+                own = np.array_split(keys, self.processes)[self.rank]
+                yield [(self.epoch, int(key)) for key in own]
 
 
 def times_before(rows: np.ndarray) -> np.ndarray:
@@ -154,7 +168,8 @@ class TrainingData(pl.LightningDataModule):
         fit: what is trained on.
         watched: what is evaluated after each epoch, by split (val, test); a split without rows is
             left out.
-        batch_size: over all processes together.
+        batch_size: of a forward pass, over all processes together.
+        passes: forward passes a step, at most.
         sampler: which training pictures an epoch shows.
         workers: loader processes of each training process.
     """
@@ -170,19 +185,24 @@ class TrainingData(pl.LightningDataModule):
         sampler: parts.Sampler,
         rank: int = 0,
         processes: int = 1,
+        passes: int = 1,
     ) -> None:
         super().__init__()
         self._fit = fit
         self._watched = {split: rows for split, rows in watched.items() if len(rows)}
         self._batch_size, self._workers, self._seed = batch_size, workers, seed
         self._place = {"rank": rank, "processes": processes}
-        self._sampler = sampler
+        self._sampler, self._passes = sampler, passes
+
+    def order(self) -> TrainingOrder:
+        """Of the training pictures."""
+        return TrainingOrder(
+            self._fit.labels, self._batch_size, self._seed, self._sampler, **self._place,
+            passes=self._passes,
+        )  # fmt: skip
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        order = TrainingOrder(
-            self._fit.labels, self._batch_size, self._seed, self._sampler, **self._place
-        )
-        return self._loader(self._fit, order)
+        return self._loader(self._fit, self.order())
 
     @property
     def watched(self) -> tuple[str, ...]:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row
     from graftwork.transfer.bound.gathering import Gathering
-    from graftwork.transfer.strategy import Transfer
 
 
 def train(
@@ -164,7 +163,8 @@ class _Fitting:
         data: TrainingData = pictures_of(experiment, artifacts, classifier.input_spec, fit, watched)
         facts = Facts.of(fit["label"].to_numpy(), num_classes, experiment.seed)
         if epochs is None:
-            epochs = epochs_within(experiment.transfer, len(data.train_dataloader()), steps)
+            epochs = epochs_within(experiment, data.order().steps, steps)
+        epochs = experiment.trainer.epochs_of(epochs)
         prefix = stored_prefix(experiment, artifacts, classifier, fit, watched, epochs)
         if prefix is not None:
             data = prefix.data(fit, watched, **loading(experiment))
@@ -228,7 +228,7 @@ class _Fitting:
             module = GraftModule(
                 classifier, transfer, self.facts.num_classes, objective=objective,
                 penalties=penalties, watched=self.data.watched, factor=factor, seed=seed,
-                epochs=self.epochs, known=self.known,
+                epochs=self.epochs, known=self.known, shares=self.data.order().shares,
             )  # fmt: skip
             self.counts = trained_parameters(module)
             fit_module(
@@ -273,8 +273,14 @@ class _Watchers:
         return self.curves.before + max(self.gathering.epochs) + 1
 
 
-def epochs_within(transfer: Transfer, batches: int, steps: int | None) -> int:
+def epochs_within(experiment: Experiment, each: int, steps: int | None) -> int:
     """The strategy's epochs, or the fewer in which the steps are done: of these progress tells what
-    is left."""
-    epochs = transfer.epochs_of(batches)
-    return epochs if steps is None else min(epochs, -(-steps // batches))
+    is left.
+
+    Args:
+        each: steps an epoch, before `trainer.limit_batches`.
+        steps: at most so many; None: as many as the epochs have.
+    """
+    epochs = experiment.transfer.epochs_of(each)
+    each = min(each, experiment.trainer.limit_batches or each)
+    return epochs if steps is None else min(epochs, -(-steps // each))

@@ -74,6 +74,7 @@ class GraftModule(pl.LightningModule):
         seed: of everything random about the objective.
         known: held-out losses of an earlier training of the same kind, by epoch: what it decided by
             them is decided again, at the same shares of the way. None: those of this one.
+        shares: of a step's pictures in each of its forward passes.
     """
 
     def __init__(
@@ -89,12 +90,14 @@ class GraftModule(pl.LightningModule):
         seed: int = 0,
         epochs: int | None = None,
         known: Sequence[float] | None = None,
+        shares: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
         self.classifier, self.transfer = classifier, transfer
         self.objective = objective or transfer.objective.bound(Facts.even(num_classes))
         self.penalties = torch.nn.ModuleDict(penalties or {})
-        self.latest = torch.tensor(math.nan)  # the objective's loss of the latest batch
+        self.latest = torch.tensor(math.nan)  # the objective's loss of the latest step, so far
+        self.shares = tuple(shares)
         self.watched, self.factor, self.seed = tuple(watched), factor, seed
         self.epochs = transfer.epochs if epochs is None else epochs
         self.layout = classifier.layout()
@@ -171,9 +174,11 @@ class GraftModule(pl.LightningModule):
             group["lr"] = peak * factor(self.trainer.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        found = self.minimised(*batch, self.now())
-        labels, self.latest = found.labels, found.loss.detach()
-        self.train_loss.update(self.latest, len(labels))
+        part = batch_idx % len(self.shares)
+        found = self.minimised(*batch, self.now(), part)
+        labels, loss = found.labels, found.loss.detach()
+        self.latest = loss * self.shares[part] + (self.latest if part else 0)
+        self.train_loss.update(loss, len(labels))
         self.train_hits.update(found.logits.detach(), labels)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
         self.log_dict(self.train_hits, on_step=False, on_epoch=True)
@@ -181,17 +186,26 @@ class GraftModule(pl.LightningModule):
             metric: Any = self.penalty_loss[name]
             metric.update(value.detach(), len(labels))
             self.log(f"train/{name}_loss", metric, on_step=False, on_epoch=True)
-        return found.total
+        if len(self.shares) == 1:
+            return found.total
+        # Lightning takes the mean over passes; the pictures of a small last one count as others do.
+        return found.total * (self.shares[part] * len(self.shares))
 
     def now(self) -> Moment:
         """The moment of the step that is taken."""
         steps = int(self.trainer.estimated_stepping_batches)
         return self.moment(self.current_epoch, self.trainer.global_step, steps)
 
-    def minimised(self, images: torch.Tensor, labels: torch.Tensor, moment: Moment) -> Minimised:
-        """What training minimises on a batch at this moment; changes nothing."""
+    def minimised(
+        self, images: torch.Tensor, labels: torch.Tensor, moment: Moment, part: int = 0
+    ) -> Minimised:
+        """What training minimises on a batch at this moment; changes nothing.
+
+        Args:
+            part: of the step's forward passes, from 0.
+        """
         self.transfer.adapter.tell(self.classifier, moment, self.seed)
-        images, targets = self.objective.mix(images, labels, self.generator(moment))
+        images, targets = self.objective.mix(images, labels, self.generator(moment, part))
         bound = {name: cast(BoundPenalty, penalty) for name, penalty in self.penalties.items()}
         pixels = self.classifier.normalise(images)
         with ExitStack() as stack:
@@ -207,9 +221,10 @@ class GraftModule(pl.LightningModule):
             total = total + bound[name].weight * value
         return Minimised(logits, larger_share(targets), loss, added, total)
 
-    def generator(self, moment: Moment) -> torch.Generator:
-        """Follows from seed and step alone, and differs between processes."""
-        digest = hashlib.sha256(f"{self.seed} {moment.step} {self.global_rank}".encode()).digest()
+    def generator(self, moment: Moment, part: int = 0) -> torch.Generator:
+        """Follows from seed, step and forward pass alone, and differs between processes."""
+        said = f"{self.seed} {moment.step} {self.global_rank}" + (f" {part}" if part else "")
+        digest = hashlib.sha256(said.encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:

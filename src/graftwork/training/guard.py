@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from graftwork.training.callbacks import step_is_done
 from graftwork.training.graft_module import Diverged, GraftModule
 from graftwork.training.lightning import pl
 
@@ -55,6 +56,7 @@ class Guard(pl.Callback):
         self._last: deque[float] = deque()
         self._limit = math.inf
         self._above = 0  # steps in a row
+        self._total = torch.zeros(())  # what a step minimised, in its forward passes so far
         self.start_loss = math.nan
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -77,10 +79,15 @@ class Guard(pl.Callback):
         batch_idx: int,
     ) -> None:
         guarded: GraftModule = pl_module
+        self._total = self._total + outputs["loss"].detach()
+        if not step_is_done(guarded, batch_idx):
+            return
         loss = _mean_over_processes(trainer, guarded.latest)
-        total = _mean_over_processes(trainer, outputs["loss"]) if guarded.penalties else loss
+        total = _mean_over_processes(trainer, self._total) if guarded.penalties else loss
+        self._total = torch.zeros(())
         if not (math.isfinite(loss) and math.isfinite(total)):
-            where = f"in epoch {trainer.current_epoch + 1}, step {batch_idx + 1}"
+            step = batch_idx // len(guarded.shares) + 1
+            where = f"in epoch {trainer.current_epoch + 1}, step {step}"
             raise Diverged(f"the loss is {total} {where}", trainer.global_step)
         self._last.append(loss)
         if len(self._last) < (self._last.maxlen or 0):
@@ -105,15 +112,19 @@ def _losses(
     guarded: GraftModule = module
     moving = [*guarded.classifier.buffers(), *guarded.penalties.buffers()]
     kept = [buffer.clone() for buffer in moving]
-    device, found = trainer.strategy.root_device, []
+    device, shares = trainer.strategy.root_device, guarded.shares
+    found: list[float] = []
     gpus = [device] if device.type == "cuda" else []  # where dropout draws
     with torch.random.fork_rng(devices=gpus), torch.no_grad():
         guarded.train()  # as in training: BatchNorm by the batch where it is trained
-        for step, batch in zip(range(count), batches, strict=False):
+        for number, batch in zip(range(count * len(shares)), batches, strict=False):
+            step, part = divmod(number, len(shares))
             images, labels = trainer.strategy.batch_to_device(batch)
             with trainer.precision_plugin.forward_context():
-                loss = guarded.minimised(images, labels, guarded.moment(0, step, steps)).loss
-            found.append(_mean_over_processes(trainer, loss))
+                moment = guarded.moment(0, step, steps)
+                loss = guarded.minimised(images, labels, moment, part).loss
+            found += [] if part else [0.0]
+            found[step] += shares[part] * _mean_over_processes(trainer, loss)
     for buffer, before in zip(moving, kept, strict=True):
         buffer.copy_(before)
     return torch.tensor(found)

@@ -15,13 +15,19 @@ from graftwork.training.lightning import pl
 
 
 def lightning(
-    settings: Trainer, epochs: int, callbacks: Sequence[Any], root: Path, steps: int | None = None
+    settings: Trainer,
+    epochs: int,
+    callbacks: Sequence[Any],
+    root: Path,
+    steps: int | None = None,
+    passes: int = 1,
 ) -> pl.Trainer:
     """The one Trainer: no logger, no checkpoints and no folders of its own.
 
     Args:
         epochs: of the strategy; `limit_epochs` may shorten them.
         steps: at most so many; None: as many as the epochs have.
+        passes: forward passes a step.
         callbacks: pytorch_lightning callbacks.
         root: folder of the experiment.
     """
@@ -32,9 +38,10 @@ def lightning(
         devices=settings.processes,
         strategy=_several_processes(on_gpu) if settings.processes > 1 else "auto",
         precision="bf16-mixed" if bf16 else "32-true",
-        max_epochs=min(epochs, settings.limit_epochs or epochs),
+        max_epochs=settings.epochs_of(epochs),
         max_steps=-1 if steps is None else steps,
-        limit_train_batches=settings.limit_batches,
+        limit_train_batches=settings.limit_batches and settings.limit_batches * passes,
+        accumulate_grad_batches=passes,
         gradient_clip_val=settings.gradient_clip or None,
         gradient_clip_algorithm=settings.clip_by,
         # A GPU has operators without a deterministic form; elsewhere they are an error.

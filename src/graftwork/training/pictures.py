@@ -57,7 +57,8 @@ def _training_view(experiment: Experiment, spec: InputSpec, rows: int) -> View:
 def loading(experiment: Experiment, *, alone: bool = False) -> dict[str, Any]:
     """Options of `TrainingData`."""
     return {
-        "batch_size": experiment.trainer.images_a_step,
+        "batch_size": experiment.trainer.images_a_pass,
+        "passes": experiment.trainer.accumulate,
         "workers": experiment.trainer.workers,
         "seed": experiment.seed,
         "rank": 0 if alone else distributed.rank(),

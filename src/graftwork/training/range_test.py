@@ -18,6 +18,7 @@ import torch
 from graftwork.training.at_hand import TrainingAtHand
 from graftwork.training.attempt import new_classifier
 from graftwork.training.bound_parts import attached, bound, fit_module
+from graftwork.training.callbacks import step_is_done
 from graftwork.training.graft_module import GraftModule
 from graftwork.training.lightning import pl
 from graftwork.training.pictures import pictures_of
@@ -77,13 +78,22 @@ class _Ended(Exception):
 
 class _Watcher(pl.Callback):
     def __init__(self) -> None:
-        self.losses: list[float] = []
+        self.losses: list[float] = []  # a step each
         self.smoothed: list[float] = []
+        self._so_far = 0.0  # of a step in several forward passes
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
-        loss = float(outputs["loss"].detach())
+        self._so_far += float(outputs["loss"].detach())
+        if not step_is_done(pl_module, batch_idx):
+            return
+        loss, self._so_far = self._so_far, 0.0
         if not math.isfinite(loss):
             raise _Ended
         self.losses.append(loss)
@@ -125,7 +135,7 @@ def range_test(
     trainer = replace(experiment.trainer, processes=1, limit_epochs=None, limit_batches=None)
     classifier = new_classifier(experiment, artifacts, head, num_classes)
     pictures = pictures_of(experiment, artifacts, classifier.input_spec, fit, {})
-    epochs = -(-steps // len(pictures.train_dataloader()))
+    epochs = -(-steps // pictures.order().steps)
     watcher = _Watcher()
     torch.manual_seed(seed)
     facts = Facts.of(fit["label"].to_numpy(), num_classes, seed)
@@ -137,7 +147,7 @@ def range_test(
     ):
         module = GraftModule(
             classifier, transfer, num_classes, objective=objective, penalties=penalties,
-            watched=(), seed=seed, epochs=epochs,
+            watched=(), seed=seed, epochs=epochs, shares=pictures.order().shares,
         )  # fmt: skip
         with suppress(_Ended):
             fit_module(module, trainer, [watcher], artifacts.root, pictures, steps)
