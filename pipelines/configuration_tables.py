@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from rich.table import Table
 from graftwork.metrics.paired import Estimate
 from graftwork.process.terminal import literal
 from graftwork.reporting.numbers import short
+from graftwork.storage import csv_tables
 from pipelines.configurations import Configuration, Difference
 from pipelines.ranking_tables import WIDE
 
@@ -142,11 +141,7 @@ def as_csv(found: Sequence[Configuration]) -> str:
     """For other programs: full precision, shares instead of per cent."""
     baselines = _baselines(found)
     rows = [_plain(one, baselines) for one in found]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_tables.as_csv(csv_tables.columns_of(rows), rows)
 
 
 def _plain(one: Configuration, baselines: Sequence[str]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from graftwork.process.terminal import literal
+from graftwork.storage import csv_tables
 from pipelines.ranking import Job, Ranking, Scores
 from pipelines.ranking_words import sentences
 
@@ -95,11 +94,7 @@ NUMBERS: dict[str, Callable[[Job], str]] = {  # of the terminal's table
 def as_csv(rankings: Sequence[Ranking]) -> str:
     """For other programs: full precision, fractions instead of per cent; ranks begin anew."""
     rows = [_row(ranking, job) for ranking in rankings for job in ranking.jobs]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_tables.as_csv(csv_tables.columns_of(rows), rows)
 
 
 def _row(ranking: Ranking, job: Job) -> dict[str, Any]:

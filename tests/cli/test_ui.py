@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -18,6 +19,16 @@ from graftwork.recording.mlflow_store import open_store
 from graftwork.storage.artifacts import Artifacts
 
 PROJECT = Path(__file__).parents[2]
+
+
+def created(port: int, headers: dict[str, str], asked: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    sent = {"Content-Type": "application/json", **headers}
+    connection.request("POST", CREATE, json.dumps(asked), sent)
+    try:
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def answer(port: int, method: str, path: str, **headers: str) -> int:
@@ -59,6 +70,7 @@ def server(tmp_path_factory):
 
 HOSTS = ["10.evil.com", "192.168.evil.com", "evil.com", "localhost", "localhost:1", "127.0.0.1",
          "127.0.0.1.evil.com:{port}", "0.0.0.0:{port}", ""]  # fmt: skip
+CREATE = "/api/2.0/mlflow/experiments/create"
 LIST = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 
@@ -76,11 +88,27 @@ def test_this_machine_is_answered(server, host):
     assert answer(port, "GET", "/", Host=host.format(port=port)) == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.com", "null", "https://127.0.0.1.evil.com"])
-def test_a_foreign_page_changes_nothing(server, origin):
+ORIGINS = [
+    *("http://evil.com", "null", "https://127.0.0.1.evil.com", "http://127.0.0.1"),
+    *("http://localhost:1", "http://localhost:80.evil.com", "https://localhost:{port}"),
+]
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_a_foreign_page_reads_and_changes_nothing(server, origin):
     port, _ = server
-    path = "/api/2.0/mlflow/experiments/create"
-    assert answer(port, "POST", path, Origin=origin) == 403
+    foreign = {"Host": f"localhost:{port}", "Origin": origin.format(port=port)}
+    for method, path in (("POST", CREATE), ("GET", LIST), ("OPTIONS", LIST), ("GET", "/")):
+        assert answer(port, method, path, **foreign) == 403
+
+
+def test_its_own_page_may_name_an_experiment_but_no_place(server):
+    port, _ = server
+    own = {"Host": f"localhost:{port}", "Origin": f"http://localhost:{port}"}
+    for place in ("file:///etc", "/etc", "s3://elsewhere"):
+        assert created(port, own, {"name": "taken", "artifact_location": place}) == 400
+        assert created(port, own, {"name": "taken", "artifactLocation": place}) == 400
+    assert created(port, own, {"name": "taken"}) == 200, "none of them was made"
 
 
 def test_it_listens_on_this_machine_only(server):
@@ -108,9 +136,37 @@ def test_wrong_ports_and_folders_are_named(tmp_path):
         ui.serve(tmp_path, 80)
 
 
+def test_a_killed_starter_takes_the_server_with_it(tmp_path):
+    note = tmp_path / "pid"
+    code = (
+        "import os, sys, time; from graftwork.cli import ui_guard; ui_guard._end_with_starter();"
+        f"open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    starter = (
+        "import os, signal, subprocess, sys, time; from pathlib import Path;"
+        "subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdin=subprocess.PIPE,"
+        "start_new_session=True); note = Path(sys.argv[2])\n"
+        "while not (note.exists() and note.read_text()): time.sleep(0.05)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+    subprocess.run([sys.executable, "-c", starter, code, str(note)], env=env, timeout=60)
+    child = int(note.read_text())
+    for _ in range(100):
+        if not Path(f"/proc/{child}").exists() or "Z" in state_of(child):
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    raise AssertionError("the server lives on")
+
+
+def state_of(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_the_server_runs_no_jobs_and_unpickles_nothing():
-    assert ui.environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
-    assert ui.environment()["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    assert ui.environment(5000)["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert ui.environment(5000)["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
 
 
 def test_serving_ends_with_the_server(tmp_path, monkeypatch, capsys):

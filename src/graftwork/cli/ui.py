@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from graftwork.cli.ui_guard import NAMES
 from graftwork.config.errors import UserError, check_range
 from graftwork.process.stopping import stop_orderly
 from graftwork.recording.mlflow_store import check_readable, check_recorded
@@ -30,8 +31,14 @@ def serve(root: Path, port: int) -> None:
     check_readable(artifacts)
     _check_free(port)
     print(f"MLflow on http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
-    # A group of its own: the server has processes of its own, and all shall end together.
-    server = subprocess.Popen(command(artifacts, port), env=environment(), start_new_session=True)
+    # A group of its own: the server has processes of its own, and all shall end together; the pipe
+    # tells them when this process was killed (see ui_guard).
+    server = subprocess.Popen(
+        command(artifacts, port),
+        env=environment(port),
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+    )
     stop_orderly()
     try:
         code = server.wait()
@@ -50,19 +57,21 @@ def _end(server: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
     server.wait()
+    if server.stdin is not None:
+        server.stdin.close()
 
 
 def command(artifacts: Artifacts, port: int) -> list[str]:
-    """MLflow's server, which answers only to the exact names of this machine.
+    """MLflow's server behind graftwork.cli.ui_guard, which answers only to exact names and origins.
 
     Its own defaults admit `Host: 10.evil.com`, through which a page anywhere could read the runs
     (DNS rebinding).
     """
-    names = [f"localhost:{port}", f"{HOST}:{port}"]
+    names = _names(port)
     store = f"sqlite:///{artifacts.mlflow_db}"
     return [
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)),
-        *("--backend-store-uri", store, "--registry-store-uri", store),
+        *("--app-name", "graftwork", "--backend-store-uri", store, "--registry-store-uri", store),
         *("--artifacts-destination", artifacts.mlflow_artifacts.as_uri()),
         *("--allowed-hosts", ",".join(names)),
         *("--cors-allowed-origins", ",".join(f"http://{name}" for name in names)),
@@ -71,15 +80,20 @@ def command(artifacts: Artifacts, port: int) -> list[str]:
     ]
 
 
-def environment() -> dict[str, str]:
+def environment(port: int) -> dict[str, str]:
     """The server starts no jobs and unpickles nothing."""
     return {
         **os.environ,
+        NAMES: ",".join(_names(port)),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
     }
+
+
+def _names(port: int) -> list[str]:
+    return [f"localhost:{port}", f"{HOST}:{port}"]
 
 
 def _check_free(port: int) -> None:

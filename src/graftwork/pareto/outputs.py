@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from graftwork.pareto.comparison import Comparison
 from graftwork.pareto.frontier import Candidate
+from graftwork.storage import csv_tables
 
 ENDS = ("value", "low", "high")
 
@@ -19,9 +18,7 @@ def as_csv(shown: Comparison) -> str:
     words = [axis.word for axis, _ in shown.along]
     head = ["run_id", "name", "dataset", "data", "method", "on", "metric", *ENDS]
     head += [f"test_{end}" for end in ENDS]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*head, *words, "frontier"], lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for run in shown.runs:
         row = _row(run, shown)
         costs = {word: run.costs.get(word) for word in words}
@@ -29,8 +26,8 @@ def as_csv(shown: Comparison) -> str:
         test = {f"test_{end}": value for end, value in (row.pop("test") or {}).items()}
         del row["costs"]
         facts = {"metric": shown.score.name, "on": shown.score.on, "frontier": frontier}
-        writer.writerow({**row, **test, **costs, **facts})
-    return text.getvalue()
+        rows.append({**row, **test, **costs, **facts})
+    return csv_tables.as_csv([*head, *words, "frontier"], rows)
 
 
 def as_json(shown: Comparison) -> str:

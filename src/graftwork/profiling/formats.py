@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from graftwork.profiling.resources import Resources
+from graftwork.storage import csv_tables
 
 Row = dict[str, Any]
 
@@ -27,13 +27,8 @@ def write_csv(path: Path, found: Sequence[Resources], *, layers: bool) -> None:
     """
     make = layer_rows if layers else model_rows
     rows = [row for one in found for row in make(one)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        # Columns of measurements are there where any model was measured.
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    # Columns of measurements are there where any model was measured.
+    csv_tables.write(path, csv_tables.columns_of(rows), rows)
 
 
 def layer_rows(one: Resources) -> Iterator[Row]:

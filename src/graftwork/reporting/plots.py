@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from graftwork.reporting.charts import (
 from graftwork.reporting.confusion_plot import SHOWN
 from graftwork.reporting.numbers import percent
 from graftwork.reporting.per_class import ClassScore
+from graftwork.storage import csv_tables
 
 TEST, HELD_OUT = "test", "held-out"  # pictures that are drawn, in words
 
@@ -136,11 +136,10 @@ def write_tables(
     scores: Sequence[ClassScore],
 ) -> None:
     """The CSV files that `dvc plots` draws: confusion.csv and per_class.csv."""
-    with (folder / "confusion.csv").open("w", newline="", encoding="utf-8") as file:
-        rows: list[Sequence[Any]] = [
-            (names[a], names[p]) for a, p in zip(labels, predicted, strict=True)
-        ]
-        csv.writer(file).writerows([("actual", "predicted"), *rows])
-    with (folder / "per_class.csv").open("w", newline="", encoding="utf-8") as file:
-        lines = ((s.name, s.n, s.recall, s.precision, s.f1) for s in scores)
-        csv.writer(file).writerows([("class", "n", "recall", "precision", "f1"), *lines])
+    pairs = zip(labels, predicted, strict=True)
+    answers = [{"actual": names[a], "predicted": names[p]} for a, p in pairs]
+    csv_tables.write(folder / "confusion.csv", ["actual", "predicted"], answers)
+    columns = ["class", "n", "recall", "precision", "f1"]
+    classes = [(s.name, s.n, s.recall, s.precision, s.f1) for s in scores]
+    rows = [dict(zip(columns, values, strict=True)) for values in classes]
+    csv_tables.write(folder / "per_class.csv", columns, rows)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -26,6 +25,7 @@ from graftwork.reporting.charts import (
 )
 from graftwork.reporting.numbers import number, percent
 from graftwork.selecting.record import Distances, SelectionRecord, WayPoint
+from graftwork.storage import csv_tables
 
 CAPTION_WIDTH = 84  # characters
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
@@ -180,13 +180,11 @@ def write(folder: Path, record: SelectionRecord) -> None:
     if known := record.distances:
         fields = [field for field, _, _ in CURVES if getattr(known, field)]
         columns = [known.percentiles, *(getattr(known, field) for field in fields)]
-        rows = zip(*columns, strict=True)
-        _write_rows(folder / "distances.csv", [("percentile", *fields), *rows])
+        _write_rows(folder / "distances.csv", ("percentile", *fields), zip(*columns, strict=True))
     if record.shares:
         values = [(p.share, p.top1, p.log_loss, p.chosen) for p in record.shares]
-        _write_rows(folder / "way.csv", [("share", "top1", "log_loss", "chosen"), *values])
+        _write_rows(folder / "way.csv", ("share", "top1", "log_loss", "chosen"), values)
 
 
-def _write_rows(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    csv_tables.write(path, columns, [dict(zip(columns, row, strict=True)) for row in rows])

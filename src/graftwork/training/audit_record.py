@@ -5,13 +5,13 @@ The one home of its names: the stage finetune writes it, evaluation and reports 
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graftwork.storage import csv_tables
 from graftwork.storage.files import write_json
 
 RECORD, TABLE = "audit.json", "groups.csv"
@@ -71,10 +71,7 @@ class Audit:
         """The record as JSON, and its groups as a table."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / RECORD, dataclasses.asdict(self))
-        with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(_row(_EMPTY)), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(map(_row, self.groups))
+        csv_tables.write(folder / TABLE, list(_row(_EMPTY)), map(_row, self.groups))
 
     @classmethod
     def read(cls, folder: Path) -> Audit | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from graftwork.storage import csv_tables
 
 Row = dict[str, float]
 Told = Callable[[Row, int], None]  # numbers of an epoch and its number; 0 is before training
@@ -27,8 +28,4 @@ def kept_first(path: Path, told: Told) -> Told:
 def write_history(rows: Sequence[Row], path: Path) -> None:
     """Training curves as CSV, the epoch first; the columns that dvc.yaml plots are always there."""
     names = sorted({name for row in rows for name in row} - {"epoch"} | CURVES)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["epoch", *names], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    csv_tables.write(path, ["epoch", *names], rows)

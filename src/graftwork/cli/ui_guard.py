@@ -1,0 +1,119 @@
+"""What stands before MLflow's pages: exact names, exact origins, no foreign places for artifacts.
+
+MLflow answers a page of any port of this machine, and browsers let every program on it open one.
+Its server loads this app by name (`--app-name`, the entry point `mlflow.app`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+NAMES = "GRAFTWORK_UI_NAMES"  # environment: host:port, comma-separated, under which it answers
+MOST_BODY = 64 * 2**20  # bytes of a request that is looked at
+CREATES = "/experiments/create"  # ends the path of what may name a place for artifacts
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class Guard:
+    """An ASGI app that passes on what comes from its own pages alone.
+
+    Args:
+        app: what is guarded.
+        names: under which it may be asked, such as `localhost:5000`.
+    """
+
+    def __init__(self, app: App, names: list[str]) -> None:
+        self._app, self._names = app, names
+        self._origins = [f"http://{name}" for name in names]
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answers 403 to a foreign host or origin, and 400 to a place for artifacts."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        sent = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        ]
+        hosts, origins = (
+            [value for name, value in sent if name == wanted] for wanted in ("host", "origin")
+        )
+        own_page = all(origin in self._origins for origin in origins)
+        if len(hosts) != 1 or hosts[0] not in self._names or not own_page:
+            return await _refuse(scope, send, 403, "Not from a page of this address.")
+        if scope["type"] == "http" and scope["path"].rstrip("/").endswith(CREATES):
+            body = await _body(receive)
+            if body is None or _names_a_place(body):
+                return await _refuse(scope, send, 400, "artifact_location: not from a page.")
+            receive = _again(body, receive)
+        return await self._app(scope, receive, send)
+
+
+async def _refuse(scope: Message, send: Send, status: int, text: str) -> None:
+    if scope["type"] == "websocket":
+        return await send({"type": "websocket.close", "code": 1008})
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """All of a request; None: it is too large."""
+    parts, more = b"", True
+    while more:
+        message = await receive()
+        parts += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(parts) > MOST_BODY:
+            return None
+    return parts
+
+
+def _names_a_place(body: bytes) -> bool:
+    """Whether artifacts shall lie somewhere else than in the project: what cannot be read counts
+    as if they should."""
+    if not body.strip():
+        return False
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return True
+    return not isinstance(asked, dict) or bool(
+        asked.get("artifact_location") or asked.get("artifactLocation")
+    )
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The request once more, for the app behind."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return left.pop() if left else await receive()
+
+    return receive_again
+
+
+def _end_with_starter() -> None:
+    """Standard input is a pipe that the starter holds: it closes when that ends, killed or not."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os.killpg(0, signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def app() -> App:
+    """MLflow's pages behind the guard, under the names that the environment gives."""
+    from mlflow.server.fastapi_app import app as pages
+
+    _end_with_starter()
+    return Guard(pages, os.environ[NAMES].split(","))
