@@ -112,7 +112,7 @@ def test_another_process_may_have_been_quicker(
     experiment, artifacts = made()
     features_of(experiment, artifacts, usable(artifacts))
     answers = iter([["something"], []])  # before and after waiting for the other
-    monkeypatch.setattr(ArrayStore, "missing", lambda *_: next(answers))
+    monkeypatch.setattr(ArrayStore, "missing", lambda *_, **__: next(answers))
     monkeypatch.setattr(features, "_run", None)  # would fail
     assert extract(experiment, artifacts)["extracted"] == 0
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +12,7 @@ import pytest
 
 from graftwork.storage import array_store as store_module
 from graftwork.storage.array_store import ArrayStore
+from graftwork.storage.files import DamageWarning
 
 
 def arrays(*keys: str, shape=(2, 3)):
@@ -127,18 +130,82 @@ def test_a_damaged_shard_counts_as_missing(filled, damage):
     elif damage == "index foreign":
         pq.write_table(pq.read_table(index).replace_schema_metadata(None), index)
     dtype = "float64" if damage == "dtype" else "float32"
-    store = ArrayStore(filled.folder, dtype)
+    told = nullcontext() if damage == "dtype" else pytest.warns(DamageWarning, match=index.name)
+    with told:
+        store = ArrayStore(filled.folder, dtype)
     assert len(store) == 0 and store.missing(["a"]) == ["a"]
-    store.append([("a", np.zeros(2, dtype))])
+    with store.writing():
+        assert index.exists() == (damage == "dtype"), "what is of no use to anyone goes"
+        store.append([("a", np.zeros(2, dtype))])
     assert store["a"].shape == (2,)
 
 
-def test_a_flipped_bit_is_found_on_request(filled):
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_is_found_when_its_array_is_read(filled):
+    flip(next(filled.folder.glob("*.bin")), 5)  # of the first that was written
+    store = ArrayStore(filled.folder, "float32")
+    assert store["a"][0, 0] == 2 and "b" in store
+    with pytest.warns(DamageWarning, match=r"\.bin: damaged"):
+        assert store.get("b") is None
+    assert "b" not in store and store.missing("abc") == ["b"] and len(store) == 2
+    with pytest.raises(KeyError, match="b"):
+        store.rows(["a", "b"])
+    with pytest.warns(DamageWarning), pytest.raises(KeyError, match="b"):
+        ArrayStore(filled.folder, "float32").rows(["a", "b", "c"])
+
+
+def test_verify_finds_all_that_is_damaged(filled):
     data = next(filled.folder.glob("*.bin"))
-    content = bytearray(data.read_bytes())
-    content[5] ^= 1
-    data.write_bytes(content)
-    assert len(ArrayStore(filled.folder, "float32", verify=True)) == 0
+    flip(data, 5)
+    with pytest.warns(DamageWarning, match="damaged"):
+        store = ArrayStore(filled.folder, "float32", verify=True)
+    assert store.missing("abc") == ["b"] and store.damaged == [data]
+
+
+def test_who_opens_it_next_knows_and_the_next_writer_mends(filled):
+    data = next(filled.folder.glob("*.bin"))
+    flip(data, 5)
+    with pytest.warns(DamageWarning):
+        filled.get("b")
+    with pytest.warns(DamageWarning):
+        store = ArrayStore(filled.folder, "float32")
+    assert store.missing("abc") == ["b"], "without having been asked for it"
+    with store.writing():
+        assert store.missing("abc") == ["b"]
+        store.append(arrays("b"))
+    assert not data.exists() and len(list(filled.folder.glob("*.bin"))) == 2
+    assert not list(filled.folder.glob("*.damaged"))
+    for mended in (store, ArrayStore(filled.folder, "float32", verify=True)):
+        assert mended.rows(list("abc"))[:, 0, 0].tolist() == [2, 1, 3] and not mended.damaged
+    with store.writing():
+        assert len(list(filled.folder.glob("*.bin"))) == 2, "once"
+
+
+def test_another_copy_of_the_array_takes_its_place(filled):
+    flip(next(filled.folder.glob("*.bin")), 5)
+    other = ArrayStore(filled.folder, "float32")
+    other.append(arrays("b"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which of the two is looked at first is chance
+        assert other["b"][0, 0] == 1 and other.rows(["b", "a"])[:, 0, 0].tolist() == [1, 2]
+
+
+def test_a_shard_of_an_earlier_version_is_compared_whole(filled):
+    index, data = next(filled.folder.glob("*.parquet")), next(filled.folder.glob("*.bin"))
+    table = pq.read_table(index)
+    old = index.with_name("0123.parquet")
+    pq.write_table(table.drop_columns(["crc"]), old)
+    index.unlink()
+    data.rename(old.with_suffix(".bin"))
+    assert ArrayStore(filled.folder, "float32").rows(["a", "b"])[:, 0, 0].tolist() == [2, 1]
+    flip(old.with_suffix(".bin"), 5)
+    with pytest.warns(DamageWarning, match="0123.bin"):
+        assert ArrayStore(filled.folder, "float32").get("a") is None
 
 
 def test_refresh_takes_in_what_others_wrote(filled):
@@ -168,11 +235,11 @@ def test_writing_waits_and_then_sees(tmp_path):
 
 def test_writing_sweeps_what_the_dead_left(tmp_path):
     old, young = tmp_path / "old.bin.partial", tmp_path / "young.bin.partial"
-    for path in (old, young):
+    for path in (old, young, old.with_name("old.bin"), young.with_name("young.bin")):
         path.write_bytes(b"x")
-    os.utime(old, (0, 0))
+        os.utime(path, (0, 0) if path.name.startswith("old") else None)
     with ArrayStore(tmp_path, "u1").writing():
-        assert not old.exists() and young.exists()
+        assert sorted(p.name for p in tmp_path.glob("*.b*")) == ["young.bin", "young.bin.partial"]
 
 
 def _killed_half_way(folder, started):

@@ -12,6 +12,7 @@ _REMEDIES = {
     errno.EPERM: "Give this user the right to it, or name another place.",
     errno.EROFS: "Name another place.",
     errno.ENOSPC: "Free some space on the disk, or name another place.",
+    errno.EFBIG: "No file may be so large here (ulimit -f): raise that, or name another place.",
     errno.EDQUOT: "Free some space on the disk, or name another place.",
 }
 # Keys that went, and what says the same today.

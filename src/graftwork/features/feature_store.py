@@ -31,7 +31,7 @@ def needed(experiment: Experiment) -> bool:
 
 
 def features_of(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
-    """Features of these pictures; what the store lacks is run first.
+    """Features of these pictures; what the store lacks, or holds damaged, is run first.
 
     Args:
         frame: rows of the manifest (columns `sha256` and `path`).
@@ -39,7 +39,7 @@ def features_of(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFram
     Returns:
         float32 `[len(frame), num_features]`, a copy in memory, in the frame's order.
     """
-    store, _ = _filled(experiment, artifacts, frame)
+    store, _ = _filled(experiment, artifacts, frame, read=True)
     if not len(frame):
         return np.zeros((0, frozen_network(experiment, artifacts).num_features), np.float32)
     return store.rows(list(frame["sha256"]))
@@ -71,9 +71,13 @@ def frozen_network(experiment: Experiment, artifacts: Artifacts) -> FrozenNetwor
 
 
 def _filled(
-    experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame
+    experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame, *, read: bool = False
 ) -> tuple[ArrayStore, dict[str, Any]]:
-    """The store, holding every picture of the frame, and the receipt."""
+    """The store, holding every picture of the frame, and the receipt.
+
+    Args:
+        read: the features are about to be read: none of them may be damaged.
+    """
     from graftwork.features.engines.keys import feature_key
     from graftwork.features.engines.loading import Picture
     from graftwork.storage.array_store import ArrayStore
@@ -85,7 +89,7 @@ def _filled(
     key = feature_key(network.key, verdict.engine, verdict.precision, experiment)
     store = ArrayStore(artifacts.features / key, "float32")
     count, seconds = 0, 0.0
-    if store.missing(picture.sha256 for picture in pictures):
+    if store.missing((picture.sha256 for picture in pictures), read=read):
         with store.writing():  # another process may have run them while this one waited
             missing = set(store.missing(picture.sha256 for picture in pictures))
             todo = list({p.sha256: p for p in pictures if p.sha256 in missing}.values())

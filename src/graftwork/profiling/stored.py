@@ -6,7 +6,6 @@ everything else there; nor does reading a stored profile.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from filelock import FileLock
 from graftwork.models.base import Model
 from graftwork.profiling import keys
 from graftwork.storage.artifacts import Artifacts
-from graftwork.storage.files import write_json
+from graftwork.storage.files import read_sealed, write_sealed
 
 SECONDS = 0.5  # of the timed runs
 BATCH = 8  # pictures: enough to fill a few cores, and a few batches of a large network stay short
@@ -68,14 +67,17 @@ def measured_costs(model: Model, num_classes: int, artifacts: Artifacts) -> dict
 
 
 def _stored(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    if not path.is_file() and path not in _doubtful:
+    if path in _doubtful:
+        return dict(_doubtful[path])
+    found = read_sealed(path)
+    if found is None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):  # nor do two processes measure side by side
-            if not path.is_file():
-                _keep(path, make())
-    if not path.is_file():
-        return dict(_doubtful[path])
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found = read_sealed(path)
+            if found is None:
+                made = make()
+                _keep(path, made)
+                found = read_sealed(path) or made
     return found
 
 
@@ -85,4 +87,4 @@ def _keep(path: Path, made: dict[str, Any]) -> None:
     if is_disturbed(made.get("machine", "")):
         _doubtful[path] = made
     else:
-        write_json(path, made)
+        write_sealed(path, made)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 
 from graftwork.selecting.matched import Match, Matched, match
-from graftwork.storage.files import write_durably
+from graftwork.storage.files import warn_damaged, write_durably
 
-VERSION = "1"  # of the algorithm; another one finds nothing that this one stored
+DIGEST = 32  # bytes of it
+VERSION = "2"  # of algorithm and file; another one finds nothing that this one stored
 ARRAYS = ("groups", "fold", "tried", "clusters", "new", "held_out", "random")  # as Matched's fields
 
 
@@ -21,7 +21,7 @@ def stored(folder: Path) -> Match:
     """`match`, which computes only what the folder does not hold.
 
     The key is the content of everything that it looks at, so that what is found is what would be
-    computed. A damaged file counts as absent.
+    computed. A file begins with the sha256 of the rest; a damaged one counts as absent.
     """
 
     def find(
@@ -49,10 +49,15 @@ def stored(folder: Path) -> Match:
 def _read(path: Path) -> Matched | None:
     """What was written; None where nothing whole lies there."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            values = {name: arrays[name] for name in ARRAYS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        content = path.read_bytes()
+    except FileNotFoundError:
         return None
+    sealed, whole = content[:DIGEST], content[DIGEST:]
+    if hashlib.sha256(whole).digest() != sealed:
+        warn_damaged(path, "it is not what was written")
+        return None
+    with np.load(io.BytesIO(whole), allow_pickle=False) as arrays:
+        values = {name: arrays[name] for name in ARRAYS}
     tried = [(int(count), float(apart)) for count, apart in values["tried"]]
     return Matched(**{**values, "tried": tried, "clusters": int(values["clusters"])})
 
@@ -62,4 +67,5 @@ def _write(path: Path, found: Matched) -> None:
     values = dict(zip(ARRAYS, map(np.asarray, astuple(found)), strict=True))
     np.savez(buffer, allow_pickle=False, **values)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, buffer.getvalue())
+    whole = buffer.getvalue()
+    write_durably(path, hashlib.sha256(whole).digest() + whole)

@@ -15,7 +15,7 @@ from graftwork.config.errors import UserError
 from graftwork.features.engines import frozen, openvino_engine, torch_engine
 from graftwork.features.engines.choosing import EngineWarning, cosine
 from graftwork.features.engines.frozen import FrozenNetwork
-from graftwork.storage.files import sha256_of
+from graftwork.storage.files import SEAL, DamageWarning, sha256_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 
@@ -62,7 +62,7 @@ def test_a_damaged_backbone_is_made_again(network: Callable[..., FrozenNetwork])
     assert made.folder.stat().st_mode & 0o777 == made.folder.parent.stat().st_mode & 0o777
     made.tensors.unlink()
     (made.folder / frozen.TENSORS).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.warns(EngineWarning, match="damaged; it is made again"):
+    with pytest.warns(DamageWarning, match="damaged: .* It is made again"):
         assert network().tensors.read_bytes() == whole
     assert network().tensors_sha256 == sha256_of(made.tensors)
 
@@ -187,5 +187,5 @@ def test_what_is_written_is_plain_json(network: Callable[..., FrozenNetwork]) ->
     made.verdict(IMAGES, 4)
     verdict = next(made.folder.glob("verdict-*.json"))
     assert set(json.loads(verdict.read_text())) == {
-        *("engine", "precision", "cosine", "lowest_cosine"),
+        *("engine", "precision", "cosine", "lowest_cosine", SEAL),
     }

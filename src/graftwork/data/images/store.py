@@ -35,6 +35,8 @@ class DecodedImages:
     def get(self, sha256: str, path: str | Path) -> np.ndarray:
         """uint8 RGB `[height, width, 3]`, read-only where it comes from the store.
 
+        One that is damaged there is decoded from its file, and stored again by the next `prepare`.
+
         Raises:
             UserError: it is not in the store, and its file is no longer what it was.
         """

@@ -13,6 +13,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,17 @@ def examine_all(
                 assert found.pixels is not None
                 yield found.sha256, found.pixels
 
-    with store.writing():
-        store.append(fresh())
+    _keep_all(fresh(), store)
     return _same_verdict_for_same_bytes(packer.frame()), keeper.kept
+
+
+def _keep_all(fresh: Iterator[tuple[str, np.ndarray]], store: ArrayStore) -> None:
+    """Stores what is not there yet; a store that lacks nothing need not be writable."""
+    first = next(fresh, None)
+    if first is None:
+        return
+    with store.writing():  # another process may have stored them while this one waited
+        store.append(item for item in chain([first], fresh) if item[0] not in store)
 
 
 class _Looker:
@@ -157,17 +166,17 @@ class _Keeper:
         if look.verdict != OK or look.is_copy:
             return False
         if look.pixels is None:
-            self._count(self._store[look.sha256])
+            self._count(self._store.nbytes(look.sha256))
             return False
         self._decoded += 1
         fits = self._bytes + look.pixels.nbytes <= self._budget
         if fits:
-            self._count(look.pixels)
+            self._count(look.pixels.nbytes)
         return fits
 
-    def _count(self, pixels: np.ndarray) -> None:
+    def _count(self, size: int) -> None:
         self._pictures += 1
-        self._bytes += pixels.nbytes
+        self._bytes += size
 
 
 class _Packer:

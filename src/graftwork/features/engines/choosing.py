@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from graftwork.features.engines.loading import Picture, load_batch
 from graftwork.models.base import InputSpec
 from graftwork.process.terminal import visible_lines
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import read_sealed, write_sealed
 
 
 class EngineWarning(UserWarning):
@@ -80,16 +80,15 @@ class Runnable(ABC):
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder.with_name(f"{self.folder.name}.lock")):
                 found = self.known_verdict() or self._choose(images, count)
-                partial = self._verdict_path.with_suffix(".partial")
-                partial.write_text(json.dumps(asdict(found)))
-                partial.replace(self._verdict_path)
+                write_sealed(self._verdict_path, asdict(found))
         return found
 
     def known_verdict(self) -> Verdict | None:
         """What was chosen before for this request on this hardware."""
-        if not self._verdict_path.is_file():
+        values = read_sealed(self._verdict_path)
+        if values is None or values.keys() != {field.name for field in fields(Verdict)}:
             return None
-        return Verdict(**json.loads(self._verdict_path.read_text()))
+        return Verdict(**values)
 
     @property
     def _verdict_path(self) -> Path:

@@ -8,9 +8,7 @@ verdict there, neither torch nor timm is imported unless the engine is torch its
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-import warnings
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -22,11 +20,19 @@ from filelock import FileLock
 from graftwork.experiment import Experiment
 from graftwork.features.engines import keys, openvino_engine
 from graftwork.features.engines.base import Engine
-from graftwork.features.engines.choosing import EngineWarning, Runnable
+from graftwork.features.engines.choosing import Runnable
 from graftwork.models.base import InputSpec
 from graftwork.models.network.tensors import part, serialised, tensors_of
 from graftwork.storage.artifacts import Artifacts
-from graftwork.storage.files import READ_ONLY, beside, sha256_of, write_durably
+from graftwork.storage.files import (
+    READ_ONLY,
+    beside,
+    read_sealed,
+    sha256_of,
+    warn_damaged,
+    write_durably,
+    write_sealed,
+)
 
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
@@ -46,13 +52,28 @@ class FrozenNetwork(Runnable):
         self._classifier: Classifier | None = None
         self.key = keys.network_key(experiment, artifacts)
         self.folder = artifacts.networks / self.key
-        if not (self.folder / SPEC).is_file():
+        about = self._read()
+        if about is None:
             self._store()
-        about = json.loads((self.folder / SPEC).read_text())
-        self.tensors_sha256: str = about.pop("tensors_sha256")
-        self.num_features: int = about.pop("num_features")
-        levels = {name: tuple(about[name]) for name in ("mean", "std")}
-        super().__init__(experiment, artifacts, self.folder, InputSpec(**about | levels))
+            about = self._read()
+        assert about is not None, f"{self.folder / SPEC} was written just now"
+        self.tensors_sha256, self.num_features, spec = about
+        super().__init__(experiment, artifacts, self.folder, spec)
+
+    def _read(self) -> tuple[str, int, InputSpec] | None:
+        """sha256 of the tensors, number of features, input; None where nothing whole is stored."""
+        path = self.folder / SPEC
+        about = read_sealed(path)
+        if about is None:
+            return None
+        try:
+            sha256, count = about.pop("tensors_sha256"), about.pop("num_features")
+            levels = {name: tuple(about[name]) for name in ("mean", "std")}
+            return sha256, count, InputSpec(**about | levels)
+        except (KeyError, TypeError) as error:  # an earlier version sealed nothing
+            warn_damaged(path, repr(error))
+            path.unlink(missing_ok=True)
+            return None
 
     @property
     def classifier(self) -> Classifier:
@@ -78,7 +99,7 @@ class FrozenNetwork(Runnable):
             try:
                 partial.mkdir()
                 write_durably(partial / TENSORS, content, READ_ONLY)
-                (partial / SPEC).write_text(json.dumps(about))
+                write_sealed(partial / SPEC, about)
                 shutil.rmtree(self.folder, ignore_errors=True)
                 partial.rename(self.folder)
             finally:
@@ -94,7 +115,7 @@ class FrozenNetwork(Runnable):
             from graftwork.features.engines.torch_engine import TorchEngine
 
             return TorchEngine(self.classifier, precision)
-        if not (self.folder / openvino_engine.NETWORK).is_file():
+        if not openvino_engine.is_converted(self.folder):
             openvino_engine.convert(
                 self.classifier, self._experiment.extraction.batch_size, self.folder
             )
@@ -108,8 +129,8 @@ class FrozenNetwork(Runnable):
         """
         path = self.folder / TENSORS
         if not _is_intact(path, self.tensors_sha256):
-            warnings.warn(f"{path}: damaged; it is made again.", EngineWarning, stacklevel=2)
-            (self.folder / SPEC).unlink()
+            warn_damaged(path, "it is not what was stored")
+            (self.folder / SPEC).unlink(missing_ok=True)
             self._store()
         return path
 

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graftwork.features.engines import kept_files
+from graftwork.storage.files import warn_damaged
+
 if TYPE_CHECKING:
     from torch import nn
 
     from graftwork.models.network.classifier import Classifier
 
 NETWORK = "network.xml"
+FILES = ("network.bin", NETWORK)
+NOTED = "network.json"  # what they were when they were written
+COMPILED, NOTED_COMPILED = "compiled", "compiled.json"
 HINTS = {"bf16": "bf16", "fp32": "f32"}
 
 
@@ -73,12 +79,21 @@ def convert(
         )
     classifier.train(was_training)
     network.reshape(shape)
-    # Whole or absent: its name counts as converted, so it comes last.
     with tempfile.TemporaryDirectory(dir=folder) as partial:
         openvino().save_model(network, Path(partial) / NETWORK, compress_to_fp16=False)
-        for suffix in (".bin", ".xml"):
-            name = Path(NETWORK).with_suffix(suffix)
+        for name in FILES:
             (Path(partial) / name).replace(folder / name)
+    # Whole or absent: what is noted counts as converted, so that comes last.
+    kept_files.note(folder / NOTED, [folder / name for name in FILES])
+
+
+def is_converted(folder: Path) -> bool:
+    """Whether a whole converted network lies there; of a damaged one a warning tells."""
+    files = [folder / name for name in FILES]
+    wrong = kept_files.not_as_noted(folder / NOTED, files)
+    if wrong and (folder / NOTED).is_file():
+        warn_damaged(wrong[0], "it is not what was converted")
+    return not wrong
 
 
 class OpenVinoEngine:
@@ -90,11 +105,13 @@ class OpenVinoEngine:
             # One batch at a time on all cores: on two cores 10 % faster than several streams, and
             # batches come back in order.
             "PERFORMANCE_HINT": "LATENCY",
-            "CACHE_DIR": str(folder / "compiled"),
+            "CACHE_DIR": str(folder / COMPILED),
         }
+        _remove_damaged(folder)
         self._request = (
             _core().compile_model(folder / NETWORK, "CPU", options).create_infer_request()
         )
+        _note_compiled(folder)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """See graftwork.features.engines.base.Engine."""
@@ -102,3 +119,25 @@ class OpenVinoEngine:
         self._request.infer()
         features: np.ndarray = self._request.get_output_tensor().data.copy()
         return features
+
+
+def _compiled(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / COMPILED).glob("*") if path.is_file())
+
+
+def _remove_damaged(folder: Path) -> None:
+    """What was compiled and is no longer what it was, or was cut short, is compiled again.
+
+    OpenVINO itself compares nothing: it would run whatever lies there.
+    """
+    noted = (folder / NOTED_COMPILED).is_file()
+    for path in kept_files.not_as_noted(folder / NOTED_COMPILED, _compiled(folder)):
+        if noted:
+            warn_damaged(path, "it is not what was compiled")
+        path.unlink(missing_ok=True)
+
+
+def _note_compiled(folder: Path) -> None:
+    files = _compiled(folder)
+    if kept_files.not_as_noted(folder / NOTED_COMPILED, files):
+        kept_files.note(folder / NOTED_COMPILED, files)

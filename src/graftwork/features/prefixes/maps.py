@@ -74,7 +74,7 @@ def stored_maps(
     wanted: Sequence[View],
     views: Views,
 ) -> StoredMaps:
-    """The maps of all these views; those that the store lacks are run first.
+    """The maps of all these views; those that the store lacks, or holds damaged, are run first.
 
     Raises:
         TooLarge: they would take more of the disk than `extraction.max_gb`, or than it has.
@@ -84,7 +84,7 @@ def stored_maps(
     network, _, _ = prefix.key.partition("-")
     maps = StoredMaps(artifacts.prefixes / f"{network}-{key}", prefix.split, verdict.precision)
     by_key = {view.key: view for view in wanted}
-    if not maps.store.missing(by_key):
+    if not maps.store.missing(by_key, read=True):  # now: loaders could not run them again
         return maps
     with maps.store.writing():  # another process may have run them while this one waited
         todo = [by_key[key] for key in maps.store.missing(by_key)]

@@ -50,7 +50,7 @@ class FrozenPrefix(Runnable):
     def engine(self, engine: str, precision: str) -> Engine:
         if engine == "torch":
             return TorchEngine(self.classifier, precision, self.split.prefix)
-        if not (self.folder / openvino_engine.NETWORK).is_file():
+        if not openvino_engine.is_converted(self.folder):
             size = self._experiment.extraction.batch_size
             self.folder.mkdir(parents=True, exist_ok=True)
             openvino_engine.convert(self.classifier, size, self.folder, self.split.prefix)
