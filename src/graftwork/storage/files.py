@@ -25,9 +25,7 @@ class DamageWarning(UserWarning):
 
 def warn_damaged(path: Path, what: str, then: str = "It is made again.") -> None:
     """Names a damaged file, what is wrong with it, and what becomes of it."""
-    from graftwork.process.terminal import visible_lines
-
-    warnings.warn(visible_lines(f"{path}: damaged: {what}. {then}"), DamageWarning, stacklevel=3)
+    warnings.warn(f"{path}: damaged: {what}. {then}", DamageWarning, stacklevel=3)
 
 
 @contextmanager
