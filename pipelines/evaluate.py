@@ -37,6 +37,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             "dataset: the test split has no usable picture, so nothing can be measured. Give some, "
             "or let some be set aside: dataset.splits.test_fraction=0.2."
         )
+    _check_classes(artifacts)
     test, looked = None, None
     if not leaves_the_test_out(experiment):
         several = experiment.evaluation.views > 1
@@ -52,6 +53,22 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     speed = len(frame) / looked.seconds if looked else None
     found = measurements(experiment, artifacts, test, looked)
     record(experiment, artifacts, found, frame, speed, begun)
+
+
+def _check_classes(artifacts: Artifacts) -> None:
+    """Raises UserError where the model knows other classes than the data has."""
+    from graftwork.model_folder import contents as model_folder
+
+    classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
+    known = model_folder.read_contract(artifacts.model).classes
+    if list(known) == classes:
+        return
+    differ = sorted(set(known) ^ set(classes))
+    raise UserError(
+        f"{artifacts.model}: was trained for {len(known)} classes, the data has {len(classes)}"
+        + (f" (not in both: {', '.join(differ[:5])})" if differ else ", in another order")
+        + ". Train on this data: dvc repro."
+    )
 
 
 def leaves_the_test_out(experiment: Experiment) -> bool:

@@ -165,8 +165,9 @@ def test_no_code_runs_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "raw.pth").write_bytes(pickle.dumps(Attack(), protocol=2))
     saved({"a": Attack()}, tmp_path / "wrapped.pth")
     for name in ("raw.pth", "wrapped.pth"):
-        with pytest.raises(UserError, match=re.escape(name)):
+        with pytest.raises(UserError, match=re.escape(name)) as refused:
             weights.read_tensors(tmp_path / name)
+        assert "weights_only" not in str(refused.value), "nobody is advised to run it"
     assert not (tmp_path / "attacked").exists()
 
 

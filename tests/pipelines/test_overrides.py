@@ -74,6 +74,8 @@ WRONG = [
     (["model=huge"], ["model=huge", "nowhere"]),
     (["+experiment=broken"], ["experiment=broken"]),
     (["+api_token=3"], ["secret", "environment"]),
+    (["seed=${oc.env:HOME}"], ["seed: ${oc.env:HOME}", "would be written", "value itself"]),
+    (["+trainer.options={a: ['${oc.env:HOME,1}']}"], ["trainer.options.a: ${oc.env:HOME,1}"]),
     (["--multi-run", "seed=3"], ["--multi-run", "Did you mean '--multirun'"]),
     (["--experimental-rerun", "x.pickle"], ["unpickles"]),
     (["--config-dir", "not/there"], ["not/there", "no such folder"]),

@@ -278,6 +278,12 @@ def test_a_broken_database_is_named(tmp_path):
         open_run(experiment(), artifacts)
 
 
+def test_other_users_of_the_machine_cannot_read_the_runs(tmp_path):
+    artifacts = Artifacts.at(tmp_path)
+    with open_run(experiment(), artifacts):
+        assert artifacts.mlflow_db.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_read_only_database_says_so(artifacts):
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
@@ -297,6 +303,8 @@ def test_a_read_only_database_says_so(artifacts):
     ("values", "words"),
     [
         ({"uri": "http://me:word@host"}, "MLFLOW_TRACKING_PASSWORD"),
+        ({"uri": "https://host/x?a=1&password=word"}, "holds a secret.*MLFLOW_TRACKING_TOKEN"),
+        ({"uri": "postgresql://host/n?sslkey=word"}, "holds a secret"),
         ({"uri": "./mlruns"}, "not the address"),
         ({"uri": "file:///tmp/x"}, "not the address"),
         ({"experiment": " "}, "empty"),
@@ -308,7 +316,7 @@ def test_wrong_settings_are_named(values, words):
 
 
 @pytest.mark.parametrize(
-    "uri", ["http://h:5000", "https://h/x", "sqlite:////a/b.db", "postgresql://h/n"]
+    "uri", ["http://h:5000", "https://h/x?a=b", "sqlite:////a/b.db", "postgresql://h/n"]
 )
 def test_right_addresses(uri):
     assert experiment(uri=uri).tracking.uri == uri

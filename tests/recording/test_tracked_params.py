@@ -8,6 +8,7 @@ from graftwork.recording.tracked_params import (
     legal_key,
     nested_public,
     public,
+    public_source,
     shortened,
 )
 
@@ -59,3 +60,22 @@ def test_names_are_made_legal(given, legal):
 def test_long_names_stay_distinguishable():
     one, other = legal_key("k" * 300 + "1"), legal_key("k" * 300 + "2")
     assert len(one) == MAX_KEY and one != other
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("+password: CANARY", "+  API_KEY = 'CANARY'", '+"client_secret": "CANARY",'),
+        *("+db_passwd=CANARY", "+x = 'AKIACANARYCANARYCANA'", "+token => CANARY"),
+        *("+hub = hf_CANARYCANARYCANARYCANARY", "+url: https://u:CANARY@host/"),
+        "+-----BEGIN RSA PRIVATE KEY-----\nCANARY\n-----END RSA PRIVATE KEY-----",
+    ],
+)
+def test_sources_tell_no_secrets(line: str):
+    assert "CANARY" not in public_source(f"-a = 1\n{line}\n+b = 2")
+    assert public_source(f"-a = 1\n{line}\n+b = 2").startswith("-a = 1\n+")
+
+
+def test_sources_keep_what_is_no_secret():
+    code = "-x = 1\n+monkey = 2\n+keys = [1]\n+def key_of(path): return path"
+    assert public_source(code) == code

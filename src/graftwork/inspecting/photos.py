@@ -114,6 +114,8 @@ def given(paths: Sequence[Path], contract: Contract, count: int) -> tuple[list[P
     for path in paths:
         if not path.exists():
             raise UserError(f"--photos: no such file or folder: {path}.")
+        if not (path.is_dir() or path.is_file()):  # opening a pipe would wait for ever
+            raise UserError(f"--photos: {path} is a pipe, a socket or a device, and no photo.")
         found = list(pictures(path, path.absolute().parent)) if path.is_dir() else [path]
         if not found:
             raise UserError(f"--photos: {path} holds no photos. Name one that does.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,7 +109,18 @@ def read_tensors(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except pickle.UnpicklingError as error:  # whose text advises to run whatever is in the file
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if asked is None:
+            raise UserError(
+                f"{key}: {path} cannot be read as weights: it is no file of tensors."
+            ) from None
+        raise UserError(
+            f"{key}: {path} cannot be read as weights: it holds more than tensors, and asks for "
+            f"{asked[1]}, which is code. Nothing of it was run. Ask whoever made it for a file of "
+            "the tensors alone (.safetensors)."
+        ) from None
+    except (SafetensorError, RuntimeError, EOFError) as error:
         raise UserError(
             f"{key}: {path} cannot be read as weights: {str(error).splitlines()[0]}"
         ) from error

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # A server that is away must not hold up training: MLflow's own settings retry for minutes.
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # the pages open on trained models
+OWNER_ALONE = 0o600  # a shared machine has other users, and runs tell paths and names
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
@@ -134,6 +135,7 @@ def _make_database(artifacts: Artifacts) -> None:
             _make_tables(partial, artifacts)
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
+            partial.chmod(OWNER_ALONE)
             os.replace(partial, artifacts.mlflow_db)
         finally:
             partial.unlink(missing_ok=True)

@@ -15,6 +15,15 @@ MAX_KEY = 250  # characters of any key
 SECRET = re.compile(r"token|secret|password|passwd|credential|api_?key", re.IGNORECASE)
 _USER_IN_URI = re.compile(r"(?<=://)[^/@\s]+@")
 _SECRET_IN_QUERY = re.compile(rf"([?&][^=&\s]*(?:{SECRET.pattern})[^=&\s]*=)[^&\s]+", re.IGNORECASE)
+_NAMED = rf"[\w\-]*(?:{SECRET.pattern})[\w\-]*"
+_ASSIGNED = re.compile(rf"({_NAMED}[\"']?\s*[:=]+>?\s*)[^\s,)}}\]]+", re.IGNORECASE)
+# Of AWS, GitHub, GitLab, the Hugging Face hub, OpenAI and its like, Slack; private keys.
+_KNOWN_KEY = re.compile(
+    r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w\-]{20,}|hf_\w{20,}"
+    r"|sk-[\w\-]{20,}|xox[abprs]-[\w\-]{10,})"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
 _ILLEGAL = re.compile(r"[^\w\-. :/]", re.ASCII)
 
 
@@ -49,6 +58,12 @@ def nested_public(value: Any) -> Any:
 def public(text: str) -> str:
     """`https://user:word@host/?token=x` without what only its owner should know."""
     return _SECRET_IN_QUERY.sub(r"\1...", _USER_IN_URI.sub("", text))
+
+
+def public_source(text: str) -> str:
+    """Lines of code and of configurations without the values of what is called a secret, and
+    without what looks like a key of a known service, whatever it is called."""
+    return _KNOWN_KEY.sub("...", _ASSIGNED.sub(r"\1...", public(text)))
 
 
 def shortened(text: str, limit: int) -> str:

@@ -23,6 +23,7 @@ from graftwork.recording.tracked_params import (
     legal_key,
     nested_public,
     public,
+    public_source,
     shortened,
 )
 
@@ -53,7 +54,7 @@ class Run(Recording):
         self.log_text(yaml.safe_dump(nested_public(params), sort_keys=False), "params.yaml")
         self._log_dataset(experiment, tags)
         if diff := dirty_diff(self._artifacts.shared):
-            self.log_text(public(diff), "uncommitted.diff")
+            self.log_text(public_source(diff), "uncommitted.diff")
         self._log_lock()
 
     def resume(self, experiment: Experiment, known: Mapping[str, str]) -> None:

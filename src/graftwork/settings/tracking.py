@@ -9,6 +9,9 @@ from graftwork.config.components import Component
 from graftwork.config.errors import UserError
 from graftwork.recorders.base import Recorder
 
+_SECRET_IN_QUERY = re.compile(
+    r"[?&;][^=&;]*(pass|pwd|token|secret|key|auth)[^=&;]*=", re.IGNORECASE
+)
 _SERVER = re.compile(r"(https?|postgresql|mysql|mssql)(\+\w+)?://[^/@\s]+|sqlite:////?[^/]")
 
 
@@ -30,6 +33,12 @@ class Tracking(Component):
             raise UserError(
                 "uri: user and password do not belong into a configuration, which is recorded. "
                 "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
+            )
+        if _SECRET_IN_QUERY.search(self.uri):
+            raise UserError(
+                "uri: holds a secret (after the ?), and a configuration is recorded. Set "
+                "MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+                "instead."
             )
         if not _SERVER.match(self.uri):
             raise UserError(

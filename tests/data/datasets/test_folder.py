@@ -223,3 +223,33 @@ def test_messages_name_key_and_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError) as stop:
         Experiment.from_params(composed("dataset=folder", f"dataset.path={tmp_path}"))
     assert str(stop.value).startswith(f"dataset: {tmp_path}: split folders")
+
+
+def test_a_class_that_links_to_another_one_is_refused_and_not_dropped(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    touch(root, "cat/1.jpg", "dog/1.jpg", "owl/1.jpg")
+    (root / "kitten").symlink_to(root / "cat", target_is_directory=True)
+    with pytest.raises(UserError, match=r"photos/kitten is a link to .* class 'cat'.* two labels"):
+        dataset(root).check()
+    (root / "kitten").unlink()
+    (root / "dog/deeper").mkdir()
+    (root / "dog/deeper/more").symlink_to(root / "cat", target_is_directory=True)
+    with pytest.raises(UserError, match=r"dog/deeper/more is a link to .* class 'cat'"):
+        found(root)
+
+
+def test_one_class_in_two_splits_may_be_one_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg")
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val/cat").symlink_to(tmp_path / "train/cat", target_is_directory=True)
+    assert ("val/cat/1.jpg", "cat", "val") in found(tmp_path)
+
+
+def test_what_is_no_file_is_counted_and_never_opened(tmp_path: Path) -> None:
+    root, raw = tmp_path / "photos", tmp_path / "raw"
+    touch(root, "cat/1.jpg", "dog/1.jpg")
+    os.mkfifo(root / "cat/2.jpg")
+    dataset(root).download(raw, tmp_path)
+    assert [name for name, _, _ in found(root)] == ["cat/1.jpg", "dog/1.jpg"]
+    receipt = json.loads((raw / "source.json").read_text())
+    assert receipt["left_out"]["kinds"] == {"pipe, socket or device": 1}

@@ -79,6 +79,7 @@ def test_other_depths_are_refused_with_the_nearest(depth: int, nearest: str) -> 
     ("override", "message"),
     [
         ("model.options.depth=21", "depth: 21 layers.*20 or 26"),
+        ("model.options.depth=6000002", "depth: 6000002 layers. At most 1202"),
         ("model.options.width=0", "width: 0"),
         ("model.options.depth=deep", "options.depth: 'deep' is no whole number"),
         ("+model.options.deph=20", "options: 'deph' is unknown.*Did you mean 'depth'"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -68,7 +68,12 @@ def class_folders(root: Path) -> list[ClassFolder]:
     ]
 
 
-def pictures(folder: Path, root: Path, left_out: LeftOut | None = None) -> Iterator[Path]:
+def pictures(
+    folder: Path,
+    root: Path,
+    left_out: LeftOut | None = None,
+    owned: Mapping[Identity, str] | None = None,
+) -> Iterator[Path]:
     """Pictures below a folder, at any depth, in a fixed order; hidden ones are left out.
 
     Links are followed, but never back into a folder that they lie in.
@@ -76,9 +81,35 @@ def pictures(folder: Path, root: Path, left_out: LeftOut | None = None) -> Itera
     Args:
         root: the folder that the search began with: a link back to it ends there too.
         left_out: counts what is no picture.
+        owned: class names of folders that no link below this one, a class, may lead to.
+
+    Raises:
+        UserError: a link leads to the folder of another class.
     """
-    above = frozenset(map(_identity, (root, folder.parent)))
-    yield from _pictures(folder, above, LeftOut() if left_out is None else left_out)
+    above = frozenset(map(identity, (root, folder.parent)))
+    label = (owned or {}).get(identity(folder), "")
+    yield from _pictures(folder, above, left_out or LeftOut(), owned or {}, label)
+
+
+def owners(folders: Iterable[ClassFolder]) -> dict[Identity, str]:
+    """Whose folder each of them is, by class name.
+
+    Raises:
+        UserError: two classes are one folder by two names.
+    """
+    found: dict[Identity, ClassFolder] = {}
+    for folder in folders:
+        first = found.setdefault(identity(folder.path), folder)
+        if first.label != folder.label:
+            raise _two_labels(folder.path, first.label)
+    return {place: folder.label for place, folder in found.items()}
+
+
+def _two_labels(link: Path, label: str) -> UserError:
+    return UserError(
+        f"dataset: {legible(link)} is a link to the folder of the class '{label}': its pictures "
+        "would carry two labels, and none of them would count. Remove the link."
+    )
 
 
 def stray_pictures(root: Path, left_out: LeftOut | None = None) -> list[Path]:
@@ -98,13 +129,21 @@ def _class_folder(folder: Path, split: str | None) -> ClassFolder:
     return ClassFolder(folder, folder.name, split)
 
 
-def _pictures(folder: Path, above: frozenset[Identity], left_out: LeftOut) -> Iterator[Path]:
-    own = _identity(folder)
+def _pictures(
+    folder: Path,
+    above: frozenset[Identity],
+    left_out: LeftOut,
+    owned: Mapping[Identity, str],
+    label: str,
+) -> Iterator[Path]:
+    own = identity(folder)
     if own in above:
         return
+    if (other := owned.get(own, label)) != label:
+        raise _two_labels(folder, other)
     for path, is_folder in _entries(folder):
         if is_folder:
-            yield from _pictures(path, above | {own}, left_out)
+            yield from _pictures(path, above | {own}, left_out, owned, label)
         elif _is_picture(path):
             check_name(path)
             yield path
@@ -112,7 +151,8 @@ def _pictures(folder: Path, above: frozenset[Identity], left_out: LeftOut) -> It
             left_out.add(path)
 
 
-def _identity(path: Path) -> Identity:
+def identity(path: Path) -> Identity:
+    """Of a folder, by whatever name it is reached."""
     stat = path.stat()
     return stat.st_dev, stat.st_ino
 

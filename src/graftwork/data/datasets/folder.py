@@ -12,6 +12,7 @@ from graftwork.data.datasets.base import Dataset, Record
 from graftwork.data.datasets.class_folders import (
     class_folders,
     image_suffixes,
+    owners,
     pictures,
     stray_pictures,
 )
@@ -35,7 +36,9 @@ class Folder(Dataset):
             raise UserError(f"dataset.path: {root} is a file. Set dataset.path to a folder.")
         filled: dict[str, bool] = {}
         left_out = defaultdict[str, LeftOut](LeftOut)
-        for folder in class_folders(root):
+        folders = class_folders(root)
+        owners(folders)
+        for folder in folders:
             has = any(True for _ in pictures(folder.path, root, left_out[folder.label]))
             filled[folder.label] = filled.get(folder.label, False) or has
         empty = [label for label, has in filled.items() if not has]
@@ -76,8 +79,10 @@ class Folder(Dataset):
 
     @staticmethod
     def _records(root: Path, left_out: LeftOut) -> Iterator[Record]:
-        for folder in class_folders(root):
-            for path in pictures(folder.path, root, left_out):
+        folders = class_folders(root)
+        owned = owners(folders)
+        for folder in folders:
+            for path in pictures(folder.path, root, left_out, owned):
                 yield Record(path, folder.label, folder.split)
 
 

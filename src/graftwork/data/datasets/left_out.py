@@ -12,6 +12,7 @@ from graftwork.config.errors import UserError
 SHOWN = 5  # kinds in a message
 HEIC_SUFFIXES = (".heic", ".heif")
 ADVICE = "pip install 'graftwork[heic]' lets them be read"
+NO_FILE = "pipe, socket or device"
 OF_THE_SYSTEM = frozenset(("thumbs.db", "desktop.ini", "icon\r"))  # nobody misses these
 
 
@@ -26,6 +27,8 @@ class LeftOut:
         """Counts a file that is not read."""
         if path.is_symlink() and not path.exists():
             self.dangling += 1
+        elif path.exists() and not path.is_file():  # never opened: it might wait for ever
+            self.kinds[NO_FILE] += 1
         elif path.name.lower() not in OF_THE_SYSTEM:
             self.kinds[legible(path.suffix.lower()) or "no suffix"] += 1
 
