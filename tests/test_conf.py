@@ -105,3 +105,21 @@ def test_every_key_of_conf_is_read(tiny_folder: Path):
     """A key that no component field takes is an error, so composing and building reads them all."""
     params = composed()
     assert set(params) == set(Experiment.__dataclass_fields__)
+
+
+def keys_of(file: Path) -> set[str]:
+    """Of a part, those of the one that it begins with included."""
+    values = yaml.safe_load(file.read_text())
+    bases = [
+        base for base in values.pop("defaults", []) if isinstance(base, str) and base[0] != "_"
+    ]
+    return set(values).union(*(keys_of(file.with_name(f"{base}.yaml")) for base in bases))
+
+
+@pytest.mark.parametrize("file", sorted(CONF.glob("transfer/*.yaml")), ids=lambda f: f.stem)
+def test_a_strategy_says_of_its_parts_what_any_of_their_kind_has(file: Path) -> None:
+    """Otherwise another part of that kind would be refused for a key that nobody typed."""
+    for kind, said in yaml.safe_load(file.read_text()).items():
+        if isinstance(said, dict) and kind != "penalties":
+            parts = CONF.glob(f"transfer/{kind}/*.yaml")
+            assert all(set(said) <= keys_of(part) for part in parts), f"{kind}: {said}"

@@ -54,6 +54,7 @@ class Experiment(Component):
                 "none out. Choose transfer/schedule=step, or another selection."
             )
         self._check_head()
+        self._check_source_head()
 
         if self.transfer.trainable.needs_validation and self.selection.method == "none":
             raise UserError(
@@ -113,6 +114,19 @@ class Experiment(Component):
                 f"model/head, which trains it on stored features; with augmented photos, "
                 f"transfer={fitted} transfer.epochs={transfer.epochs} goes on from there."
             )
+
+    def _check_source_head(self) -> None:
+        """The classifier of the source task reads the features of the whole network."""
+        if not self.transfer.epochs or not (self.model.cut_after or self.model.head.reads_maps):
+            return
+        for name, penalty in self.transfer.penalties.items():
+            if penalty.needs_source_head:
+                raise UserError(
+                    f"transfer.penalties.{name}: asks the classifier that the backbone was "
+                    "pretrained with, which reads all of the network; this one ends early. Choose "
+                    "model.cut_after=null and model/head=linear, or leave it out "
+                    f"(transfer.penalties.{name}=null)."
+                )
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Experiment:
