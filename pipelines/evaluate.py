@@ -106,6 +106,7 @@ def record(
             "test": found.scores,
             "start": found.start,
             "views": found.views,
+            "engine": found.engine,
             "cost": cost,
             "run_id": tracked.run_id,
         }
@@ -141,7 +142,7 @@ def _write(
     tested, probabilities = found.test or (None, None)
     evaluation_report.write(
         experiment, artifacts, tested, classes, probabilities, found.scores, cost, profile,
-        found.record, found.selection, found.start, found.held_out, found.views,
+        found.record, found.selection, found.start, found.held_out, found.views, found.engine,
     )  # fmt: skip
     return cost
 
@@ -151,12 +152,14 @@ def _log(
 ) -> None:
     from graftwork.model_folder import contents as model_folder
     from graftwork.profiling.timing import is_disturbed
+    from graftwork.reporting.engine_words import tags
     from graftwork.reporting.evaluation_report import flat, flat_views
 
     # Behind the test curve that trainer.watch_test draws under the same names.
     trained = model_folder.read_contract(artifacts.model).training["epochs"]
     disturbed = str(is_disturbed(cost["machine"])).lower()
     tracked.set_tags({"selection.method": found.record.method, "cost.disturbed": disturbed})
+    tracked.set_tags(tags(found.engine))
     tracked.log_metrics(flat(found.scores), step=trained)
     tracked.log_metrics(flat(found.selection, "selection"), step=trained)
     if found.views is not None:

@@ -36,6 +36,7 @@ TINY = (
     "transfer=from_scratch",
     "trainer=smoke",
     "evaluation.bootstrap_samples=100",
+    "evaluation.engine=eager",  # converting takes longer than so few photos
 )
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 40, 50)}
 

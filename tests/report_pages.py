@@ -91,6 +91,7 @@ def written(path: Path, **changes: Any) -> str:
         "selection": f"By {EVIL}.",
         "choice": None,
         "views": None,
+        "engine": f"{EVIL} in fp32",
         "audit": None,
         "movement": [],
         "pictures": {

@@ -165,7 +165,7 @@ def test_several_views_are_told_and_the_start_is_compared_by_one_of_them(
     one = predicted(50, seed=5)[1]
     start().write(artifacts.start)
     features(monkeypatch, test, np.log(one))  # the start says what the result says by one view
-    result = measurements(experiment, artifacts, test, Looked(one, test[1], 2, (), 1.0, 2.0))
+    result = measurements(experiment, artifacts, test, Looked(one, test[1], 2, (), 1.0, 2.0, {}))
     assert result.start is not None and result.views is not None
     assert result.start["difference"]["test"]["top1"]["value"] == 0
     assert result.scores["top1"] != result.views["one"]["top1"]
@@ -185,7 +185,7 @@ def test_what_metrics_json_says_of_the_choice(experiment: Any, artifacts: Artifa
         "fitted": 732,
         "scores": result.selection,
     }
-    nothing = Measurements(record(method="none"), None, {}, None, {}, None, None)
+    nothing = Measurements(record(method="none"), None, {}, None, {}, None, None, None)
     assert nothing.selection_entry()["scores"] == {}
 
 

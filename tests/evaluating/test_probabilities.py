@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from graftwork.experiment import Experiment
 from graftwork.process import distributed
 from graftwork.storage.artifacts import Artifacts
 
-TWO_PROCESSES = """
+ENGINES = ("eager", "auto", "torch")
+SEVERAL_PROCESSES = """
 import numpy as np
 from graftwork.process import distributed
 from graftwork.data import manifest
-from graftwork.evaluating import several_views
 from graftwork.storage.artifacts import Artifacts
 from graftwork.experiment import Experiment
+from test_probabilities import looked_by
 
 import argparse
 parser = argparse.ArgumentParser()
@@ -33,11 +35,21 @@ parser.add_argument("--shared")
 options = parser.parse_args()
 artifacts = Artifacts.at(options.root, options.shared)
 frame = manifest.of_split(manifest.read(artifacts.manifest), "test")
-experiment = Experiment.from_file(artifacts.params)
-found = several_views.looked(experiment, artifacts, frame)
-both = np.stack([found.one, found.mean])
-np.save(artifacts.root / f"rank{distributed.rank()}of{distributed.world_size()}.npy", both)
+found = looked_by(Experiment.from_file(artifacts.params), artifacts, frame)
+np.save(artifacts.root / f"rank{distributed.rank()}of{distributed.world_size()}.npy", found)
 """
+
+
+def looked_by(experiment: Experiment, artifacts: Artifacts, frame: Any) -> np.ndarray:
+    """Of each engine what it says by one view and by all: `[engines, 2, n, num_classes]`."""
+    found = []
+    with distributed.joined():
+        for engine in ENGINES:
+            evaluation = replace(experiment.evaluation, engine=engine)
+            asked = replace(experiment, evaluation=evaluation)
+            looked = several_views.looked(asked, artifacts, frame)
+            found.append([looked.one, looked.mean])
+    return np.array(found)
 
 
 @pytest.fixture
@@ -72,25 +84,27 @@ def plainly(experiment: Experiment, artifacts: Artifacts, frame: Any) -> np.ndar
 def test_processes_and_threads_change_nothing(
     prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """15 pictures in 8 batches over two gloo processes: bit-identical to one process."""
+    """15 pictures in 8 batches over gloo processes: bit-identical to one process."""
     wanted = ("trainer.accelerator=cpu", "augmentation=light", "evaluation.views=4")
-    experiment, artifacts, frame = prepared(*wanted)
-    one = split_predictions.probabilities(experiment, artifacts, frame)
-    assert one.shape == (15, 3)
-    assert one == pytest.approx(plainly(experiment, artifacts, frame), abs=1e-5)
-    assert len(np.unique(one, axis=0)) == 15
+    experiment, artifacts, frame = prepared(*wanted, "evaluation.precision=auto")
+    found = looked_by(experiment, artifacts, frame)
+    expected = plainly(experiment, artifacts, frame)
+    for engine, (one, mean) in zip(ENGINES, found, strict=True):
+        assert one.shape == (15, 3) and len(np.unique(one, axis=0)) == 15
+        assert one == pytest.approx(expected, abs=1e-5 if engine == "eager" else 0.02)  # bf16
+        assert np.abs(mean - one).max() > 1e-4
     with monkeypatch.context() as patched:
-        patched.setattr(distributed, "cores", lambda: 5)
-        again = split_predictions.probabilities(experiment, artifacts, frame)
-    assert (again == one).all()
-    mean = several_views.looked(experiment, artifacts, frame).mean
-    assert np.abs(mean - one).max() > 1e-4
-    (tmp_path / "measured.py").write_text(TWO_PROCESSES)
-    monkeypatch.syspath_prepend(tmp_path)
+        patched.setattr(split_predictions, "cores", lambda: 5)
+        assert (looked_by(experiment, artifacts, frame) == found).all()
+    (tmp_path / "measured.py").write_text(SEVERAL_PROCESSES)
+    for folder in (Path(__file__).parents[1], Path(__file__).parent, tmp_path):
+        monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert distributed.relaunched(2, artifacts, "measured")
-    for rank in (0, 1):
-        assert (np.load(artifacts.root / f"rank{rank}of2.npy") == [one, mean]).all()
+    for count in (2, 3):
+        assert distributed.relaunched(count, artifacts, "measured")
+        for rank in range(count):
+            saved = np.load(artifacts.root / f"rank{rank}of{count}.npy")
+            assert (saved == found).all()
 
 
 def test_stored_features_times_head(
@@ -108,7 +122,7 @@ def test_stored_features_times_head(
     rows = rows[:, : classifier.num_features]
     monkeypatch.setattr(features, "features_of", lambda *_: rows)
     monkeypatch.setattr(model_folder, "load", None)
-    found = split_predictions.probabilities(experiment, artifacts, frame)
+    found = several_views.looked(experiment, artifacts, frame).one
     with torch.inference_mode():
         expected = torch.softmax(classifier.head(torch.from_numpy(rows)), 1).numpy()
     assert found == pytest.approx(expected, abs=1e-6)

@@ -22,6 +22,8 @@ def evaluation(**metrics: Metric) -> Evaluation:
         bootstrap_samples=100,
         confidence=0.95,
         mistakes=0,
+        engine="auto",
+        precision="fp32",
         views=1,
         test_in_sweeps="all",
         baselines=[],
@@ -96,13 +98,26 @@ print([name for name in ("torch", "torchmetrics", "timm", "matplotlib") if name 
 )
 def test_bounds(field: str, value: float) -> None:
     values = {"metrics": {}, "bootstrap_samples": 100, "confidence": 0.9, "mistakes": 0}
-    values |= {"views": 1, "test_in_sweeps": "all", "baselines": []}
+    values |= {
+        "engine": "auto",
+        "precision": "fp32",
+        "views": 1,
+        "test_in_sweeps": "all",
+        "baselines": [],
+    }
     with pytest.raises(UserError, match=f"{field}: .* out of bounds"):
         Evaluation(**(values | {field: value}))  # type: ignore[arg-type]
+
+
+def test_what_is_eager_is_float32() -> None:
+    with pytest.raises(UserError, match="precision: bf16, but eager.*evaluation.engine=auto"):
+        Evaluation({"top1": TOP1}, 100, 0.9, 0, "eager", "bf16", 1, "all", [])
+    with pytest.raises(UserError, match="engine: 'eagre' is unknown. Did you mean 'eager'"):
+        Evaluation({"top1": TOP1}, 100, 0.9, 0, "eagre", "fp32", 1, "all", [])
 
 
 def test_whose_test_is_looked_at_has_two_words() -> None:
     with pytest.raises(
         UserError, match="test_in_sweeps: 'winer' is unknown. Did you mean 'winner'"
     ):
-        Evaluation({"top1": TOP1}, 100, 0.9, 0, 1, "winer", [])
+        Evaluation({"top1": TOP1}, 100, 0.9, 0, "auto", "fp32", 1, "winer", [])

@@ -86,7 +86,7 @@ def test_gain_and_cost_stand_side_by_side() -> None:
     labels = np.arange(60) % 3
     chances = np.random.default_rng(0).dirichlet(np.ones(3), (2, 60)).astype(np.float32)
     mean = chances.mean(axis=0)
-    found = views_entry(experiment, Looked(chances[0], mean, 2, (), 1.5, 4.0), labels)
+    found = views_entry(experiment, Looked(chances[0], mean, 2, (), 1.5, 4.0, None), labels)
     assert found is not None
     assert found["count"] == 2 and "mean of the views' probabilities" in found["space"]
     assert found["seconds"] == {"one": 1.5, "all": 4.0}
@@ -98,7 +98,7 @@ def test_gain_and_cost_stand_side_by_side() -> None:
     # Paired: narrower than two separate intervals together.
     both = measure(evaluation, mean, labels, 3)["top1"], found["one"]["top1"]
     assert gain["high"] - gain["low"] < sum(each["high"] - each["low"] for each in both)
-    assert views_entry(experiment, Looked(mean, mean, 1, (), 1.0, 1.0), labels) is None
+    assert views_entry(experiment, Looked(mean, mean, 1, (), 1.0, 1.0, None), labels) is None
 
 
 def test_more_views_than_there_are_is_told_before_anything_runs(

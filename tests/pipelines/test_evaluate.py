@@ -20,7 +20,6 @@ from tiny_experiment import tiny_experiment
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.evaluating import prediction_table as predictions
-from graftwork.evaluating import probabilities as split_predictions
 from graftwork.evaluating import several_views
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
@@ -53,7 +52,7 @@ class Recorded:
         self.step = step
 
     def set_tags(self, tags: dict[str, str]) -> None:
-        self.tags = tags
+        self.tags |= tags
 
     def log_cost(self, cost: dict[str, Any]) -> None:
         self.cost = cost
@@ -119,18 +118,39 @@ def job(
         chose = manifest.of_split(manifest.read(artifacts.manifest), "val")
         words = "the last epoch"
         without_parts(words=words, held_out=9, fitted=24).write(artifacts.selection)
-        found = wrong_in_four(experiment, artifacts, chose)
+        found = wrong_in_four(chose)
         predictions.write(artifacts.held_out, chose, contract["classes"], found)
         artifacts.history.write_text("epoch,train/loss,val/top1\n1,2.0,0.5\n2,1.0,0.75\n")
         artifacts.cost("prepare").parent.mkdir()
         artifacts.cost("prepare").write_text('{"seconds": 12.5, "peak_mib": 99999.0}')
-        monkeypatch.setattr(split_predictions, "probabilities", wrong_in_four)
+        monkeypatch.setattr(several_views, "answering", Network)
         return experiment, artifacts
 
     return make
 
 
-def wrong_in_four(experiment: Experiment, artifacts: Artifacts, frame: Any) -> np.ndarray:
+class Network:
+    """Stands for the trained network: wrong in four, and in further views as a test says."""
+
+    entry = {
+        **{"engine": "openvino", "precision": "fp32", "cosine": 1.0, "lowest_cosine": 0.5},
+        **{"pictures": 15, "differing": 2},
+    }
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def probabilities(self, frame: Any, view: Any = None) -> np.ndarray:
+        return wrong_in_four(frame) if view is None else self.of_view(frame)
+
+    def of_view(self, frame: Any) -> np.ndarray:
+        """Everything is right, of the first two for sure."""
+        right = np.eye(3)[frame["label"].to_numpy()]
+        sure = np.where(np.arange(len(frame)) < 2, 1.0, 0.5)[:, None]
+        return sure * right + (1 - sure) / 3
+
+
+def wrong_in_four(frame: Any) -> np.ndarray:
     """Right but for the first four pictures, which are taken for the next class."""
     labels = frame["label"].to_numpy()
     predicted = np.where(np.arange(len(frame)) < 4, (labels + 1) % 3, labels)
@@ -142,10 +162,11 @@ def test_everything_is_written(
 ) -> None:
     experiment, artifacts = job()
     evaluate.run(experiment, artifacts)
+    printed = capsys.readouterr().out
 
     metrics = json.loads(artifacts.metrics.read_text())
     assert list(metrics) == [
-        "title", "confidence", "selection", "test", "start", "views", "cost", "run_id",
+        "title", "confidence", "selection", "test", "start", "views", "engine", "cost", "run_id",
     ]  # fmt: skip
     chose = metrics["selection"]
     assert (chose["method"], chose["held_out"], chose["fitted"]) == ("matched", 9, 24)
@@ -190,7 +211,15 @@ def test_everything_is_written(
         recorded.metrics
     )
     disturbed = str(cost["machine"] != UNDISTURBED).lower()
-    assert recorded.tags == {"selection.method": "matched", "cost.disturbed": disturbed}
+    assert recorded.tags == {
+        **{"selection.method": "matched", "cost.disturbed": disturbed},
+        **{"evaluation.engine": "openvino", "evaluation.precision": "fp32"},
+        **{"evaluation.cosine": "1.0", "evaluation.lowest_cosine": "0.5"},
+        **{"evaluation.pictures": "15", "evaluation.differing": "2"},
+    }
+    assert metrics["engine"] == Network.entry
+    told = "openvino in fp32; of the first 15 test pictures 2 got another answer than by"
+    assert told in html and told in " ".join(printed.split())
     assert {("selection.json", ""), ("held_out.parquet", "")} <= set(recorded.artifacts)
     assert recorded.step == 2  # behind the epochs of a test curve of the same name
     assert recorded.cost == cost
@@ -199,26 +228,16 @@ def test_everything_is_written(
     assert recorded.model is not None
     assert recorded.model[1].startswith(b"\xff\xd8")  # a JPEG
     assert recorded.ended
-    shown = capsys.readouterr().out
-    assert "73.3\u202f%" in shown
-    assert str(artifacts.report) in shown
+    assert "73.3\u202f%" in printed
+    assert str(artifacts.report) in printed
 
 
 def test_several_views_stand_beside_one(
-    job: Callable[..., Any],
-    recorded: Recorded,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    job: Callable[..., Any], recorded: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of the second view everything is right: the mean of both mistakes two of four."""
     experiment, artifacts = job("evaluation.views=2")
 
-    def of_view(experiment: Any, artifacts: Any, frame: Any) -> Callable[[Any], np.ndarray]:
-        right = np.eye(3)[frame["label"].to_numpy()]
-        sure = np.where(np.arange(len(frame)) < 2, 1.0, 0.5)[:, None]
-        return lambda view: sure * right + (1 - sure) / 3
-
-    monkeypatch.setattr(several_views, "_by_network", of_view)
     evaluate.run(experiment, artifacts)
     metrics = json.loads(artifacts.metrics.read_text())
     views, seconds = metrics["views"], metrics["views"]["seconds"]
@@ -297,7 +316,7 @@ def test_a_sweeps_job_leaves_the_test_to_the_winner(
     artifacts.predictions.write_text("of an earlier job in this folder")
     monkeypatch.setenv(evaluate.TEST, "later")
     with monkeypatch.context() as patched:
-        patched.setattr(split_predictions, "probabilities", lambda *_: pytest.fail("looked"))
+        patched.setattr(several_views, "answering", lambda *_: pytest.fail("looked"))
         evaluate.run(experiment, artifacts)
     metrics = json.loads(artifacts.metrics.read_text())
     assert metrics["test"] == {} and "test" not in metrics["cost"]["images_per_second"]

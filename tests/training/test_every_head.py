@@ -18,7 +18,7 @@ from watched_trainings import WatchedTrainings
 from graftwork.config.components import build
 from graftwork.data import manifest
 from graftwork.data.folds import NEVER
-from graftwork.evaluating.probabilities import probabilities, softmax
+from graftwork.evaluating.probabilities import by_features, softmax
 from graftwork.experiment import Experiment
 from graftwork.features.feature_store import features_of
 from graftwork.model_folder import contents as model_folder
@@ -104,7 +104,7 @@ def test_a_head_is_saved_loaded_and_predicted_with(name: str, watched: WatchedTr
     assert contract.training["trained_share"] == 0
 
     test = manifest.of_split(manifest.read(artifacts.manifest), "test")
-    evaluated = probabilities(experiment, artifacts, test)
+    evaluated = by_features(experiment, artifacts, test)
     photos = [Path(path).read_bytes() for path in test["path"]]
     np.testing.assert_allclose(Predictor(artifacts.model).probabilities(photos), evaluated, 0, 2e-4)
     features = torch.from_numpy(features_of(experiment, artifacts, test))

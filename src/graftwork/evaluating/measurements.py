@@ -35,6 +35,7 @@ class Measurements:
     scores: Scores  # on test; empty likewise
     start: dict[str, Scores] | None  # of the probe that training began from
     views: dict[str, Any] | None  # what several views of test pictures gain and cost
+    engine: dict[str, Any] | None  # how the network was run on test; None: it was not
 
     def selection_entry(self) -> dict[str, Any]:
         """As metrics.json has it."""
@@ -59,8 +60,8 @@ def measurements(
 
     Args:
         test: rows and probabilities of the test split; None where it is not looked at.
-        looked: how these probabilities came about, where by several views. What training began
-            from is compared by one view, of which it is.
+        looked: how these probabilities came about. What training began from is compared by one
+            view, of which it is.
     """
     from graftwork.evaluating import prediction_table as predictions
 
@@ -78,6 +79,7 @@ def measurements(
         scores=_scores(experiment, test),
         start=start,
         views=None if test is None or looked is None else _views(experiment, test, looked),
+        engine=None if looked is None else looked.engine,
     )
 
 

@@ -1,9 +1,10 @@
 """Class probabilities for a split, the same whatever the number of processes and threads.
 
 A strategy that leaves the backbone as it was needs no network: stored features times the head.
-Any other runs the network in float32. Pictures form fixed batches, batch b of N processes goes to
-process b mod N, and none is padded or repeated. Within a process each thread takes whole batches
-and computes them alone: sums inside a batch then have one order, however many threads there are.
+Any other asks the network of the model folder (graftwork.evaluating.answering), or one that is in
+memory, eagerly in float32. Pictures form fixed batches, and batch b of N processes goes to process
+b mod N. Where torch computes on a CPU each thread takes whole batches and computes them alone: sums
+inside a batch then have one order, however many threads there are.
 """
 
 from __future__ import annotations
@@ -49,10 +50,8 @@ def needs_network(artifacts: Artifacts) -> bool:
     return bool(training["trained_share"])
 
 
-def probabilities(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
-    """Softmax of the logits of every picture, in the frame's order.
-
-    Under torchrun every process must call it, and every process gets all rows.
+def by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
+    """Softmax of the logits of every picture, in the frame's order, by stored features.
 
     Args:
         frame: rows of the manifest.
@@ -60,9 +59,13 @@ def probabilities(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFr
     Returns:
         float32 `[len(frame), num_classes]`.
     """
-    if needs_network(artifacts):
-        return softmax(_by_network(experiment, artifacts, frame))
-    return softmax(_by_features(experiment, artifacts, frame))
+    from graftwork.features.feature_store import features_of
+    from graftwork.model_folder import contents as model_folder
+
+    features = features_of(experiment, artifacts, frame)
+    classes = len(model_folder.read_contract(artifacts.model).classes)
+    head, tensors = model_folder.read_head(artifacts.model)
+    return softmax(head.logits(tensors, features, classes))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -70,23 +73,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponents = np.exp(shifted)
     return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
-    from graftwork.features.feature_store import features_of
-    from graftwork.model_folder import contents as model_folder
-
-    features = features_of(experiment, artifacts, frame)
-    classes = len(model_folder.read_contract(artifacts.model).classes)
-    head, tensors = model_folder.read_head(artifacts.model)
-    return head.logits(tensors, features, classes)
-
-
-def _by_network(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
-    from graftwork.model_folder import contents as model_folder
-
-    classifier, _ = model_folder.load(artifacts.model)
-    return network_logits(experiment, artifacts, classifier, frame)
 
 
 def network_logits(
@@ -103,34 +89,41 @@ def network_logits(
         view: what it sees of a picture; None: what evaluation sees.
         shown: what it is shown of rows; None: that view of their pictures.
     """
-    if frame.empty:
-        return np.zeros((0, 0), np.float32)
-    size = experiment.extraction.batch_size
-    starts = range(0, len(frame), size)
-    mine = starts[distributed.rank() :: distributed.world_size()]
-    batches = [frame.iloc[start : start + size] for start in mine]
+    from graftwork.features.engines.torch_engine import device_of
+
     shown = shown or _pictures(experiment, artifacts, classifier, view)
-    logits = _run(classifier, shown, batches, experiment.trainer.accelerator)
+    device = device_of(experiment.trainer.accelerator)
+    classifier.eval().to(device)
+
+    def of(rows: slice) -> np.ndarray:
+        return _logits(classifier, shown(frame.iloc[rows]), device)
+
+    return in_turns(len(frame), experiment.extraction.batch_size, lambda mine: pooled(of, mine))
+
+
+def in_turns(count: int, size: int, run: Callable[[list[slice]], list[np.ndarray]]) -> np.ndarray:
+    """The rows that all processes compute together, in order, in every process.
+
+    Args:
+        count: of rows.
+        size: of a batch.
+        run: from this process's batches, the rows of each, to their results.
+    """
+    if not count:
+        return np.zeros((0, 0), np.float32)
+    starts = range(0, count, size)
+    mine = starts[distributed.rank() :: distributed.world_size()]
+    results = run([slice(start, min(start + size, count)) for start in mine])
     with distributed.joined():
-        parts = distributed.gathered(dict(zip(mine, logits, strict=True)))
+        parts = distributed.gathered(dict(zip(mine, results, strict=True)))
     of_batch = {start: rows for part in parts for start, rows in part.items()}
     return np.concatenate([of_batch[start] for start in starts])
 
 
-def _run(
-    classifier: Classifier,
-    shown: Shown,
-    batches: list[pd.DataFrame],
-    accelerator: str,
-) -> list[np.ndarray]:
+def pooled(of: Callable[[slice], np.ndarray], batches: list[slice]) -> list[np.ndarray]:
+    """What torch makes of batches, each on one thread."""
     import torch
 
-    device = _device(accelerator)
-
-    def of(rows: pd.DataFrame) -> np.ndarray:
-        return _logits(classifier, shown(rows), device)
-
-    classifier.eval().to(device)
     before = torch.get_num_threads()
     threads = max(1, cores() // _processes_here())
     try:
@@ -167,14 +160,6 @@ def _pictures(
         return torch.from_numpy(np.stack(views))
 
     return shown
-
-
-def _device(accelerator: str) -> torch.device:
-    import torch
-
-    if accelerator == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
 
 
 def _processes_here() -> int:

@@ -7,13 +7,14 @@ a view that is sure counts no more than one that is not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graftwork.evaluating import probabilities as by_one
+from graftwork.evaluating.answering import Answering, answering
+from graftwork.evaluating.probabilities import by_features, needs_network
 from graftwork.evaluating.scoring import measure, paired
 from graftwork.process import distributed
 from graftwork.process.progress import count_bar
@@ -37,8 +38,9 @@ class Looked:
     mean: np.ndarray  # over all views; the same where there is one
     views: int
     mirrors: tuple[str, ...]  # ways in which some views are mirrored
-    seconds_one: float
+    seconds_one: float  # a network that is asked is loaded before
     seconds: float  # of all views
+    engine: dict[str, Any] | None  # how the network is run; None: stored features were enough
 
 
 def looked(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> Looked:
@@ -53,13 +55,18 @@ def looked(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) ->
 
     mirrors = experiment.augmentation.mirrors
     views = fixed_views(mirrors)[: experiment.evaluation.views]
+    needed = needs_network(artifacts)
+    network = answering(experiment, artifacts, frame) if needed or len(views) > 1 else None
     begun = time.perf_counter()
     with distributed.joined():  # once: processes cannot part and meet again for every view
-        one = by_one.probabilities(experiment, artifacts, frame)
+        if needed and network is not None:
+            one = network.probabilities(frame)
+        else:
+            one = by_features(experiment, artifacts, frame)
         seconds_one = time.perf_counter() - begun
         total = one.astype(np.float64)
-        if len(views) > 1:
-            total += _further(experiment, artifacts, frame, views[1:])
+        if network is not None and len(views) > 1:
+            total += _further(network, frame, views[1:])
     mean = (total / len(views)).astype(np.float32) if len(views) > 1 else one
     used = {mirror for view in views for mirror in view.mirrored}
     return Looked(
@@ -69,34 +76,18 @@ def looked(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) ->
         mirrors=tuple(mirror for mirror in mirrors if mirror in used),
         seconds_one=seconds_one,
         seconds=time.perf_counter() - begun,
+        engine=None if network is None else network.entry,
     )
 
 
-def _further(
-    experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame, views: Sequence[FixedView]
-) -> np.ndarray:
-    """The sum of the views' probabilities, by the network in float32: no features are stored."""
-    of_view = _by_network(experiment, artifacts, frame)
+def _further(network: Answering, frame: pd.DataFrame, views: Sequence[FixedView]) -> np.ndarray:
+    """The sum of the views' probabilities, by the network: no features of them are stored."""
     total: Any = 0.0
     with count_bar("Views of the pictures", len(views), distributed.rank() == 0) as seen:
         for number, view in enumerate(views, 1):
-            total = total + of_view(view)
+            total = total + network.probabilities(frame, view)
             seen(number)
     return np.asarray(total)
-
-
-def _by_network(
-    experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame
-) -> Callable[[FixedView], np.ndarray]:
-    from graftwork.model_folder import contents as model_folder
-
-    classifier, _ = model_folder.load(artifacts.model)
-
-    def of(view: FixedView) -> np.ndarray:
-        logits = by_one.network_logits(experiment, artifacts, classifier, frame, view)
-        return by_one.softmax(logits)
-
-    return of
 
 
 def views_entry(experiment: Experiment, found: Looked, labels: np.ndarray) -> dict[str, Any] | None:

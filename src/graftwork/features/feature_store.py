@@ -78,6 +78,7 @@ def _filled(
     Args:
         read: the features are about to be read: none of them may be damaged.
     """
+    from graftwork.data.images import DecodedImages
     from graftwork.features.engines.keys import feature_key
     from graftwork.features.engines.loading import Picture
     from graftwork.storage.array_store import ArrayStore
@@ -85,7 +86,7 @@ def _filled(
     network = frozen_network(experiment, artifacts)
     pairs = zip(frame["sha256"], frame["path"], strict=True)
     pictures = [Picture(sha256, path) for sha256, path in pairs]
-    verdict = network.verdict_of(pictures)
+    verdict = network.verdict_of(pictures, DecodedImages(artifacts, experiment.dataset))
     key = feature_key(network.key, verdict.engine, verdict.precision, experiment)
     store = ArrayStore(artifacts.features / key, "float32")
     count, seconds = 0, 0.0

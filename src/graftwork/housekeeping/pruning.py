@@ -6,16 +6,15 @@ processes find a piece whole or not at all. Who has a file open keeps it until i
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from graftwork.housekeeping.contents import Piece
+from graftwork.storage import files
 from graftwork.storage.array_store import ABANDONED_SECONDS
-from graftwork.storage.files import beside
 
 
 def chosen(
@@ -55,21 +54,9 @@ def _removed(path: Path, store: Path) -> bool:
     if not path.parent.resolve().is_relative_to(store.resolve()):  # a folder became a link
         return False
     lock = path.with_name(f"{path.name}.lock")  # of networks, and of downloads in flight
-    if not lock.is_file():
-        return _gone(path)
     try:
-        with FileLock(lock, timeout=0):
-            return _gone(path)
+        with FileLock(lock, timeout=0) if lock.is_file() else nullcontext():
+            files.remove(path)
     except Timeout:
         return False
-
-
-def _gone(path: Path) -> bool:
-    if not path.is_dir() or path.is_symlink():
-        path.unlink(missing_ok=True)
-        return True
-    away = beside(path)
-    with suppress(FileNotFoundError):  # another process was quicker
-        path.rename(away)
-        shutil.rmtree(away)
     return True

@@ -28,6 +28,7 @@ KINDS = (
     "features",
     "networks",
     "prefixes",
+    "trained",  # a finished run is of use without what it was converted to
 )  # of others nobody records who uses them; they are small
 PARTED = ("networks", "prefixes")
 RUNS = [(engine, precision) for engine in ("openvino", "torch") for precision in ("bf16", "fp32")]

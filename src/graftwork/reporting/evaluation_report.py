@@ -19,7 +19,7 @@ from graftwork.metrics.base import Metric
 from graftwork.model_folder import contents as model_folder
 from graftwork.recording.lineage import lineage, start_of
 from graftwork.recording.tracked_params import nested_public
-from graftwork.reporting import movement_plot, plots, report, selection_plots
+from graftwork.reporting import engine_words, movement_plot, plots, report, selection_plots
 from graftwork.reporting.charts import standalone
 from graftwork.reporting.choice import choice
 from graftwork.reporting.drawn import Drawn, drawn_of
@@ -148,6 +148,7 @@ def write(
     start: Mapping[str, Any] | None = None,
     held_out: tuple[pd.DataFrame, np.ndarray] | None = None,
     views: Mapping[str, Any] | None = None,
+    engine: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes reports/plots/ (SVG for people, CSV for `dvc plots`) and reports/report.html.
 
@@ -164,6 +165,7 @@ def write(
         held_out: the pictures that chose (sha256, path, label), and the probabilities `[n,
             num_classes]` that networks gave which had not seen them.
         views: what several views of test pictures gain and cost; None: there was one.
+        engine: how the network was run on them; None: it was not.
     """
     chosen_by = selection_scores or {}
     evaluation = experiment.evaluation
@@ -190,6 +192,7 @@ def write(
         if selection
         else None,
         views=view_gain(views, scores, metrics),
+        engine=engine_words.sentence(engine) if engine else "",
         audit=audit,
         movement=movement_plot.lines(audit),
         pictures=pictures,

@@ -55,6 +55,7 @@ class Report:
     selection: str  # in words, how the checkpoint was chosen; shown where there is no `choice`
     choice: Choice | None  # the same at length
     views: ViewGain | None  # what several views of a test picture gain; None: there was one
+    engine: str  # how the network was run on test pictures, in words; empty: it was not
     audit: Audit | None  # what was trained; None: not known
     movement: Sequence[Mapping[str, str]]  # the same as lines of a table
     # intervals, confusion, classes, calibration, training, movement

@@ -14,7 +14,7 @@ from rich.table import Table
 from graftwork.config.errors import UserError
 from graftwork.metrics.base import Metric
 from graftwork.process.terminal import literal
-from graftwork.reporting import view_gain
+from graftwork.reporting import engine_words, view_gain
 from graftwork.reporting.certainty import no_width_note
 from graftwork.reporting.choice import KEPT_START, warnings
 from graftwork.reporting.disk_use import disk_use
@@ -65,7 +65,9 @@ def show(
         console.print(literal(warning, "bold red"))
     views = result.get("views")
     looks = [("views", view_gain.sentence(views, metrics))] if views else []
-    for label, text in [*_choosing(result), *looks, *_facts(result, artifacts)]:
+    engine = result.get("engine")
+    run = [("engine", engine_words.sentence(engine))] if engine else []
+    for label, text in [*_choosing(result), *looks, *run, *_facts(result, artifacts)]:
         # Paths are for copying: neither cut nor wrapped, whatever the width.
         console.print(literal(f"{label:<8}{text}"), soft_wrap=True)
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from graftwork.config.components import Component
 from graftwork.config.errors import UserError, check_choice, check_range
 from graftwork.metrics.base import Metric
+from graftwork.settings.extraction import ENGINES, PRECISIONS
 
 IN_SWEEPS = ("winner", "all")
+EAGER = "eager"
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Evaluation(Component):
     bootstrap_samples: int
     confidence: float  # of the interval, (0, 1)
     mistakes: int  # photos of the worst mistakes in the report
+    engine: str  # of a trained network; eager: torch, layer by layer, in float32
+    precision: str  # likewise; auto: bf16 where the hardware has it
     views: int  # looks at a test picture, whose probabilities are averaged; see fixed_views
     test_in_sweeps: str  # winner: only of the job that the selection score puts first; all
     baselines: list[str]  # strategies of a sweep that its others are compared with
@@ -27,6 +31,13 @@ class Evaluation(Component):
         check_range("bootstrap_samples", self.bootstrap_samples, 100)
         check_range("confidence", self.confidence, 0.5, 0.999)
         check_range("mistakes", self.mistakes, 0)
+        check_choice("engine", self.engine, (*ENGINES, EAGER))
+        check_choice("precision", self.precision, PRECISIONS)
+        if self.engine == EAGER and self.precision == "bf16":
+            raise UserError(
+                "precision: bf16, but eager networks run in float32. Choose "
+                "evaluation.precision=fp32, or an engine (evaluation.engine=auto)."
+            )
         check_range("views", self.views, 1)
         check_choice("test_in_sweeps", self.test_in_sweeps, IN_SWEEPS)
         if not any(metric.applies(2) for metric in self.metrics.values()):

@@ -8,6 +8,7 @@ from graftwork.config.components import Component
 from graftwork.config.errors import check_choice, check_range
 
 ENGINES = ("auto", "openvino", "torch")
+PRECISIONS = ("auto", "fp32", "bf16")
 PREFIXES = ("auto", "stored", "live")
 
 
@@ -29,7 +30,7 @@ class Extraction(Component):
 
     def __post_init__(self) -> None:
         check_choice("engine", self.engine, ENGINES)
-        check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
+        check_choice("precision", self.precision, PRECISIONS)
         check_range("batch_size", self.batch_size, 1)
         check_range("min_cosine", self.min_cosine, 0, 1)
         if self.views is not None:

@@ -88,6 +88,11 @@ class Artifacts:
         return self.store / "networks"
 
     @property
+    def trained(self) -> Path:
+        """The few trained networks that were converted last."""
+        return self.store / "trained"
+
+    @property
     def profiles(self) -> Path:
         """What networks cost."""
         return self.store / "profiles"

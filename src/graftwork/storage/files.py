@@ -9,7 +9,7 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -159,3 +159,14 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 def beside(target: Path) -> Path:
     """A path for work in progress, on the same file system as its target."""
     return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there; others find a folder whole or not at all."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    away = beside(path)
+    with suppress(FileNotFoundError):  # another process was quicker
+        path.rename(away)
+        shutil.rmtree(away)

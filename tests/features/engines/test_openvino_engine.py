@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import composed
 
 from graftwork.config.components import build
@@ -27,8 +28,6 @@ BATCH = 4
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    import torch
-
     torch.manual_seed(0)
     model = build(composed("model=tiny_cnn")["model"], Model, "model")  # type: ignore[type-abstract]
     return model.build(3, None)
@@ -98,3 +97,29 @@ def test_nothing_is_reported_and_nothing_written_to_the_home(folder: Path, tmp_p
     )
     assert not list(tmp_path.iterdir())
     assert (folder / NETWORK).is_file()
+
+
+class SaysHowMany(torch.nn.Module):
+    """Its code makes a constant of the number of pictures."""
+
+    def __init__(self, classifier: Classifier, reshapes: bool) -> None:
+        super().__init__()
+        self.classifier, self.reshapes = classifier, reshapes
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.classifier(pixels)
+        count = int(len(pixels))
+        if self.reshapes:
+            return logits.reshape(count, -1)
+        return logits + torch.arange(3 * count).reshape(count, 3) // 3
+
+
+@pytest.mark.parametrize("reshapes", [True, False])
+def test_code_that_depends_on_the_number_of_pictures_is_traced_on_all(
+    classifier: Classifier, tmp_path: Path, reshapes: bool
+) -> None:
+    module = SaysHowMany(classifier.eval(), reshapes)
+    convert(classifier, BATCH, tmp_path, module)
+    found = OpenVinoEngine(tmp_path, "fp32")(images())
+    assert found == pytest.approx(eager_features(classifier, images(), module), abs=1e-4)
+    classifier.train()

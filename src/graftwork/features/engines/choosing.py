@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 from filelock import FileLock
@@ -19,22 +20,48 @@ from graftwork.features.engines.base import Engine
 from graftwork.features.engines.loading import Picture, load_batch
 from graftwork.models.base import InputSpec
 from graftwork.process.terminal import visible_lines
-from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import read_sealed, write_sealed
 
 
 class EngineWarning(UserWarning):
-    """An engine could not be used, or changed the features too much."""
+    """An engine could not be used, or changed what the network says too much."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of the engine of a network."""
+
+    name: str  # of the network, for messages
+    group: str  # of the configuration that asks for engine and precision, likewise
+    engine: str  # auto, openvino or torch
+    precision: str  # auto, fp32 or bf16
+    batch_size: int
+    min_cosine: float  # to eager float32, mean of the first batch; else the next engine
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Self:
+        """As conf/extraction says."""
+        wanted = experiment.extraction
+        return cls(
+            experiment.model.name, "extraction", wanted.engine, wanted.precision,
+            wanted.batch_size, wanted.min_cosine,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which engine was chosen, and how near its features are to eager float32."""
+    """Which engine was chosen, and how near its outputs are to eager float32."""
 
     engine: str
     precision: str
     cosine: float  # mean over the pictures of the first batch
     lowest_cosine: float  # of a single picture
+
+    @classmethod
+    def of(cls, engine: str, precision: str, found: np.ndarray, expected: np.ndarray) -> Self:
+        """Of the outputs `[n, ...]` of the engine, and of eager float32."""
+        cosines = cosine(found, expected)
+        return cls(engine, precision, float(cosines.mean()), float(cosines.min()))
 
 
 class Runnable(ABC):
@@ -45,11 +72,11 @@ class Runnable(ABC):
         input_spec: of the pictures that it is shown.
     """
 
-    def __init__(
-        self, experiment: Experiment, artifacts: Artifacts, folder: Path, input_spec: InputSpec
-    ) -> None:
-        self._experiment, self._artifacts = experiment, artifacts
-        self.folder, self.input_spec = folder, input_spec
+    outputs: ClassVar[str] = "features"
+    verdicts: ClassVar[type[Verdict]] = Verdict
+
+    def __init__(self, request: Request, folder: Path, input_spec: InputSpec) -> None:
+        self.request, self.folder, self.input_spec = request, folder, input_spec
 
     @abstractmethod
     def reference(self, images: np.ndarray) -> np.ndarray:
@@ -59,12 +86,17 @@ class Runnable(ABC):
     def engine(self, engine: str, precision: str) -> Engine:
         """The engine of that name, loaded; converts the network where that was never done."""
 
-    def verdict_of(self, pictures: Sequence[Picture]) -> Verdict:
+    def on_gpu(self) -> bool:
+        """Whether torch would run it on one."""
+        from graftwork.features.engines import torch_engine
+
+        return torch_engine.on_gpu()
+
+    def verdict_of(self, pictures: Sequence[Picture], images: DecodedImages) -> Verdict:
         """The chosen engine; chosen now, on the first batch of these, if it never was here."""
         if found := self.known_verdict():
             return found
-        images = DecodedImages(self._artifacts, self._experiment.dataset)
-        size = self._experiment.extraction.batch_size
+        size = self.request.batch_size
         batch = load_batch(pictures[:size], images, self.input_spec, size)
         return self.verdict(batch.images, len(batch.keys) or size)
 
@@ -86,56 +118,56 @@ class Runnable(ABC):
     def known_verdict(self) -> Verdict | None:
         """What was chosen before for this request on this hardware."""
         values = read_sealed(self._verdict_path)
-        if values is None or values.keys() != {field.name for field in fields(Verdict)}:
+        if values is None or values.keys() != {field.name for field in fields(self.verdicts)}:
             return None
-        return Verdict(**values)
+        return self.verdicts(**values)
 
     @property
     def _verdict_path(self) -> Path:
-        return self.folder / f"verdict-{keys.verdict_key(self._experiment)}.json"
+        wanted = self.request
+        key = keys.verdict_key(wanted.engine, wanted.precision, wanted.min_cosine)
+        return self.folder / f"verdict-{key}.json"
 
     def _choose(self, images: np.ndarray, count: int) -> Verdict:
-        least = self._experiment.extraction.min_cosine
+        least = self.request.min_cosine
         expected = self.reference(images)[:count]
         for engine, precision in self._candidates():
             try:
-                features = self.engine(engine, precision)(images)[:count]
+                found = self.engine(engine, precision)(images)[:count]
             except Exception as error:  # whatever a converter or a compiler may raise
                 reason = " ".join(str(error).split())[:300]
                 self._warn(engine, precision, f"failed: {reason}")
                 continue
-            cosines = cosine(features, expected)
-            verdict = Verdict(engine, precision, float(cosines.mean()), float(cosines.min()))
+            verdict = self.verdicts.of(engine, precision, found, expected)
             if verdict.cosine >= least:
                 return verdict
             self._warn(
                 engine,
                 precision,
-                f"changes the features: cosine {verdict.cosine:.5f} to eager float32, "
+                f"changes the {self.outputs}: cosine {verdict.cosine:.5f} to eager float32, "
                 f"extraction.min_cosine is {least}",
             )
         raise UserError(
-            f"extraction.engine: no engine runs {self._experiment.model.name} as it should; "
+            f"{self.request.group}.engine: no engine runs {self.request.name} as it should; "
             "the warnings above say why. Lower extraction.min_cosine only if you know better."
         )
 
     def _warn(self, engine: str, precision: str, what: str) -> None:
-        name = self._experiment.model.name
-        text = f"{name}: engine {engine} in {precision} {what}. Trying the next one."
+        text = f"{self.request.name}: engine {engine} in {precision} {what}. Trying the next one."
         warnings.warn(visible_lines(text), EngineWarning, stacklevel=3)
 
     def _candidates(self) -> Iterator[tuple[str, str]]:
         """Engines and precisions in the order of preference."""
         from graftwork.features.engines import torch_engine
 
-        wanted = self._experiment.extraction
+        wanted = self.request
         if wanted.engine == "openvino" and not openvino_engine.available():
             raise UserError(
-                "extraction.engine: openvino is not installed here. Install it "
-                "(pip install openvino), or choose extraction.engine=auto."
+                f"{wanted.group}.engine: openvino is not installed here. Install it "
+                f"(pip install openvino), or choose {wanted.group}.engine=auto."
             )
         prefer_torch = wanted.engine == "torch" or (
-            wanted.engine == "auto" and (torch_engine.on_gpu() or not openvino_engine.available())
+            wanted.engine == "auto" and (self.on_gpu() or not openvino_engine.available())
         )
         engine = "torch" if prefer_torch else "openvino"
         hardware = torch_engine if prefer_torch else openvino_engine

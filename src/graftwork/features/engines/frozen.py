@@ -20,7 +20,7 @@ from filelock import FileLock
 from graftwork.experiment import Experiment
 from graftwork.features.engines import keys, openvino_engine
 from graftwork.features.engines.base import Engine
-from graftwork.features.engines.choosing import Runnable
+from graftwork.features.engines.choosing import Request, Runnable
 from graftwork.models.base import InputSpec
 from graftwork.models.network.tensors import part, serialised, tensors_of
 from graftwork.storage.artifacts import Artifacts
@@ -58,7 +58,7 @@ class FrozenNetwork(Runnable):
             about = self._read()
         assert about is not None, f"{self.folder / SPEC} was written just now"
         self.tensors_sha256, self.num_features, spec = about
-        super().__init__(experiment, artifacts, self.folder, spec)
+        super().__init__(Request.of(experiment), self.folder, spec)
 
     def _read(self) -> tuple[str, int, InputSpec] | None:
         """sha256 of the tensors, number of features, input; None where nothing whole is stored."""
@@ -116,9 +116,7 @@ class FrozenNetwork(Runnable):
 
             return TorchEngine(self.classifier, precision)
         if not openvino_engine.is_converted(self.folder):
-            openvino_engine.convert(
-                self.classifier, self._experiment.extraction.batch_size, self.folder
-            )
+            openvino_engine.convert(self.classifier, self.request.batch_size, self.folder)
         return openvino_engine.OpenVinoEngine(self.folder, precision)
 
     @property

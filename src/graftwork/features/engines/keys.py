@@ -68,14 +68,13 @@ def feature_key(network: str, engine: str, precision: str, experiment: Experimen
     )
 
 
-def verdict_key(experiment: Experiment) -> str:
+def verdict_key(engine: str, precision: str, min_cosine: float) -> str:
     """Key of the choice of an engine: what was asked for, and the hardware."""
-    extraction = experiment.extraction
     return digest(
         {
-            "engine": extraction.engine,
-            "precision": extraction.precision,
-            "min_cosine": extraction.min_cosine,
+            "engine": engine,
+            "precision": precision,
+            "min_cosine": min_cosine,
             "hardware": hardware(),
         }
     )

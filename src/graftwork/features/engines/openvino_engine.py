@@ -24,6 +24,7 @@ NETWORK = "network.xml"
 FILES = ("network.bin", NETWORK)
 NOTED = "network.json"  # what they were when they were written
 COMPILED, NOTED_COMPILED = "compiled", "compiled.json"
+FEW = 2  # pictures that a network is traced on: of one alone, shapes could say less
 HINTS = {"bf16": "bf16", "fp32": "f32"}
 
 
@@ -55,30 +56,23 @@ def hardware_precision() -> str:
 
 
 def convert(
-    classifier: Classifier, batch_size: int, folder: Path, prefix: nn.Module | None = None
+    classifier: Classifier, batch_size: int, folder: Path, part: nn.Module | None = None
 ) -> None:
-    """Writes the frozen backbone, or a prefix of it, with its normalisation as an OpenVINO network.
+    """Writes a frozen network with its normalisation as an OpenVINO network.
 
     It takes uint8 `[batch_size, S, S, 3]`, so that Python touches no pixel. Weights are kept in
     float32: precision is chosen when the network is compiled.
-    """
-    import torch
 
+    Args:
+        part: as of graftwork.features.engines.torch_engine.FromPixels.
+    """
     from graftwork.features.engines.torch_engine import FromPixels
 
     side = classifier.input_spec.size
     shape = [batch_size, side, side, 3]
     was_training = classifier.training
-    example = torch.zeros(shape, dtype=torch.uint8)
-    with torch.no_grad(), warnings.catch_warnings():
-        # OpenVINO traces by torch.jit, which torch deprecates, and tracing warns of each shape
-        # that becomes a constant, as it should here. The features are checked afterwards.
-        warnings.simplefilter("ignore")
-        network = openvino().convert_model(
-            FromPixels(classifier, prefix).eval(), example_input=example
-        )
+    network = _traced(FromPixels(classifier, part).eval(), shape)
     classifier.train(was_training)
-    network.reshape(shape)
     with tempfile.TemporaryDirectory(dir=folder) as partial:
         openvino().save_model(network, Path(partial) / NETWORK, compress_to_fp16=False)
         for name in FILES:
@@ -94,6 +88,37 @@ def is_converted(folder: Path) -> bool:
     if wrong and (folder / NOTED).is_file():
         warn_damaged(wrong[0], "it is not what was converted")
     return not wrong
+
+
+def _traced(module: nn.Module, shape: list[int]) -> Any:
+    """The network for inputs of this shape, traced on as few pictures as will do.
+
+    Tracing runs the network several times. What a network's code makes of the number of pictures
+    may become a constant; then as many are traced as are run.
+    """
+    few = [min(FEW, shape[0]), *shape[1:]]
+    try:
+        network = _converted(module, few)
+        network.reshape(shape)
+        if network.output(0).get_partial_shape()[0] == shape[0]:
+            return network
+    except RuntimeError:  # reshaping contradicts a constant
+        if few == shape:
+            raise
+    network = _converted(module, shape)
+    network.reshape(shape)
+    return network
+
+
+def _converted(module: nn.Module, shape: list[int]) -> Any:
+    import torch
+
+    example = torch.zeros(shape, dtype=torch.uint8)
+    with torch.no_grad(), warnings.catch_warnings():
+        # OpenVINO traces by torch.jit, which torch deprecates, and tracing warns of each shape
+        # that becomes a constant, as it should here. The outputs are checked afterwards.
+        warnings.simplefilter("ignore")
+        return openvino().convert_model(module, example_input=example)
 
 
 class OpenVinoEngine:

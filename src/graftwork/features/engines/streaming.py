@@ -20,6 +20,7 @@ from graftwork.data.images import DecodedImages
 from graftwork.features.engines.base import Engine
 from graftwork.features.engines.loading import Picture, Show, batches
 from graftwork.models.base import InputSpec
+from graftwork.process import distributed
 
 
 class _Speed(TextColumn):
@@ -54,7 +55,7 @@ def stream(
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
         *(_Speed(), TimeRemainingColumn()),
     )
-    silent = not console.is_terminal
+    silent = not console.is_terminal or distributed.rank() != 0
     with Progress(*columns, console=console, transient=True, disable=silent) as progress:
         task = progress.add_task(title, total=len(pictures))
         for batch in batches(pictures, images, spec, batch_size, show):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 
 import numpy as np
 import torch
@@ -22,35 +23,57 @@ def hardware_precision() -> str:
     return chosen("auto", on_gpu())
 
 
+def device_of(accelerator: str) -> torch.device:
+    """Where a network runs: the GPU of this process, unless there is none or the CPU is wanted.
+
+    Args:
+        accelerator: as of conf/trainer.
+    """
+    if accelerator == "cpu" or not on_gpu():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+
+
 class FromPixels(nn.Module):
-    """uint8 `[B, S, S, 3]` to features, or to the maps that a prefix of the network ends with.
+    """uint8 `[B, S, S, 3]` to features, or to what a part of the network ends with.
 
     Args:
         classifier: whose normalisation and backbone are run.
-        prefix: a part of it (see graftwork.models.network.splitting); None: all of the backbone.
+        part: what is run of it: a prefix (see graftwork.models.network.splitting) to its maps, the
+            classifier itself to its logits; None: the backbone to pooled features.
     """
 
-    def __init__(self, classifier: Classifier, prefix: nn.Module | None = None) -> None:
+    def __init__(self, classifier: Classifier, part: nn.Module | None = None) -> None:
         super().__init__()
-        self.classifier, self.prefix = classifier, prefix
+        self.classifier, self.part = classifier, part
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         pixels = self.classifier.normalise(images)
-        return self.classifier.vectors(pixels) if self.prefix is None else self.prefix(pixels)
+        return self.classifier.vectors(pixels) if self.part is None else self.part(pixels)
 
 
 class TorchEngine:
-    """Runs a copy of the classifier's backbone, or of a prefix; the classifier is left alone."""
+    """Runs a copy of the classifier's backbone, or of a part; the classifier is left alone.
+
+    Args:
+        part: as of `FromPixels`.
+        device: on which; None: the first GPU, where there is one.
+    """
 
     def __init__(
-        self, classifier: Classifier, precision: str, prefix: nn.Module | None = None
+        self,
+        classifier: Classifier,
+        precision: str,
+        part: nn.Module | None = None,
+        device: torch.device | None = None,
     ) -> None:
-        self._device = torch.device("cuda" if on_gpu() else "cpu")
+        self._device = device or torch.device("cuda" if on_gpu() else "cpu")
         self._half = precision == "bf16"
-        if prefix is None:
-            network = FromPixels(folded(classifier))
+        if part is None or part is classifier:
+            copied = folded(classifier)
+            network = FromPixels(copied, None if part is None else copied)
         else:  # one deep copy: both go on sharing their layers
-            network = copy.deepcopy(FromPixels(classifier, prefix)).eval().requires_grad_(False)
+            network = copy.deepcopy(FromPixels(classifier, part)).eval().requires_grad_(False)
         self._network = network.to(self._device)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -63,12 +86,12 @@ class TorchEngine:
 
 
 def eager_features(
-    classifier: Classifier, images: np.ndarray, prefix: nn.Module | None = None
+    classifier: Classifier, images: np.ndarray, part: nn.Module | None = None
 ) -> np.ndarray:
-    """The reference: the network, or a prefix of it, as it is, float32, on the CPU."""
+    """The reference: the network, or a part of it, as it is, float32, on the CPU."""
     was_training = classifier.training
     with torch.inference_mode():
-        features = FromPixels(classifier.eval(), prefix)(torch.from_numpy(images)).numpy()
+        features = FromPixels(classifier.eval(), part)(torch.from_numpy(images)).numpy()
     classifier.train(was_training)
     return features
 

@@ -79,7 +79,7 @@ def stored_maps(
     Raises:
         TooLarge: they would take more of the disk than `extraction.max_gb`, or than it has.
     """
-    verdict = prefix.verdict_of(wanted)
+    verdict = prefix.verdict_of(wanted, DecodedImages(artifacts, experiment.dataset))
     key = feature_key(prefix.key, verdict.engine, verdict.precision, experiment)
     network, _, _ = prefix.key.partition("-")
     maps = StoredMaps(artifacts.prefixes / f"{network}-{key}", prefix.split, verdict.precision)

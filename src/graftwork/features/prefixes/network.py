@@ -10,7 +10,7 @@ import numpy as np
 from graftwork.experiment import Experiment
 from graftwork.features.engines import keys, openvino_engine
 from graftwork.features.engines.base import Engine
-from graftwork.features.engines.choosing import Runnable
+from graftwork.features.engines.choosing import Request, Runnable
 from graftwork.features.engines.torch_engine import TorchEngine, eager_features
 from graftwork.storage.artifacts import Artifacts
 
@@ -41,7 +41,7 @@ class FrozenPrefix(Runnable):
         )
         self.key = f"{keys.network_key(experiment, artifacts)}-{own}"
         folder = artifacts.networks / self.key
-        super().__init__(experiment, artifacts, folder, classifier.input_spec)
+        super().__init__(Request.of(experiment), folder, classifier.input_spec)
         self.classifier, self.split = classifier, split
 
     def reference(self, images: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ class FrozenPrefix(Runnable):
         if engine == "torch":
             return TorchEngine(self.classifier, precision, self.split.prefix)
         if not openvino_engine.is_converted(self.folder):
-            size = self._experiment.extraction.batch_size
+            size = self.request.batch_size
             self.folder.mkdir(parents=True, exist_ok=True)
             openvino_engine.convert(self.classifier, size, self.folder, self.split.prefix)
         return openvino_engine.OpenVinoEngine(self.folder, precision)

@@ -1,0 +1,137 @@
+"""What the network of a model folder says of pictures, by the engine that conf/evaluation asks for.
+
+The engine is chosen and checked as for features: on the first batch its answers are held against
+those of eager float32, and how many differ is recorded. Every batch has the same size, the last
+one filled up, so that kernels see one shape whatever the number of pictures and processes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graftwork.data.images import DecodedImages, eval_view
+from graftwork.evaluating.probabilities import in_turns, network_logits, pooled, softmax
+from graftwork.features.engines.choosing import Request
+from graftwork.features.engines.loading import Picture, load_batch
+from graftwork.features.engines.streaming import stream
+from graftwork.features.engines.trained import TrainedNetwork
+from graftwork.model_folder import contents as model_folder
+from graftwork.settings.evaluation import EAGER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graftwork.evaluating.probabilities import View
+    from graftwork.experiment import Experiment
+    from graftwork.storage.artifacts import Artifacts
+
+
+class Answering(ABC):
+    """A trained network, ready to answer."""
+
+    @property
+    @abstractmethod
+    def entry(self) -> dict[str, Any]:
+        """How it is run, as metrics.json has it."""
+
+    @abstractmethod
+    def logits(self, frame: pd.DataFrame, view: View | None = None) -> np.ndarray:
+        """Of each row of the manifest, `[len(frame), num_classes]`.
+
+        Under torchrun every process calls it, and every process gets all rows.
+
+        Args:
+            view: what the network sees of a picture; None: what evaluation sees.
+        """
+
+    def probabilities(self, frame: pd.DataFrame, view: View | None = None) -> np.ndarray:
+        """Softmax of the same, float32."""
+        return softmax(self.logits(frame, view))
+
+
+def answering(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> Answering:
+    """The network of the model folder, loaded; converted and checked where it never was.
+
+    Args:
+        frame: rows of the manifest, on whose first batch an engine is checked.
+    """
+    kind = Eager if experiment.evaluation.engine == EAGER else ByEngine
+    return kind(experiment, artifacts, frame)
+
+
+class Eager(Answering):
+    """By torch in float32, layer by layer."""
+
+    def __init__(self, experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> None:
+        self._place = experiment, artifacts
+        self._classifier, _ = model_folder.load(artifacts.model)
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        return {"engine": EAGER, "precision": "fp32"}
+
+    def logits(self, frame: pd.DataFrame, view: View | None = None) -> np.ndarray:
+        return network_logits(*self._place, self._classifier, frame, view)
+
+
+class ByEngine(Answering):
+    """By an engine; decoding streams beside it."""
+
+    def __init__(self, experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> None:
+        wanted, extraction = experiment.evaluation, experiment.extraction
+        request = Request(
+            experiment.model.name, "evaluation", wanted.engine, wanted.precision,
+            extraction.batch_size, extraction.min_cosine,
+        )  # fmt: skip
+        self._images = DecodedImages(artifacts, experiment.dataset)
+        self._network = TrainedNetwork(
+            artifacts.model, artifacts.trained, request, experiment.model.version,
+            experiment.trainer.accelerator,
+        )  # fmt: skip
+        first = _pictures(frame.iloc[: request.batch_size])
+        self._verdict = self._network.answers_verdict(first, self._images)
+        self._engine = self._network.engine(self._verdict.engine, self._verdict.precision)
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        return vars(self._verdict).copy()
+
+    def logits(self, frame: pd.DataFrame, view: View | None = None) -> np.ndarray:
+        pictures, size = _pictures(frame), self._network.request.batch_size
+        show = self._show(view or eval_view)
+        in_threads = self._verdict.engine == "torch" and not self._network.on_gpu()
+        run = self._in_threads if in_threads else self._streamed
+        return in_turns(len(pictures), size, lambda mine: run(pictures, mine, show))
+
+    def _show(self, view: View) -> Callable[[np.ndarray, Any], np.ndarray]:
+        return lambda image, _: view(image, self._network.input_spec)
+
+    def _streamed(self, pictures: list[Picture], mine: list[slice], show: Any) -> list[np.ndarray]:
+        """One batch after the other: only the last of all is not full, and it comes last here."""
+        request, spec = self._network.request, self._network.input_spec
+        todo = [picture for rows in mine for picture in pictures[rows]]
+        found = stream(
+            self._engine, todo, self._images, spec, request.batch_size, show, "Evaluating"
+        )
+        rows = [row for _, row in found]
+        size = request.batch_size
+        return [np.stack(rows[start : start + size]) for start in range(0, len(rows), size)]
+
+    def _in_threads(
+        self, pictures: list[Picture], mine: list[slice], show: Any
+    ) -> list[np.ndarray]:
+        spec, size = self._network.input_spec, self._network.request.batch_size
+
+        def of(rows: slice) -> np.ndarray:
+            batch = load_batch(pictures[rows], self._images, spec, size, show)
+            return self._engine(batch.images)[: len(batch.keys)]
+
+        return pooled(of, mine)
+
+
+def _pictures(frame: pd.DataFrame) -> list[Picture]:
+    return [Picture(*pair) for pair in zip(frame["sha256"], frame["path"], strict=True)]

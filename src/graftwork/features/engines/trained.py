@@ -1,0 +1,141 @@
+"""A trained network, from its model folder: as frozen as any, and run by the same engines.
+
+artifacts.trained/<key>/ holds the converted network (`network.xml`, `network.bin`, `compiled/`) and
+a verdict for each request and hardware. With both there, neither torch nor timm is imported unless
+the engine is torch. A training is seldom evaluated again: the `KEPT` networks stay that were
+converted last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from graftwork.data.images import DecodedImages
+from graftwork.features.engines import keys, openvino_engine
+from graftwork.features.engines.base import FEATURES, Engine
+from graftwork.features.engines.choosing import Request, Runnable, Verdict
+from graftwork.features.engines.loading import Picture
+from graftwork.model_folder import contents as model_folder
+from graftwork.process.installed import releases
+from graftwork.storage import files
+
+if TYPE_CHECKING:
+    import torch
+
+    from graftwork.models.network.classifier import Classifier
+
+LOGITS = 1  # raise it when the same model folder begins to give other logits, or they lie otherwise
+KEPT = 4
+
+
+@dataclass(frozen=True)
+class AnswersVerdict(Verdict):
+    """And how many answers of the first batch are others than those of eager float32."""
+
+    pictures: int  # of the first batch
+    differing: int
+
+    @classmethod
+    def of(cls, engine: str, precision: str, found: np.ndarray, expected: np.ndarray) -> Self:
+        """Of logits `[n, num_classes]`; what all of a picture's have in common says nothing."""
+        found, expected = (rows - rows.mean(axis=1, keepdims=True) for rows in (found, expected))
+        near = Verdict.of(engine, precision, found, expected)
+        differing = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
+        return cls(**vars(near), pictures=len(found), differing=differing)
+
+
+class TrainedNetwork(Runnable):
+    """The network of a model folder, from uint8 pictures to logits.
+
+    Args:
+        model: the folder.
+        kept: where converted networks lie.
+        request: of its engine.
+        version: of the code that computes its features (`Model.version`).
+        accelerator: as of conf/trainer: `cpu` where a GPU shall not be used.
+
+    Raises:
+        UserError: the folder is not whole.
+    """
+
+    outputs, verdicts = "logits", AnswersVerdict
+
+    def __init__(
+        self, model: Path, kept: Path, request: Request, version: str, accelerator: str
+    ) -> None:
+        contract = model_folder.read_contract(model)
+        model_folder.read_tensors(model, contract)  # a damaged folder gives no answers
+        self.key = keys.digest(
+            {
+                "architecture": contract.architecture,
+                "weights": contract.weights_sha256,
+                "input_spec": vars(contract.input_spec),
+                "data": contract.data_digest,  # whose first batch the verdict is about
+                "batch_size": request.batch_size,
+                "accelerator": accelerator,
+                "computes": [FEATURES, LOGITS, version],
+                "versions": releases("torch", "timm", "openvino"),
+            }
+        )
+        super().__init__(request, kept / self.key, contract.input_spec)
+        self._model, self._accelerator = model, accelerator
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The network in torch, built when first asked for."""
+        return model_folder.load(self._model)[0]
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where torch runs it."""
+        from graftwork.features.engines.torch_engine import device_of
+
+        return device_of(self._accelerator)
+
+    def on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def answers_verdict(self, pictures: Sequence[Picture], images: DecodedImages) -> AnswersVerdict:
+        """As `verdict_of`."""
+        found = self.verdict_of(pictures, images)
+        assert isinstance(found, AnswersVerdict)
+        return found
+
+    def reference(self, images: np.ndarray) -> np.ndarray:
+        from graftwork.features.engines.torch_engine import eager_features
+
+        return eager_features(self.classifier, images, self.classifier)
+
+    def engine(self, engine: str, precision: str) -> Engine:
+        if engine == "torch":
+            from graftwork.features.engines.torch_engine import TorchEngine
+
+            return TorchEngine(self.classifier, precision, self.classifier, self.device)
+        if not openvino_engine.is_converted(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            size = self.request.batch_size
+            openvino_engine.convert(self.classifier, size, self.folder, self.classifier)
+            keep_newest(self.folder.parent, KEPT)
+        return openvino_engine.OpenVinoEngine(self.folder, precision)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Removes all networks but the newest; what another process holds stays."""
+    found = [entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."]
+    ages = {}
+    for entry in found:
+        with suppress(FileNotFoundError):  # another process was quicker
+            ages[entry] = entry.stat().st_mtime_ns
+    for entry in sorted(ages, key=ages.__getitem__, reverse=True)[count:]:
+        lock = entry.with_name(f"{entry.name}.lock")
+        with suppress(Timeout), FileLock(lock, timeout=0):
+            files.remove(entry)
+            lock.unlink(missing_ok=True)
