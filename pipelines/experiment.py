@@ -2,7 +2,9 @@
 
     python -m pipelines.experiment model=mobilenetv2 transfer=linear_probe
     python -m pipelines.experiment -m model=mobilenetv2,resnet50 transfer=linear_probe,lp_ft
+    python -m pipelines.experiment sweep=NAME model=mobilenetv2,resnet50 transfer=lp_ft
 
+A sweep that has a name goes on where it stopped when it is started again (see named_sweep).
 Each job has a folder of its own under runs/; downloads, decoded images and features are shared.
 """
 
@@ -27,13 +29,14 @@ from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.process.stopping import stop_orderly
 from graftwork.storage.artifacts import Artifacts
-from pipelines import sweep, sweepers
+from pipelines import named_sweep, sweep, sweepers
 from pipelines.ahead import check_ahead
 from pipelines.overrides import CONF, Request, quoted, requested
 from pipelines.ranking import selection_score
 from pipelines.stage import Run, measured, reported
 
 log = logging.getLogger(__name__)
+named_sweep.register()
 
 
 def stages() -> list[Run]:
@@ -49,13 +52,14 @@ def job(config: DictConfig) -> float | None:
     place = HydraConfig.get()
     artifacts = Artifacts.at(place.runtime.output_dir, shared=place.runtime.cwd)
     OmegaConf.resolve(config)
-    artifacts.params.write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    params = OmegaConf.to_yaml(config)
     _forget_peak()
     if place.mode == RunMode.MULTIRUN:
         overrides = list(place.overrides.task)
         folder, number = Path(place.sweep.dir), place.job.num
-        score = sweep.member(artifacts, folder, number, overrides, conduct)
+        score = sweep.member(artifacts, folder, number, overrides, params, conduct)
         return sweepers.handed(score, sweepers.facts(place.sweeper), config.selection.direction)
+    artifacts.params.write_text(params, encoding="utf-8")
     with reported():
         conduct(artifacts)
         return selection_score(artifacts)
@@ -100,8 +104,9 @@ def run_sweep(request: Request, first: Experiment) -> int:
     folder, shared = request.sweep_folder, Path.cwd()
     baselines = first.evaluation.baselines
     ended_as = sweep.recorded(
-        folder, request.swept, first.tracking, shared, look_at_test, baselines
-    )
+        folder, request.swept, first.tracking, shared, look_at_test, baselines,
+        planned=named_sweep.planned(request.swept) if request.is_grid else [],
+    )  # fmt: skip
     # Every choice has been checked; Hydra would compose each job twice to do so again.
     unchecked = patch.object(Sweeper, "validate_batch_is_legal", lambda *_: None)
     with ended_as as ended, unchecked:
@@ -121,6 +126,7 @@ def main() -> None:
     # libyaml reads what the parser written in Python does, ten times faster: composing is reading.
     fast = patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     with reported(), fast:
+        sys.argv[1:] = named_sweep.arguments_of(sys.argv[1:])
         request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
         if request:
             _say_where(Path.cwd())

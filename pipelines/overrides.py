@@ -39,6 +39,7 @@ class Request:
     overrides: list[str]
     sweep_folder: Path | None = None  # absolute; None: not a sweep
     swept: dict[str, list[str]] = field(default_factory=dict)  # what the jobs differ in
+    is_grid: bool = False  # whether every combination of it is a job
 
 
 def requested(arguments: Sequence[str], check: Check, conf: Path = CONF) -> Request | None:
@@ -110,6 +111,7 @@ def _checked(
              for o in parsed]  # fmt: skip
     _check_keys(parsed, first, name, groups)
     whole = composed(name, [*search, *first])
+    grid = sweepers.does_all(OmegaConf.select(whole, "hydra.sweeper"))
     sweep = sweep or str(OmegaConf.select(whole, "hydra.mode")).endswith("MULTIRUN")
     place = Path(str(OmegaConf.select(whole, "hydra.sweep.dir"))).absolute() if sweep else None
     if not sweep:
@@ -125,7 +127,7 @@ def _checked(
         else:
             config = composed(name, [*search, *lines], whole=False)
         _check_composition(config, lines, name, check, several=True)
-    return Request(list(overrides), place, swept)
+    return Request(list(overrides), place, swept, is_grid=sweep and grid)
 
 
 def _parsed(text: str, groups: Groups) -> Override:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Job:
     number: int
     differs: str  # overrides that tell it from the others
     own: tuple[str, ...]  # the same, one by one
-    status: str  # finished, failed, killed
+    status: str  # finished, failed, killed, not begun
     error: str
     dataset: str
     data: str  # digest of all its pictures; empty: it did not get there
@@ -67,9 +67,30 @@ class Ranking:
 
 
 def jobs(folder: Path) -> list[Job]:
-    """Every job of a sweep's folder, as it was numbered."""
+    """Every job of a sweep's folder, as it was numbered; where several starts of a sweep have given
+    one number twice, they are counted anew."""
     found = (_job(path.parent) for path in folder.rglob("job.json"))
-    return sorted(found, key=lambda job: (job.number, str(job.folder)))
+    ordered = sorted(found, key=lambda job: (job.number, str(job.folder)))
+    if len({job.number for job in ordered}) == len(ordered):
+        return ordered
+    return [replace(job, number=number) for number, job in enumerate(ordered)]
+
+
+def never_begun(begun: Sequence[Job], planned: Iterable[Sequence[str]], folder: Path) -> list[Job]:
+    """The planned jobs that no folder tells of: a sweep was ended before their turn came.
+
+    Args:
+        planned: what tells each from the others; see `Job.own`.
+        folder: of the sweep.
+    """
+    known = {frozenset(job.own) for job in begun}
+    missing = [own for own in planned if frozenset(own) not in known]
+    first = 1 + max((job.number for job in begun), default=-1)
+    nothing = _job(folder / "never begun")  # where there is nothing to read
+    return [
+        replace(nothing, number=number, differs=" ".join(own), own=tuple(own), status="not begun")
+        for number, own in enumerate(missing, first)
+    ]
 
 
 def rankings(found: Iterable[Job]) -> list[Ranking]:

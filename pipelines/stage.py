@@ -13,6 +13,8 @@ from typing import NoReturn
 
 from graftwork.config.errors import as_mistake
 from graftwork.experiment import Experiment
+from graftwork.process.one_writer import only_writer
+from graftwork.process.parent import end_with_starter
 from graftwork.process.stopping import CODES, stop_orderly
 from graftwork.process.terminal import visible_lines
 from graftwork.recording.costs import Cost
@@ -22,17 +24,22 @@ Run = Callable[[Experiment, Artifacts], None]
 
 
 def measured(run: Run, experiment: Experiment, artifacts: Artifacts) -> None:
-    """Runs a stage and leaves its cost beside the results."""
+    """Runs a stage and leaves its cost beside the results.
+
+    Raises:
+        UserError: another process is running a stage of this experiment.
+    """
     name = run.__module__.rpartition(".")[2]
     if name == "__main__":
         name = Path(sys.modules["__main__"].__file__ or "stage").stem
     path = artifacts.cost(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # a stage that does not finish leaves no cost
-    start = time.perf_counter()
-    run(experiment, artifacts)
-    cost = Cost.of_process(seconds=time.perf_counter() - start)
-    path.write_text(json.dumps(cost.as_dict(), indent=1) + "\n")
+    with only_writer(artifacts.root):
+        path.unlink(missing_ok=True)  # a stage that does not finish leaves no cost
+        start = time.perf_counter()
+        run(experiment, artifacts)
+        cost = Cost.of_process(seconds=time.perf_counter() - start)
+        path.write_text(json.dumps(cost.as_dict(), indent=1) + "\n")
 
 
 def main(run: Run, check: Callable[[Experiment], None] = lambda experiment: None) -> None:
@@ -46,6 +53,7 @@ def main(run: Run, check: Callable[[Experiment], None] = lambda experiment: None
     parser.add_argument("--shared", help="folder of raw data, weights and store (default: root)")
     options = parser.parse_args()
     stop_orderly()
+    end_with_starter()
     with reported():
         artifacts = Artifacts.at(options.root, options.shared)
         experiment = Experiment.from_file(artifacts.params)

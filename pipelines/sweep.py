@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from graftwork.config.errors import UserError
@@ -32,10 +33,13 @@ from pipelines import configuration_tables
 from pipelines.configuration_tables import worth_telling
 from pipelines.configurations import Configuration, configurations
 from pipelines.evaluate import TEST
-from pipelines.ranking import Ranking, jobs, rankings, selection_score
+from pipelines.named_sweep import finished_earlier, swept_with_earlier
+from pipelines.ranking import Ranking, jobs, never_begun, rankings, selection_score
 from pipelines.ranking_tables import as_csv, as_html, table
 from pipelines.sweep_costs import accuracy_against_cost
 from pipelines.winners import Evaluate, look_at_tests
+
+LOCK = ".job.lock"  # in a job's folder: several starts of a sweep share its jobs
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +59,8 @@ def recorded(
     shared: Path,
     evaluate: Evaluate,
     baselines: Sequence[str] = (),
+    *,
+    planned: Sequence[Sequence[str]] = (),
 ) -> Iterator[Ended]:
     """Opens the parent run; afterwards ranks the jobs, records the ranking and prints it.
 
@@ -65,9 +71,11 @@ def recorded(
         shared: folder of the project.
         evaluate: the stage, for the jobs whose test was left to the sweep's end.
         baselines: strategies that the others are compared with.
+        planned: what tells each job from the others, where all of them are known before.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "sweep.json", {"swept": {key: list(found) for key, found in swept.items()}})
+    swept = swept_with_earlier(folder, swept)
+    write_json(folder / "sweep.json", {"swept": swept})
     title = " ".join(f"{key}={','.join(found)}" for key, found in swept.items())
     parent = open_sweep(tracking, Artifacts.at(folder, shared), title or folder.name, swept)
     ended, found, groups = Ended(), list[Ranking](), list[list[Configuration]]()
@@ -77,7 +85,8 @@ def recorded(
                 yield ended
                 look_at_tests(folder, shared, evaluate)
             finally:
-                found = rankings(done := jobs(folder))
+                done = [*(begun := jobs(folder)), *never_begun(begun, planned, folder)]
+                found = rankings(done)
                 ended.failures = sum(not job.finished or bool(job.error) for job in done)
                 groups = [configurations(ranking, baselines) for ranking in found]
                 groups = [group for group in groups if worth_telling(group)]
@@ -142,13 +151,40 @@ def member(
     folder: Path,
     number: int,
     overrides: Sequence[str],
+    params: str,
     work: Callable[[Artifacts], None],
 ) -> float | None:
-    """Does one job of a sweep. Its failure is written down; the other jobs go on.
+    """Does one job of a sweep, unless it was finished earlier with the same parameters. Its failure
+    is written down; the other jobs go on.
+
+    Args:
+        params: of the job, as YAML; they become its params.yaml.
 
     Returns:
         The selection score, top-1 of held-out pictures; None if it has none, or the job failed.
     """
+    if finished_earlier(artifacts, params):
+        log.info("job %d (%s): finished earlier", number, visible(artifacts.root.name))
+        return selection_score(artifacts)
+    try:
+        with FileLock(artifacts.root / LOCK, timeout=0):
+            return _done(artifacts, folder, number, overrides, params, work)
+    except Timeout:
+        said = number, visible(artifacts.root.name)
+        log.warning("job %d (%s): another process is at it, and it is left to that one", *said)
+        return None
+
+
+def _done(
+    artifacts: Artifacts,
+    folder: Path,
+    number: int,
+    overrides: Sequence[str],
+    params: str,
+    work: Callable[[Artifacts], None],
+) -> float | None:
+    """See `member`."""
+    artifacts.params.write_text(params, encoding="utf-8")
     own = differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
     differs = " ".join(own) or "(nothing)"
     facts: dict[str, Any] = {"job": number, "differs": differs, "own": own}

@@ -37,6 +37,11 @@ class SweeperFacts:
     said_by: str  # the setting that says so
 
 
+def does_all(node: Any) -> bool:
+    """Whether the sweeper of this node does every combination, as Hydra's own does."""
+    return str(OmegaConf.select(node, "_target_")) == BASIC
+
+
 def facts(node: Any) -> SweeperFacts:
     """Reads `hydra.sweeper`.
 

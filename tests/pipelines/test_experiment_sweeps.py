@@ -151,7 +151,7 @@ def work(artifacts):
     artifacts.metrics.parent.mkdir()
     scores = '{"top1": {"value": 0.95, "low": 0.9, "high": 0.99}}'
     artifacts.metrics.write_text('{"selection": {"scores": %s}, "test": {}}' % scores)
-sweep.member(artifacts, folder, 7, ["model=tiny_cnn", "seed=9"], work)
+sweep.member(artifacts, folder, 7, ["model=tiny_cnn", "seed=9"], "seed: 9", work)
 """
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])}
     subprocess.run([sys.executable, "-c", code, str(sweep)], check=True, env=env, timeout=60)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftwork.config.errors import UserError
 from graftwork.process.cores import cores
+from graftwork.process.parent import end_with_parent
 
 if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
@@ -60,7 +61,9 @@ def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
     }
-    code = _finished(subprocess.Popen(command, env=environment))
+    # In the new process, before it becomes torchrun: it ends its own when it is ended itself.
+    started = subprocess.Popen(command, env=environment, preexec_fn=end_with_parent)
+    code = _finished(started)
     if code:
         raise UserError(f"trainer.processes: {module} failed in {processes} processes (see above).")
     return True

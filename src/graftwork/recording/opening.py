@@ -89,7 +89,8 @@ def _name(experiment: Experiment) -> str:
 def open_sweep(
     tracking: Tracking, artifacts: Artifacts, name: str, swept: Mapping[str, Sequence[str]]
 ) -> Run:
-    """Opens a new run to be the parent of a sweep's runs; its id goes to run.json.
+    """Opens the run that is the parent of a sweep's runs: the one named in run.json, which a sweep
+    that is started again goes on with, or a new one, whose id goes there.
 
     Args:
         tracking: the store.
@@ -100,11 +101,21 @@ def open_sweep(
     Raises:
         UserError: the store cannot be opened.
     """
-    from graftwork.recording.mlflow_store import open_store
+    from graftwork.recording.mlflow_store import open_store, store_uri, unavailable
 
-    run = _new(open_store(tracking.uri, artifacts), tracking, artifacts, name)
+    client = open_store(tracking.uri, artifacts)
+    try:
+        known = _recorded(client, artifacts.run)
+    except Exception as error:
+        raise unavailable(store_uri(tracking.uri, artifacts), error) from error
+    params = {key: ", ".join(choices) for key, choices in swept.items()}
+    if known is not None:
+        run = Run(client, known.info.run_id, artifacts)
+        run.go_on(name, {key: params[key] for key in params if key not in known.data.params})
+        return run
+    run = _new(client, tracking, artifacts, name)
     _write_run(run, artifacts)
-    run.log_params({key: ", ".join(choices) for key, choices in swept.items()})
+    run.log_params(params)
     return run
 
 

@@ -69,6 +69,17 @@ class Run(Recording):
             self.set_tags(new)
         self._log_lock()
 
+    def go_on(self, name: str, params: Mapping[str, str]) -> None:
+        """A sweep's run is running again.
+
+        Args:
+            name: what its jobs differ in now.
+            params: those that it did not have; known ones cannot change.
+        """
+        self._post("status", status="RUNNING")
+        self.set_tags({"mlflow.runName": name})
+        self.log_params(params)
+
     def _log_lock(self) -> None:
         if lock := dvc_lock(self._artifacts):
             self.log_artifacts(lock)
