@@ -73,7 +73,7 @@ def test_a_killed_sweep_says_so(run):
     sweep = only("runs/*/*_sweep")
     rows = table(sweep)
     assert [(row["differs"], row["status"]) for row in rows] == [
-        ("seed=2", "finished"), ("seed=15", "killed"),
+        ("seed=2", "finished"), ("seed=15", "killed"), ("seed=3", "not begun"),
     ]  # fmt: skip
     assert parent_status(sweep) == "KILLED"
     assert rows[0]["test_top1_value"] == ""

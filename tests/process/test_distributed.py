@@ -12,6 +12,7 @@ import pytest
 
 from graftwork.config.errors import UserError
 from graftwork.process import distributed
+from graftwork.process.parent import end_with_parent
 from graftwork.storage.artifacts import Artifacts
 
 
@@ -25,8 +26,9 @@ class Started:
 
     code = 0
 
-    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+    def __init__(self, command: list[str], env: dict[str, str], preexec_fn: object) -> None:
         type(self).command, type(self).env = command, env
+        assert preexec_fn is end_with_parent
 
     def wait(self) -> int:
         return self.code
