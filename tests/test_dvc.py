@@ -18,13 +18,20 @@ from pipelines.params import write
 
 PROJECT = CONF.parent
 TINY = ("model=tiny_cnn", "transfer=from_scratch", "trainer=smoke", "dataset=folder")
+# A head on features runs a network in one stage of five: the others need not import torch.
+PROBE = ("transfer=linear_probe", "transfer/start=random")
 Run = Callable[..., subprocess.CompletedProcess]
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_folder: Path) -> Path:
     """A repository as a newcomer clones it, set to the tiny folder of photos."""
-    return cloned(tmp_path / "a project", *TINY, f"dataset.path={tiny_folder}")
+    return cloned(tmp_path / "a project", *settings(tiny_folder))
+
+
+def settings(photos: Path) -> list[str]:
+    tiny = [*TINY, *PROBE, "tracking.log_model=false", f"dataset.path={photos}"]
+    return [override for override in tiny if override != "transfer=from_scratch"]
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +87,8 @@ def test_a_newcomers_way_through_dvc(project: Path, tiny_folder: Path) -> None:
     assert "Top-1 accuracy" in run(project, "graftwork", "results")
 
     # DVC composes conf/ anew for every experiment: what differs from its defaults is said again.
-    settings = [f"-S{override}" for override in (*TINY, f"dataset.path={tiny_folder}")]
-    changed = run(project, "dvc", "exp", "run", *settings, "-Sevaluation.bootstrap_samples=150")
+    again = [f"-S{override}" for override in settings(tiny_folder)]
+    changed = run(project, "dvc", "exp", "run", *again, "-Sevaluation.bootstrap_samples=150")
     assert "Running stage 'evaluate'" in changed
     assert "Running stage 'finetune'" not in changed and "gone from it" not in changed
     shown = run(project, "dvc", "exp", "show", "--csv", "--no-pager")
