@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import composed_once
 import numpy as np
 import pytest
 from changed import WHOLE_RUNS
@@ -25,6 +26,7 @@ from graftwork.recording import mlflow_store
 from graftwork.storage.artifacts import Artifacts
 
 install()
+composed_once.install()
 # As in a command: looking through all that imports leave takes a tenth of the time.
 gc.set_threshold(50_000, 20, 20)
 # A shell that starts tests in the background has them ignore Ctrl-C, and all that they start too.

@@ -5,6 +5,7 @@ A command that refuses its input is done in a moment; a new interpreter would im
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -36,8 +37,7 @@ class ForkedCommands:
 
 def serve() -> None:
     """Forks for every line that comes, and answers with exit code, stdout and stderr."""
-    import graftwork.experiment  # noqa: F401
-
+    get_ready()
     for line in sys.stdin:
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             child = os.fork()
@@ -47,6 +47,20 @@ def serve() -> None:
             for file in (out, err):
                 file.seek(0)
             print(json.dumps([code, out.read(), err.read()]), flush=True)
+
+
+def get_ready() -> None:
+    """What every command does first, done before the first one is forked."""
+    import composed_once
+    from hydra import compose, initialize_config_dir
+
+    import graftwork.experiment  # noqa: F401
+    from pipelines import experiment
+
+    composed_once.install()
+    with initialize_config_dir(str(experiment.CONF), version_base=None):
+        compose("config", ["model=tiny_cnn"])  # grammar, plugins and the files that all begin with
+    gc.freeze()
 
 
 def become(arguments: list[str], folder: str, out: IO[str], err: IO[str]) -> NoReturn:

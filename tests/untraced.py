@@ -1,5 +1,4 @@
-"""Calls into libraries that tests make most: not followed by coverage, which takes longer than
-they do, and without what nobody asks for."""
+"""Calls into libraries that coverage does not follow: following them takes longer than they do."""
 
 from __future__ import annotations
 
@@ -9,9 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
-from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from omegaconf import DictConfig
 
 
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,19 +33,6 @@ def install() -> None:
     yaml.load, yaml.dump_all = untraced(yaml.load), untraced(yaml.dump_all)
     # libyaml's parser, as commands use it: composing is reading.
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
-    real = defaults_list._create_interpolation_map
-    defaults_list._create_interpolation_map = functools.partial(choices_if_asked, real)
-
-
-def choices_if_asked(
-    choices: Callable[..., DictConfig], overrides: Any, defaults: list[Any], self_added: bool
-) -> DictConfig:
-    """What a defaults list may refer to. Hydra makes it for every file, a third of all composing,
-    and reads it where a default is an interpolation."""
-    others = (one for one in defaults if not one.is_self() and not one.is_override())
-    if any(one.is_interpolation() for one in others):
-        return choices(overrides, defaults, self_added)
-    return DictConfig({})
 
 
 def install_in_mlflow() -> None:
