@@ -70,6 +70,11 @@ class Experiment(Component):
                 f"since augmentation={self.augmentation.name} mirrors {mirrors}; each way to "
                 "mirror doubles them."
             )
+        if self.trainer.compile == "on" and self.transfer.epochs and self.transfer.not_compiled:
+            raise UserError(
+                f"trainer.compile: on, but {self.transfer.not_compiled}, which a compiled network "
+                "would not follow. Choose trainer.compile=off, or a strategy without it."
+            )
         if self.extraction.prefix == "stored" and self.transfer.epochs:
             self._check_stored_prefix()
 

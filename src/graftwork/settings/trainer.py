@@ -11,6 +11,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 AUTO = "auto"
 CLIPPED = ("norm", "value")
 REFITS = ("auto", "on", "again", "never")
+COMPILES = ("auto", "on", "off")
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Trainer(Component):
     accumulate: int  # forward passes a step: their gradients make one, as of one large batch
     rates_batch: int  # images a step that the strategy's rates are meant for; only auto asks
     precision: str  # auto: the fastest that this machine does well
+    compile: str  # the network, by torch.compile; auto: on GPUs, in trainings that are long enough
     gradient_clip: float  # the most that gradients may be; 0: off
     clip_by: str  # of that, norm: of all gradients together; value: of each number
     processes: int  # one a device; more than one starts torchrun
@@ -41,6 +43,7 @@ class Trainer(Component):
         check_range("accumulate", self.accumulate, 1)
         check_range("rates_batch", self.rates_batch, 1)
         check_choice("precision", self.precision, PRECISIONS)
+        check_choice("compile", self.compile, COMPILES)
         check_range("gradient_clip", self.gradient_clip, 0)
         check_choice("clip_by", self.clip_by, CLIPPED)
         check_range("processes", self.processes, 1)

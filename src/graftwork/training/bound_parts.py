@@ -11,6 +11,7 @@ from torch import nn
 
 from graftwork.models.network.folding import foldable
 from graftwork.settings.trainer import Trainer
+from graftwork.training.compiling import Compiling
 from graftwork.training.fast_forward import fast_forward
 from graftwork.training.graft_module import GraftModule
 from graftwork.training.kept_memory import kept_memory
@@ -85,6 +86,7 @@ def fit_module(
     """
     with quiet():
         passes = len(module.shares)
+        watchers = [*watchers, Compiling(trainer)]
         engine = lightning(trainer, module.epochs, watchers, root, steps, passes)
         bf16_on_cpu = not trainer.uses_gpu() and engine.precision == "bf16-mixed"
         frozen = module.transfer.batch_norm == "frozen"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -98,6 +98,8 @@ class GraftModule(pl.LightningModule):
         self.penalties = torch.nn.ModuleDict(penalties or {})
         self.latest = torch.tensor(math.nan)  # the objective's loss of the latest step, so far
         self.shares = tuple(shares)
+        # Features of normalised pictures in a training step; None: as the classifier has them.
+        self.through: Callable[[torch.Tensor], torch.Tensor] | None = None
         self.watched, self.factor, self.seed = tuple(watched), factor, seed
         self.epochs = transfer.epochs if epochs is None else epochs
         self.layout = classifier.layout()
@@ -211,7 +213,8 @@ class GraftModule(pl.LightningModule):
         with ExitStack() as stack:
             for penalty in bound.values():
                 stack.enter_context(penalty.watching(self.classifier.backbone))
-            features = self.classifier.features(pixels)
+            through = self.through if torch.is_grad_enabled() else None
+            features = (through or self.classifier.features)(pixels)
         logits = self.classifier.head(features).float()
         total = loss = self.objective(logits, targets)
         outputs = Outputs(pixels, features, logits, targets, images)

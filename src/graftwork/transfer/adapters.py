@@ -21,6 +21,10 @@ class NoAdapter(Adapter):
     def is_none(self) -> bool:
         return True
 
+    @property
+    def is_steady(self) -> bool:
+        return True
+
     def attach(self, classifier: Classifier, seed: int) -> None:
         pass
 
@@ -45,6 +49,10 @@ class LowRank(Adapter):
         check_range("layers: how many", len(self.layers), 1)
         check_range("rank", self.rank, 1)
         check_range("alpha", self.alpha, 0, low_open=True)
+
+    @property
+    def is_steady(self) -> bool:
+        return True
 
     @property
     def names_layers(self) -> bool:

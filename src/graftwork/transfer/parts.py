@@ -118,6 +118,11 @@ class Adapter(Component):
         return False
 
     @property
+    def is_steady(self) -> bool:
+        """Whether a network with it computes the same at every step, but for its weights."""
+        return False
+
+    @property
     def names_layers(self) -> bool:
         """Whether it may ask for layers that a network lacks: then attaching it says so."""
         return False

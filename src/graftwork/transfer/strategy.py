@@ -155,6 +155,16 @@ class Transfer(Component):
             return f"the penalty {inside[0]} looks at pictures or at maps inside the network"
         return ""
 
+    @property
+    def not_compiled(self) -> str:
+        """Why a compiled network would not be the same; empty where it is."""
+        if not self.adapter.is_steady:
+            return "its adapter draws anew at every step"
+        inside = [name for name, penalty in self.penalties.items() if penalty.looks_inside]
+        if inside:
+            return f"the penalty {inside[0]} looks at pictures or at maps inside the network"
+        return ""
+
     def epochs_of(self, steps: int) -> int:
         """Epochs of a training.
 
