@@ -5,7 +5,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,16 +12,14 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
+from tracked_experiment import experiment
 
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.process.stopping import status_of
 from graftwork.recording.mlflow_store import PATIENCE
 from graftwork.recording.opening import NAME, PARENT, open_run, open_sweep
-from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts
-from graftwork.transfer.parts import Start
-from graftwork.transfer.starts import Random
 
 PROJECT = Path(__file__).parents[2]
 CANARY = "canary-3f9a"
@@ -54,33 +51,6 @@ def artifacts(tmp_path: Path, empty_store: Path) -> Artifacts:
     made.root.mkdir()
     made.mlflow_db.write_bytes(empty_store.read_bytes())
     return made
-
-
-@dataclass(frozen=True)
-class Named:
-    name: str
-
-
-@dataclass(frozen=True)
-class Strategy:
-    name: str
-    start: Start
-
-
-@dataclass(frozen=True)
-class Small:
-    """What tracking looks at of an experiment."""
-
-    tracking: Tracking
-    seed: int = 5
-    dataset: Named = Named("a-dataset")
-    model: Named = Named("a-model")
-    transfer: Strategy = Strategy("a-transfer", Random("."))
-
-
-def experiment(**tracking) -> Small:
-    fields = {"uri": None, "experiment": "group", "log_model": True, "recorders": {}}
-    return Small(Tracking(**fields | tracking))
 
 
 def client(artifacts: Artifacts) -> MlflowClient:
@@ -326,7 +296,7 @@ def test_six_processes_open_a_new_store_at_once(tmp_path):
     code = """
 import os, sys; sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
-from test_opening import experiment
+from tracked_experiment import experiment
 from graftwork.storage.artifacts import Artifacts
 from graftwork.recording.opening import open_run
 import mlflow.store.tracking.sqlalchemy_store  # once, before the processes part
@@ -340,7 +310,7 @@ jobs = [os.fork() or job(number) for number in range(6)]
 codes = [os.waitpid(pid, 0)[1] for pid in jobs]
 assert codes == [0] * 6, codes
 """
-    places = [str(PROJECT / "src"), str(PROJECT / "tests" / "recording"), str(tmp_path)]
+    places = [str(PROJECT / "src"), str(PROJECT / "tests"), str(tmp_path)]
     subprocess.run([sys.executable, "-c", code, *places], check=True, timeout=120)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         assert database.execute("SELECT count(*) FROM runs").fetchone() == (6,)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graftwork.recorders.base import Place, Recording
+from graftwork.recording.stale_runs import WORKER, close_stale, mark
 from graftwork.recording.together import Together
 from graftwork.recording.tracked_params import flat, public, shortened
 from graftwork.recording.tracked_run import Run, params_told
@@ -123,6 +124,7 @@ def _new(client: MlflowClient, tracking: Tracking, artifacts: Artifacts, name: s
     from graftwork.recording.mlflow_store import experiment_id, store_uri, unavailable
 
     group = experiment_id(client, tracking.experiment, artifacts, tracking.uri)
+    close_stale(client, group)
     try:
         run_id = client.create_run(group, tags=_origin(name)).info.run_id
     except Exception as error:
@@ -155,6 +157,7 @@ def _origin(name: str) -> dict[str, str]:
     tags = {
         "mlflow.runName": shortened(public(name), 250),
         "mlflow.source.name": "graftwork",
+        WORKER: mark(),
     }
     if parent := os.environ.get(PARENT):
         tags["mlflow.parentRunId"] = parent

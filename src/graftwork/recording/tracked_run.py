@@ -16,6 +16,7 @@ import yaml
 from graftwork.recorders.base import Recording
 from graftwork.recording.lineage import dirty_diff, dvc_lock, lineage, start_of
 from graftwork.recording.outbox import Outbox
+from graftwork.recording.stale_runs import WORKER, mark
 from graftwork.recording.tracked_params import (
     MAX_TAG,
     MAX_VALUE,
@@ -65,8 +66,8 @@ class Run(Recording):
         """
         self._post("status", status="RUNNING")
         tags = lineage(self._artifacts, start_of(experiment, self._artifacts))
-        if new := {key: value for key, value in tags.items() if known.get(key) != value}:
-            self.set_tags(new)
+        new = {key: value for key, value in tags.items() if known.get(key) != value}
+        self.set_tags({**new, WORKER: mark()})
         self._log_lock()
 
     def go_on(self, name: str, params: Mapping[str, str]) -> None:
@@ -77,7 +78,7 @@ class Run(Recording):
             params: those that it did not have; known ones cannot change.
         """
         self._post("status", status="RUNNING")
-        self.set_tags({"mlflow.runName": name})
+        self.set_tags({"mlflow.runName": name, WORKER: mark()})
         self.log_params(params)
 
     def _log_lock(self) -> None:
