@@ -16,6 +16,7 @@ from graftwork.config.errors import UserError
 from graftwork.evaluating import probabilities as split_predictions
 from graftwork.evaluating import several_views
 from graftwork.experiment import Experiment
+from graftwork.features.engines.trained import AnswersVerdict, lead
 from graftwork.process import distributed
 from graftwork.storage.artifacts import Artifacts
 
@@ -49,6 +50,7 @@ def looked_by(experiment: Experiment, artifacts: Artifacts, frame: Any) -> np.nd
             asked = replace(experiment, evaluation=evaluation)
             looked = several_views.looked(asked, artifacts, frame)
             found.append([looked.one, looked.mean])
+            assert looked.engine is not None and (engine == "eager" or looked.engine["asked_again"])
     return np.array(found)
 
 
@@ -87,8 +89,12 @@ def test_processes_and_threads_change_nothing(
     """15 pictures in 8 batches over gloo processes: bit-identical to one process."""
     wanted = ("trainer.accelerator=cpu", "augmentation=light", "evaluation.views=4")
     experiment, artifacts, frame = prepared(*wanted, "evaluation.precision=auto")
-    found = looked_by(experiment, artifacts, frame)
     expected = plainly(experiment, artifacts, frame)
+    # What is stored of the choice of an engine asks for half of the pictures again.
+    tie = float(np.median(lead(expected, np.log(expected))))
+    of = AnswersVerdict.of
+    monkeypatch.setattr(AnswersVerdict, "of", lambda *args: replace(of(*args), tie=tie))
+    found = looked_by(experiment, artifacts, frame)
     for engine, (one, mean) in zip(ENGINES, found, strict=True):
         assert one.shape == (15, 3) and len(np.unique(one, axis=0)) == 15
         assert one == pytest.approx(expected, abs=1e-5 if engine == "eager" else 0.02)  # bf16

@@ -133,8 +133,8 @@ class Network:
     """Stands for the trained network: wrong in four, and in further views as a test says."""
 
     entry = {
-        **{"engine": "openvino", "precision": "fp32", "cosine": 1.0, "lowest_cosine": 0.5},
-        **{"pictures": 15, "differing": 2},
+        **{"engine": "openvino", "precision": "bf16", "cosine": 1.0, "lowest_cosine": 0.5},
+        **{"pictures": 15, "differing": 2, "tie": 0.25, "asked_again": 3},
     }
 
     def __init__(self, *_: object) -> None:
@@ -213,12 +213,13 @@ def test_everything_is_written(
     disturbed = str(cost["machine"] != UNDISTURBED).lower()
     assert recorded.tags == {
         **{"selection.method": "matched", "cost.disturbed": disturbed},
-        **{"evaluation.engine": "openvino", "evaluation.precision": "fp32"},
+        **{"evaluation.engine": "openvino", "evaluation.precision": "bf16"},
+        **{"evaluation.tie": "0.25", "evaluation.asked_again": "3"},
         **{"evaluation.cosine": "1.0", "evaluation.lowest_cosine": "0.5"},
         **{"evaluation.pictures": "15", "evaluation.differing": "2"},
     }
     assert metrics["engine"] == Network.entry
-    told = "openvino in fp32; of the first 15 test pictures 2 got another answer than by"
+    told = "openvino in bf16 (3 near ties again in fp32); of the first 15 test pictures 2 got"
     assert told in html and told in " ".join(printed.split())
     assert {("selection.json", ""), ("held_out.parquet", "")} <= set(recorded.artifacts)
     assert recorded.step == 2  # behind the epochs of a test curve of the same name

@@ -8,17 +8,18 @@ one filled up, so that kernels see one shape whatever the number of pictures and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graftwork.data.images import DecodedImages, eval_view
 from graftwork.evaluating.probabilities import in_turns, network_logits, pooled, softmax
+from graftwork.features.engines.base import Engine
 from graftwork.features.engines.choosing import Request
-from graftwork.features.engines.loading import Picture, load_batch
+from graftwork.features.engines.loading import Picture, Show, load_batch
 from graftwork.features.engines.streaming import stream
-from graftwork.features.engines.trained import TrainedNetwork
+from graftwork.features.engines.trained import TrainedNetwork, lead
 from graftwork.model_folder import contents as model_folder
 from graftwork.settings.evaluation import EAGER
 
@@ -95,40 +96,54 @@ class ByEngine(Answering):
         first = _pictures(frame.iloc[: request.batch_size])
         self._verdict = self._network.answers_verdict(first, self._images)
         self._engine = self._network.engine(self._verdict.engine, self._verdict.precision)
+        self._again = 0
 
     @property
     def entry(self) -> dict[str, Any]:
-        return vars(self._verdict).copy()
+        return vars(self._verdict) | {"asked_again": self._again}
 
     def logits(self, frame: pd.DataFrame, view: View | None = None) -> np.ndarray:
-        pictures, size = _pictures(frame), self._network.request.batch_size
-        show = self._show(view or eval_view)
+        pictures, show = _pictures(frame), self._show(view or eval_view)
+        found = self._run(self._engine, pictures, show)
+        if self._verdict.tie and len(found):
+            near = np.flatnonzero(lead(found, found) < self._verdict.tie)
+            self._again += len(near)
+            if len(near):
+                found[near] = self._run(self._exact, [pictures[row] for row in near], show)
+        return found
+
+    @cached_property
+    def _exact(self) -> Engine:
+        return self._network.engine(self._verdict.engine, "fp32")
+
+    def _run(self, engine: Engine, pictures: list[Picture], show: Show) -> np.ndarray:
         in_threads = self._verdict.engine == "torch" and not self._network.on_gpu()
         run = self._in_threads if in_threads else self._streamed
-        return in_turns(len(pictures), size, lambda mine: run(pictures, mine, show))
+        size = self._network.request.batch_size
+        return in_turns(len(pictures), size, lambda mine: run(engine, pictures, mine, show))
 
-    def _show(self, view: View) -> Callable[[np.ndarray, Any], np.ndarray]:
+    def _show(self, view: View) -> Show:
         return lambda image, _: view(image, self._network.input_spec)
 
-    def _streamed(self, pictures: list[Picture], mine: list[slice], show: Any) -> list[np.ndarray]:
+    def _streamed(
+        self, engine: Engine, pictures: list[Picture], mine: list[slice], show: Show
+    ) -> list[np.ndarray]:
         """One batch after the other: only the last of all is not full, and it comes last here."""
         request, spec = self._network.request, self._network.input_spec
         todo = [picture for rows in mine for picture in pictures[rows]]
-        found = stream(
-            self._engine, todo, self._images, spec, request.batch_size, show, "Evaluating"
-        )
+        found = stream(engine, todo, self._images, spec, request.batch_size, show, "Evaluating")
         rows = [row for _, row in found]
         size = request.batch_size
         return [np.stack(rows[start : start + size]) for start in range(0, len(rows), size)]
 
     def _in_threads(
-        self, pictures: list[Picture], mine: list[slice], show: Any
+        self, engine: Engine, pictures: list[Picture], mine: list[slice], show: Show
     ) -> list[np.ndarray]:
         spec, size = self._network.input_spec, self._network.request.batch_size
 
         def of(rows: slice) -> np.ndarray:
             batch = load_batch(pictures[rows], self._images, spec, size, show)
-            return self._engine(batch.images)[: len(batch.keys)]
+            return engine(batch.images)[: len(batch.keys)]
 
         return pooled(of, mine)
 

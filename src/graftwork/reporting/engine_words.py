@@ -17,6 +17,8 @@ def sentence(engine: Mapping[str, Any]) -> str:
     run = f"{engine['engine']} in {engine['precision']}"
     if "pictures" not in engine:
         return run
+    if engine["asked_again"]:
+        run += f" ({number(engine['asked_again'])} near ties again in fp32)"
     return (
         f"{run}; of the first {number(engine['pictures'])} test pictures "
         f"{number(engine['differing'])} got another answer than by eager float32"

@@ -21,8 +21,8 @@ class Evaluation(Component):
     bootstrap_samples: int
     confidence: float  # of the interval, (0, 1)
     mistakes: int  # photos of the worst mistakes in the report
-    engine: str  # of a trained network; eager: torch, layer by layer, in float32
-    precision: str  # likewise; auto: bf16 where the hardware has it
+    engine: str  # of a trained network; eager: torch, layer by layer, always in float32
+    precision: str  # of any other engine; auto: bf16 where the hardware has it
     views: int  # looks at a test picture, whose probabilities are averaged; see fixed_views
     test_in_sweeps: str  # winner: only of the job that the selection score puts first; all
     baselines: list[str]  # strategies of a sweep that its others are compared with
@@ -33,11 +33,6 @@ class Evaluation(Component):
         check_range("mistakes", self.mistakes, 0)
         check_choice("engine", self.engine, (*ENGINES, EAGER))
         check_choice("precision", self.precision, PRECISIONS)
-        if self.engine == EAGER and self.precision == "bf16":
-            raise UserError(
-                "precision: bf16, but eager networks run in float32. Choose "
-                "evaluation.precision=fp32, or an engine (evaluation.engine=auto)."
-            )
         check_range("views", self.views, 1)
         check_choice("test_in_sweeps", self.test_in_sweeps, IN_SWEEPS)
         if not any(metric.applies(2) for metric in self.metrics.values()):

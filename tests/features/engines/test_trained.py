@@ -17,7 +17,7 @@ from untrained_model import save_model, untrained
 from graftwork.config.errors import UserError
 from graftwork.features.engines import openvino_engine, trained
 from graftwork.features.engines.choosing import EngineWarning, Request
-from graftwork.features.engines.trained import AnswersVerdict, TrainedNetwork, keep_newest
+from graftwork.features.engines.trained import AnswersVerdict, TrainedNetwork, keep_newest, lead
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 
@@ -68,9 +68,23 @@ def test_answers_that_differ_are_counted(place: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(TrainedNetwork, "engine", lambda *_: lambda images: said + 100)
     verdict = network(place, min_cosine=0.5).verdict(IMAGES, 4)
     assert isinstance(verdict, AnswersVerdict)
-    assert (verdict.pictures, verdict.differing) == (4, 1)
+    assert (verdict.pictures, verdict.differing, verdict.tie) == (4, 1, 0)
     assert 0.5 < verdict.cosine < 1  # what all logits of a picture have in common says nothing
     assert network(place, min_cosine=0.5).known_verdict() == verdict
+
+
+def test_a_near_tie_is_twice_what_the_lead_of_the_first_class_moves() -> None:
+    expected = np.array([[3, 1, 0], [0, 2, 1.9], [5, 0, 1], [0, 0, 9]], np.float32)
+    found = np.array([[3.2, 1, 0], [0, 2, 2.3], [5, 0, 1.2], [0, 0, 9.3]], np.float32)
+    assert lead(found, found) == pytest.approx([2.2, 0.3, 3.8, 9.3])
+    assert lead(found, expected) == pytest.approx([2, -0.1, 4, 9])
+    verdict = AnswersVerdict.of("openvino", "bf16", found + 7, expected)
+    tie = 2 * np.sqrt((0.2**2 + 0.4**2 + 0.2**2 + 0.3**2) / 4)
+    assert verdict.tie == pytest.approx(tie) and 0.3 < tie < 2.2
+    assert (verdict.pictures, verdict.differing) == (4, 0)  # the second one is asked again
+    assert AnswersVerdict.of("openvino", "fp32", found, expected).differing == 1
+    alone = AnswersVerdict.of("openvino", "bf16", found[:, :1], expected[:, :1])
+    assert (alone.differing, alone.tie) == (0, 0)
 
 
 def test_logits_that_changed_are_refused(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
