@@ -73,10 +73,18 @@ def conduct(artifacts: Artifacts) -> None:
         for run in stages():
             log.info("%s", run.__module__.rpartition(".")[2])
             measured(run, experiment, artifacts)
+        _forget_training(experiment, artifacts)
     except BaseException as error:
         if artifacts.run.is_file() or not isinstance(error, UserError):
             _record_failure(experiment, artifacts, error)
         raise
+
+
+def _forget_training(experiment: Experiment, artifacts: Artifacts) -> None:
+    """Only now: a run that is cut in a later stage passes over the training that is done."""
+    from pipelines import finetune
+
+    finetune.forget(experiment, artifacts)
 
 
 def look_at_test(artifacts: Artifacts) -> None:

@@ -18,6 +18,7 @@ from graftwork.settings.trainer import AUTO
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training.history import Told, kept_first, write_history
 from graftwork.training.ready import check_ready
+from graftwork.training.resuming.ongoing import Ongoing
 from graftwork.training.source import Finetuned
 from graftwork.training.transferring import finetune
 from pipelines.ahead import check_ahead
@@ -32,6 +33,9 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     wanted = experiment.trainer.processes if experiment.transfer.epochs else 1
     if distributed.relaunched(wanted, artifacts, "pipelines.finetune"):
         return
+    ongoing = Ongoing.of(experiment, artifacts)
+    if experiment.trainer.resume == "never" and distributed.rank() == 0:
+        ongoing.forget()
     frame = manifest.read(artifacts.manifest)
     classes = json.loads(artifacts.classes.read_text())
     check_ready(experiment, artifacts, classes)
@@ -44,18 +48,21 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     )
     experiment, batch = _with_batch(experiment, len(classes), len(chooses.rows))
     test = manifest.of_split(frame, "test") if experiment.trainer.watch_test else None
+    legs = ongoing.legs(experiment)
     with ExitStack() as stack:
         tell: Told = lambda row, epoch: None  # noqa: E731
         curves = tell
         if distributed.rank() == 0:
             from graftwork.recording.opening import open_run
 
+            ongoing.take_up_run()
             tracked = stack.enter_context(open_run(experiment, artifacts))
+            ongoing.note_run()
             tell = tracked.log_metrics
             curves = kept_first(artifacts.history, tell)
             if batch is not None:
                 tell({"batch_size/images": batch.images, "batch_size/rates": batch.rates}, 0)
-        found = finetune(experiment, artifacts, chooses, test, len(classes), curves)
+        found = finetune(experiment, artifacts, chooses, test, len(classes), curves, legs)
         if distributed.rank() == 0:
             _save(experiment, artifacts, classes, found)
             tracked.log_artifacts(artifacts.audit, "audit")
@@ -63,6 +70,11 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             tell({"guard/gone_back": gone_back, "guard/ended_as_start": float(ended)}, 0)
             if moved := found.audit.moved:
                 tell(moved, found.facts["epochs"])
+
+
+def forget(experiment: Experiment, artifacts: Artifacts) -> None:
+    """Removes what the stage kept in case that it should be cut, when it is done."""
+    Ongoing.of(experiment, artifacts).forget()
 
 
 def _with_batch(
@@ -123,4 +135,4 @@ def _save(
 
 
 if __name__ == "__main__":
-    main(run, check_ahead)
+    main(run, check_ahead, forget)

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from graftwork.config.errors import as_mistake
 from graftwork.experiment import Experiment
+from graftwork.process import distributed
 from graftwork.process.one_writer import only_writer
 from graftwork.process.parent import end_with_starter
 from graftwork.process.stopping import CODES, stop_orderly
@@ -42,11 +43,16 @@ def measured(run: Run, experiment: Experiment, artifacts: Artifacts) -> None:
         path.write_text(json.dumps(cost.as_dict(), indent=1) + "\n")
 
 
-def main(run: Run, check: Callable[[Experiment], None] = lambda experiment: None) -> None:
+def main(
+    run: Run,
+    check: Callable[[Experiment], None] = lambda experiment: None,
+    done: Run = lambda experiment, artifacts: None,
+) -> None:
     """The command line of a stage. Exit code 2 and one message for a user's mistake.
 
     Args:
         check: what else may be wrong, before the stage begins; see `pipelines.ahead`.
+        done: what is left to do when the stage has succeeded, in whatever number of processes.
     """
     parser = argparse.ArgumentParser(description=run.__doc__)
     parser.add_argument("--root", default=".", help="folder of the experiment (params.yaml)")
@@ -60,6 +66,8 @@ def main(run: Run, check: Callable[[Experiment], None] = lambda experiment: None
         experiment.tracking.check()
         check(experiment)
         measured(run, experiment, artifacts)
+        if not distributed.inside():
+            done(experiment, artifacts)
 
 
 class Told(SystemExit):

@@ -31,7 +31,7 @@ def source(method: str, features: np.ndarray, labels: np.ndarray, fold: np.ndarr
         dataset=SimpleNamespace(splits=SimpleNamespace(seed=0)),
         transfer=SimpleNamespace(head_init=part),
     )
-    return Source(experiment, None, held_out, features, head, CLASSES)  # type: ignore[arg-type]
+    return Source(experiment, None, held_out, features, head, CLASSES, None)  # type: ignore[arg-type]
 
 
 def series(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from graftwork.transfer.bound.gathering import (
     MeanOfEpochs,
     MovingAverage,
     Soup,
+    mean_of,
 )
 
 
@@ -141,3 +142,9 @@ def test_who_gathers_where_who_can_be_asked() -> None:
 def test_bounds(make: Any, field: str) -> None:
     with pytest.raises(UserError, match=f"^{field}.*out of bounds"):
         make()
+
+
+def test_what_stands_still_does_in_the_mean() -> None:
+    """A sum of five equal float32, divided by five, may be another."""
+    still = {"w": torch.rand(1000, generator=torch.Generator().manual_seed(0))}
+    assert torch.equal(mean_of([still] * 5)["w"], still["w"])

@@ -10,6 +10,7 @@ from graftwork.config.errors import UserError, check_choice, check_range
 PRECISIONS = ("auto", "fp32", "bf16")
 AUTO = "auto"
 CLIPPED = ("norm", "value")
+RESUMES = ("auto", "never")
 REFITS = ("auto", "on", "again", "never")
 COMPILES = ("auto", "on", "off")
 
@@ -37,6 +38,9 @@ class Trainer(Component):
     patience: int  # epochs without improvement before stopping early, where they choose; 0: never
     limit_epochs: int | None  # at most this many: a training of so many, schedule and all
     limit_batches: int | None  # at most this many steps an epoch
+    checkpoint_minutes: float | None  # of training between checkpoints, at most lost by a kill
+    checkpoint_steps: int | None  # likewise in steps; both null: no checkpoints
+    resume: str  # auto: a training that was cut goes on where it stopped; never: it begins anew
 
     def __post_init__(self) -> None:
         self._check_batch()
@@ -54,7 +58,10 @@ class Trainer(Component):
         check_range("refit_epochs", self.refit_epochs, 1)
         check_range("refit_rate", self.refit_rate, 0, low_open=True)
         check_range("patience", self.patience, 0)
-        for name in ("limit_epochs", "limit_batches"):
+        if self.checkpoint_minutes is not None:
+            check_range("checkpoint_minutes", self.checkpoint_minutes, 0, low_open=True)
+        check_choice("resume", self.resume, RESUMES)
+        for name in ("limit_epochs", "limit_batches", "checkpoint_steps"):
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, 1)
 
@@ -77,6 +84,10 @@ class Trainer(Component):
                 f"batch_size: {size} cannot be shared evenly by {processes} "
                 f"processes. Legal: a multiple of {processes} (trainer.processes)."
             )
+
+    @property
+    def keeps_checkpoints(self) -> bool:
+        return self.checkpoint_minutes is not None or self.checkpoint_steps is not None
 
     @property
     def images_a_pass(self) -> int:

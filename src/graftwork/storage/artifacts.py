@@ -83,6 +83,11 @@ class Artifacts:
         return self.store / "folds"
 
     @property
+    def training(self) -> Path:
+        """How far trainings are that have not ended."""
+        return self.store / "training"
+
+    @property
     def networks(self) -> Path:
         """Converted and compiled networks."""
         return self.store / "networks"

@@ -110,7 +110,7 @@ def train_on(
         experiment, source.artifacts, classifier,
         source.held_out.rows[fitted].reset_index(drop=True), watched, source.num_classes,
         told, rows, enough=enough, epochs=epochs, steps=steps, factor=factor,
-        known=known,
+        known=known, legs=source.legs,
     )  # fmt: skip
 
 

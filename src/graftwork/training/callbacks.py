@@ -58,6 +58,19 @@ class Gatherer(pl.Callback):
         self.gathering = gathering
         self._patience, self._without = patience if gathering.chooses else 0, 0
 
+    @property
+    def copies(self) -> int:
+        """How many networks it keeps, at most."""
+        return self.gathering.copies
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has gathered, for a training that goes on elsewhere."""
+        return {"without": self._without, "gathering": self.gathering.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._without = state_dict["without"]
+        self.gathering.go_on(state_dict["gathering"])
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         done = trainer.global_step / max(1, int(trainer.estimated_stepping_batches))
         score = _score(trainer.callback_metrics)
@@ -123,11 +136,11 @@ class Progress(pl.Callback):
     def __init__(self) -> None:
         self._open = ExitStack()
         self._seen: Callable[[int], None] = lambda step: None
-        self._start = 0.0
+        self._start, self._first = 0.0, 0  # when this process began, and in which epoch
         self.steps = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._start = time.monotonic()
+        self._start, self._first = time.monotonic(), trainer.current_epoch
         if trainer.is_global_zero:
             steps = int(trainer.estimated_stepping_batches)
             self._seen = self._open.enter_context(count_bar("training", steps))
@@ -140,9 +153,10 @@ class Progress(pl.Callback):
         if trainer.is_global_zero:
             done, epochs = trainer.current_epoch + 1, int(trainer.max_epochs or 1)
             spent = time.monotonic() - self._start
+            each = spent / (done - self._first)
             print(
                 f"epoch {done}/{epochs}  {_said(trainer.callback_metrics)}  "
-                f"{spent:.0f} s, {spent / done * (epochs - done):.0f} s left",
+                f"{spent:.0f} s, {each * (epochs - done):.0f} s left",
                 file=sys.stderr,
             )
 

@@ -78,10 +78,11 @@ class TrainingOrder(Sampler[list[Key]]):
     sampler: parts.Sampler
     rank: int = 0
     processes: int = 1
-    epoch: int = 0
+    begun: tuple[int, int] = (0, 0)  # the epoch that comes first, and its batches that are done
     passes: int = 1  # forward passes a step, at most
 
     def __post_init__(self) -> None:
+        self.epoch = self.begun[0]
         self.count = len(self.labels)
         most = self.batch_size * self.passes
         self.whole = min(most, self.count // self.processes * self.processes)  # rows a step
@@ -112,7 +113,8 @@ class TrainingOrder(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         rows = self.sampler.rows(self.labels, self.seed, self.epoch)
         order = rows + self.count * times_before(rows)
-        for step in range(self.steps):
+        done = self.begun[1] // len(self.shares) if self.epoch == self.begun[0] else 0
+        for step in range(done, self.steps):
             of_step = order[step * self.whole : (step + 1) * self.whole]
             for start in range(0, self.whole, self.batch_size):
                 keys = of_step[start : start + self.batch_size]
@@ -193,12 +195,21 @@ class TrainingData(pl.LightningDataModule):
         self._batch_size, self._workers, self._seed = batch_size, workers, seed
         self._place = {"rank": rank, "processes": processes}
         self._sampler, self._passes = sampler, passes
+        self._begun = (0, 0)
+
+    def begin_at(self, epoch: int, batch: int) -> None:
+        """Loaders for training that are asked for from now on pass over what comes before.
+
+        Args:
+            batch: the first of a step.
+        """
+        self._begun = (epoch, batch)
 
     def order(self) -> TrainingOrder:
         """Of the training pictures."""
         return TrainingOrder(
             self._fit.labels, self._batch_size, self._seed, self._sampler, **self._place,
-            passes=self._passes,
+            begun=self._begun, passes=self._passes,
         )  # fmt: skip
 
     def train_dataloader(self) -> DataLoader[Batch]:

@@ -59,7 +59,19 @@ class Guard(pl.Callback):
         self._total = torch.zeros(())  # what a step minimised, in its forward passes so far
         self.start_loss = math.nan
 
+    def state_dict(self) -> dict[str, Any]:
+        """What it has seen, for a training that goes on elsewhere."""
+        seen = {"last": list(self._last), "window": self._last.maxlen, "above": self._above}
+        return {**seen, "limit": self._limit, "start_loss": self.start_loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._last = deque(state_dict["last"], maxlen=state_dict["window"])
+        self._above, self._limit = state_dict["above"], state_dict["limit"]
+        self.start_loss = state_dict["start_loss"]
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._last.maxlen is not None:
+            return  # it goes on
         steps = int(trainer.estimated_stepping_batches)
         window = max(2, min(WINDOW, steps // 10))
         self._last = deque(maxlen=window)

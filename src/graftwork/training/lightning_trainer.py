@@ -88,6 +88,7 @@ def quiet() -> Iterator[None]:
             ".*GPU available but not used",
             "Total length of `list` across ranks is zero",  # training without validation
             ".*in eval mode at the start of training",  # frozen modules are
+            "You're resuming from a checkpoint that ended before",  # the order passes over batches
         ):
             warnings.filterwarnings("ignore", message)
         try:

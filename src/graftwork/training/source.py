@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.audit_record import Audit
     from graftwork.training.history import Row
+    from graftwork.training.resuming.legs import Legs
     from graftwork.transfer.parts import FittedHead
 
 
@@ -34,6 +35,7 @@ class Source:
     features: np.ndarray | None  # float32 [n, num_features] of held_out.rows, where heads need them
     head: FittedHead | None  # fitted on all of them; None: the strategy computes none
     num_classes: int
+    legs: Legs | None  # where trainings keep how far they are; None: nowhere
 
     def head_without(self, out: np.ndarray) -> FittedHead | None:
         """The head that had not seen the pictures of `out` (booleans `[n]`), constants included."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from graftwork.selecting.held_out import HeldOut
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row, Told
+    from graftwork.training.resuming.legs import Legs
 
 
 def finetune(
@@ -23,6 +24,7 @@ def finetune(
     test: pd.DataFrame | None,
     num_classes: int,
     told: Told,
+    legs: Legs | None = None,
 ) -> Finetuned:
     """Runs the strategy.
 
@@ -30,8 +32,9 @@ def finetune(
         held_out: the pictures that may be fitted, and which of them choose.
         test: rows to evaluate after each epoch for a curve that chooses nothing; None: no curve.
         told: called with the numbers of each epoch.
+        legs: where trainings keep how far they are; None: nowhere.
     """
-    source = source_of(experiment, artifacts, held_out, num_classes)
+    source = source_of(experiment, artifacts, held_out, num_classes, legs)
     head = source.head
     rows: list[Row] = []
     if head is not None:
@@ -45,15 +48,19 @@ def finetune(
 
 
 def source_of(
-    experiment: Experiment, artifacts: Artifacts, held_out: HeldOut, num_classes: int
+    experiment: Experiment,
+    artifacts: Artifacts,
+    held_out: HeldOut,
+    num_classes: int,
+    legs: Legs | None = None,
 ) -> Source:
     """What the strategy starts from: features and a head where it has computed ones."""
     if not experiment.transfer.head_init.needs_features:
-        return Source(experiment, artifacts, held_out, None, None, num_classes)
+        return Source(experiment, artifacts, held_out, None, None, num_classes, legs)
     from graftwork.features.feature_store import features_of
 
     features = features_of(experiment, artifacts, held_out.rows)
     head = experiment.transfer.head_init.fit(
         features, held_out.labels, num_classes, held_out.head_fold, experiment.seed
     )
-    return Source(experiment, artifacts, held_out, features, head, num_classes)
+    return Source(experiment, artifacts, held_out, features, head, num_classes, legs)

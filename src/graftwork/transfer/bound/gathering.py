@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ class Gathering(ABC):
 
     chooses = False  # whether what held-out pictures say decides which epochs
     each_step = False  # whether it wants to see the weights after each step
+    copies = 1  # networks that it keeps, at most
 
     def __init__(self) -> None:
         self.epochs: list[int] = []  # whose weights are kept, from 0
@@ -29,6 +31,14 @@ class Gathering(ABC):
     @abstractmethod
     def words(self) -> str:
         """What held-out pictures chose, and by which rule; empty where they chose nothing."""
+
+    def state(self) -> dict[str, Any]:
+        """What it has gathered: plain values and tensors."""
+        return dict(vars(self))
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """As if it had gathered what another of its kind has."""
+        vars(self).update(state)
 
     def after_step(self, network: nn.Module) -> None:
         """The weights after a step."""
@@ -172,6 +182,7 @@ class Soup(Gathering):
     def __init__(self, best: int, greedy: bool) -> None:
         super().__init__()
         self._best, self._greedy, self._asked = best, greedy, False
+        self.copies = best
         self._found: list[tuple[Score, int, State]] = []
 
     @property
@@ -233,10 +244,11 @@ def running_mean(
 
 
 def mean_of(states: Sequence[Mapping[str, torch.Tensor]]) -> State:
-    """Of one state that state, bit for bit; whole numbers are those of the first."""
+    """Of one state, or of equal ones, that state, bit for bit; whole numbers are those of the
+    first."""
     first = states[0]
     return {
-        name: torch.stack([state[name] for state in states]).mean(0)
+        name: torch.stack([state[name] for state in states]).double().mean(0).to(tensor.dtype)
         if tensor.is_floating_point()
         else tensor
         for name, tensor in first.items()

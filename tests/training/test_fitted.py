@@ -5,7 +5,7 @@ import dataclasses
 from conftest import composed
 
 from graftwork.experiment import Experiment
-from graftwork.training.fitting import epochs_within
+from graftwork.training.fitted import epochs_within
 
 
 def test_fewer_steps_than_the_strategy_takes_end_in_fewer_epochs() -> None:

@@ -1,0 +1,55 @@
+"""What looks on in one attempt of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graftwork.training.callbacks import Curves, EndedBySigterm, Gatherer, Progress, gatherer
+from graftwork.training.guard import Guard
+
+if TYPE_CHECKING:
+    from graftwork.experiment import Experiment
+    from graftwork.training.datamodule import TrainingData
+    from graftwork.training.history import Row
+    from graftwork.transfer.bound.gathering import Gathering
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """What looks on in one attempt."""
+
+    curves: Curves
+    progress: Progress
+    guard: Guard
+    gatherer: Gatherer | None
+    earlier: int  # rows before this attempt's
+
+    @classmethod
+    def of(
+        cls,
+        experiment: Experiment,
+        data: TrainingData,
+        told: Callable[[Row, int], None],
+        rows: list[Row],
+        gathering: Gathering | None,
+    ) -> Watchers:
+        guard = Guard(lambda: data.train_dataloader())
+        patience = experiment.trainer.patience
+        gathers = None if gathering is None else gatherer(gathering, patience)
+        return cls(Curves(told, rows), Progress(), guard, gathers, len(rows))
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Those whose state belongs to the training's."""
+        gathers = {} if self.gatherer is None else {"gatherer": self.gatherer}
+        return {"guard": self.guard, **gathers}
+
+    def all(self) -> list[Any]:
+        return [EndedBySigterm(), self.progress, self.curves, *self.kept.values()]
+
+    def kept_epoch(self) -> int:
+        if self.gatherer is None or not self.gatherer.gathering.epochs:
+            return int(self.curves.rows[-1]["epoch"])
+        return self.curves.before + max(self.gatherer.gathering.epochs) + 1
