@@ -20,7 +20,9 @@ from graftwork.training.resuming.settings import plain, settings_of
 
 Made = Callable[..., Trainings]
 CASES = {  # what each brings that has to go on
-    "a head and a network, two passes a step, loaded by two workers": ["trainer.workers=2", "trainer.batch_size=4", "trainer.accumulate=2"],
+    "a head and a network, two passes a step, loaded by two workers": [
+        *("trainer.workers=2", "trainer.batch_size=4", "trainer.accumulate=2"),
+    ],
     "gradual unfreezing, an average of weights, mixed pictures": [
         *("transfer=gradual_unfreeze", "transfer/average=ema", "transfer/objective=mixed"),
     ],
