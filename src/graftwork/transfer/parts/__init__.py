@@ -1,4 +1,4 @@
-"""The composable parts of a transfer strategy, as kinds; each part has a file beside this folder."""
+"""The kinds of composable parts of a transfer strategy; each part has a file beside this folder."""
 
 from __future__ import annotations
 
