@@ -85,6 +85,34 @@ def test_a_chain_of_convolutions_by_hand(chain: Classifier, transfer: Transfer) 
     assert found.total == known + found.workspace == found.as_dict()["total"]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "moments"),
+    [
+        (("transfer/optimiser=adamw",), 2),
+        (("transfer/optimiser=sgd",), 1),
+        (("transfer/optimiser=sgd", "transfer.optimiser.momentum=0"), 0),
+        (("transfer/optimiser=by_name", "transfer.optimiser.name=lion"), 1),
+        (("transfer/optimiser=lamb",), 2),
+    ],
+)
+def test_an_optimiser_is_asked_what_it_keeps(
+    chain: Classifier, overrides: tuple[str, ...], moments: int
+) -> None:
+    values = composed("transfer=from_scratch", *overrides)["transfer"]
+    found = forecast(chain, build(values, Transfer, "transfer"), batch_size=1, precision="fp32")
+    assert found.gradients > 0 and found.optimiser == moments * found.gradients
+
+
+def test_a_penalty_that_holds_on_to_the_start_holds_a_copy_of_it(chain: Classifier) -> None:
+    found = {}
+    for name in ("fine_tune", "l2_sp", "delta", "bss"):
+        transfer = build(composed(f"transfer={name}")["transfer"], Transfer, "transfer")
+        transfer = replace(transfer, trainable=FromGroup("0"))
+        found[name] = forecast(chain, transfer, batch_size=1, precision="fp32").parameters
+    assert found["bss"] == found["fine_tune"]
+    assert found["l2_sp"] == found["delta"] == 3 * found["fine_tune"] // 2
+
+
 def test_a_frozen_prefix_saves_nothing(chain: Classifier, transfer: Transfer) -> None:
     whole = forecast(chain, transfer, batch_size=4, precision="fp32")
     later = forecast(

@@ -25,6 +25,7 @@ from graftwork.transfer.parts import Facts
 
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
+    from graftwork.transfer.parts import Optimiser
     from graftwork.transfer.strategy import Transfer
 
 # What glibc's allocator leaves unused between blocks, as a share of what is in use. No rule behind
@@ -42,9 +43,11 @@ class Memory:
     chooses the epoch (as large as `parameters`), come on top.
     """
 
-    parameters: int  # and buffers; twice where something is trained: the first weights are kept
+    # And buffers; twice where something is trained, since the first weights are kept, and once more
+    # for each copy of the network that a penalty holds against it.
+    parameters: int
     gradients: int  # of what is trained, fp32
-    optimiser: int  # AdamW: two fp32 numbers a trained parameter
+    optimiser: int  # what it keeps of each trained parameter: of AdamW two fp32 numbers
     activations: int  # the batch and what autograd saved; of prediction: the batch
     workspace: int  # gradients within one layer, and gaps that the allocator leaves
 
@@ -62,9 +65,8 @@ def forecast(
 ) -> Memory:
     """Peak memory of training steps; of the most demanding epoch where epochs train differently.
 
-    AdamW as this project uses it (Kingma & Ba 2015: two moments). All of it is there at once when
-    a forward pass ends: the old gradients are freed behind it. Where nothing is trained but a
-    probe, it is the forward pass that computes its features.
+    All of it is there at once when a forward pass ends: the old gradients are freed behind it.
+    Where nothing is trained but a probe, it is the forward pass that computes its features.
 
     Args:
         classifier: with its head; it is not run, and left as it is.
@@ -114,11 +116,24 @@ def _forward_pass(
             objective = transfer.objective.bound(Facts.even(logits.shape[1]))
             objective(logits.float(), labels)
     state = _size(*network.parameters(), *network.buffers())
+    held = sum(penalty.networks for penalty in transfer.penalties.values())
     gradients = _size(*(p for p in network.parameters() if p.requires_grad))
-    copies = 1 if trained is None else 2
-    known = copies * state + 3 * gradients + seen.bytes
+    copies = 1 if trained is None else 2 + held
+    kept = round(moments_of(transfer.optimiser) * gradients)
+    known = copies * state + gradients + kept + seen.bytes
     workspace = seen.layer + round(GAPS * (known + seen.layer))
-    return Memory(copies * state, gradients, 2 * gradients, seen.bytes, workspace)
+    return Memory(copies * state, gradients, kept, seen.bytes, workspace)
+
+
+def moments_of(optimiser: Optimiser) -> float:
+    """Numbers that it keeps of each trained parameter, as a step on a small matrix shows."""
+    matrix = nn.Parameter(torch.ones(32, 32))
+    matrix.grad = torch.ones_like(matrix)
+    built = optimiser.build([{"params": [matrix], "lr": 1e-3, "weight_decay": 0.0}])
+    built.step()
+    kept = [value for state in built.state.values() for value in state.values()]
+    tensors = [value for value in kept if isinstance(value, torch.Tensor) and value.ndim]
+    return _size(*tensors) / matrix.nbytes
 
 
 @dataclass

@@ -37,6 +37,10 @@ class L2SP(Penalty):
     def needs_learnt_start(self) -> bool:
         return True
 
+    @property
+    def networks(self) -> int:
+        return 1
+
     @contextmanager
     def bound(
         self, classifier: Classifier, objective: BoundObjective, facts: Facts, at_hand: AtHand
@@ -68,6 +72,10 @@ class Delta(Penalty):
     @property
     def needs_learnt_start(self) -> bool:
         return True
+
+    @property
+    def networks(self) -> int:
+        return 1
 
     @property
     def needs_fitted_head(self) -> bool:

@@ -111,6 +111,10 @@ class LearningWithoutForgetting(OfTheSource):
         super().__post_init__()
         check_range("temperature", self.temperature, 0, 100, low_open=True)
 
+    @property
+    def networks(self) -> int:
+        return 1
+
     @contextmanager
     def bound(
         self, classifier: Classifier, objective: BoundObjective, facts: Facts, at_hand: AtHand

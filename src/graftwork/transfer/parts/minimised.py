@@ -62,6 +62,12 @@ class Penalty(Component):
         """Whether it asks the classifier that the backbone was pretrained with."""
         return False
 
+    @property
+    def networks(self) -> int:
+        """Copies of the network's weights that it keeps while training lasts; a teacher of another
+        kind is not counted."""
+        return 0
+
     def check(self, place: str) -> None:
         """Looks at what it names on disk, without torch.
 
