@@ -10,7 +10,8 @@ def check_ahead(experiment: Experiment) -> None:
 
     Raises:
         UserError: a GPU is wanted that this machine lacks, the strategy names layers that the
-            network lacks or an option that its optimiser lacks, or maps are to be stored of a
+            network lacks or an option that its optimiser lacks, a transform of the augmentation
+            cannot be used, or maps are to be stored of a
             network that cannot be split.
     """
     if not experiment.transfer.epochs:
@@ -19,6 +20,7 @@ def check_ahead(experiment: Experiment) -> None:
         experiment.trainer.uses_gpu()
     transfer, cuts = experiment.transfer, experiment.model.cut_after is not None
     transfer.optimiser.check()
+    experiment.augmentation.check()
     if transfer.trainable.names_groups or transfer.adapter.names_layers or cuts:
         _check_names(experiment)
     if experiment.extraction.prefix == "stored":

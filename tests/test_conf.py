@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tarfile
@@ -92,13 +93,15 @@ def test_params_yaml_is_what_conf_composes():
 def test_building_an_experiment_imports_nothing_heavy():
     heavy = "torch timm pytorch_lightning albumentations mlflow sklearn openvino torchmetrics"
     code = f"""
-import sys, yaml
+import json, sys, yaml
 from graftwork.experiment import Experiment
 Experiment.from_params(yaml.safe_load(open("params.yaml")))
+Experiment.from_params(json.loads(sys.argv[1]))
 found = set("{heavy}".split()) & set(sys.modules)
 assert not found, found
 """
-    subprocess.run([sys.executable, "-c", code], cwd=CONF.parent, check=True)
+    custom = json.dumps(composed("augmentation=custom"))
+    subprocess.run([sys.executable, "-c", code, custom], cwd=CONF.parent, check=True)
 
 
 def test_every_key_of_conf_is_read(tiny_folder: Path):

@@ -106,7 +106,7 @@ def test_mirrors_are_found_at_any_depth() -> None:
 )
 def test_mistakes_are_told(entry: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        custom(entry)
+        custom(entry).check()
 
 
 def test_a_transform_that_draws_numbers_of_its_own_is_refused(
@@ -119,4 +119,4 @@ def test_a_transform_that_draws_numbers_of_its_own_is_refused(
 
     monkeypatch.setattr(A.InvertImg, "apply", with_own_numbers)
     with pytest.raises(UserError, match="InvertImg: draws numbers of its own"):
-        custom("InvertImg")
+        custom("InvertImg").check()

@@ -27,6 +27,10 @@ REFUSED = [
     (BLOCKS_9, "transfer.trainable.first: 'blocks.9' is unknown. Did you mean 'stages.0'"),
     (BETA, "transfer.optimiser.options.beta: 'beta' is unknown. Did you mean 'betas'"),
     ((*BLOCKS_9[:1], "transfer.trainable.first=99"), "transfer.trainable.first: 99 is out of"),
+    (
+        ("augmentation=custom", "augmentation.transforms=[{Rotate: {limt: 3}}]"),
+        "augmentation.transforms.0..Rotate.limt: 'limt' is unknown. Did you mean 'limit'",
+    ),
     (UNFROZEN, "extraction.prefix: stored, but tiny_cnn cannot be split: its first layers"),
 ]
 
@@ -37,7 +41,7 @@ def no_gpu(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"), REFUSED, ids=["gpu", "group", "option", "number", "prefix"]
+    ("overrides", "said"), REFUSED, ids=["gpu", "group", "option", "number", "transform", "prefix"]
 )
 def test_an_experiment_is_refused_before_its_first_stage(
     overrides, said, tmp_path, tiny_params, monkeypatch

@@ -59,6 +59,9 @@ class Augmentation(Component):
         """Whether training sees what evaluation sees, in every epoch."""
         return False
 
+    def check(self) -> None:  # noqa: B027  (most have nothing to ask)
+        """Raises UserError for what only the library behind it can tell; before any work."""
+
     @abstractmethod
     def build(self, input_spec: InputSpec, seed: int) -> Augment:
         """The policy for one network's input."""

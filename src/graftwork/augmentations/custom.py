@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graftwork.augmentations.base import LEFT_RIGHT, UPSIDE_DOWN, Augmentation, Step
-from graftwork.augmentations.named import SIDE, arguments_of, made, tried
+from graftwork.augmentations.named import SIDE, arguments_of, check_names, made, tried
 from graftwork.augmentations.seeded import SeededPipeline, one_thread_each
 
 if TYPE_CHECKING:
@@ -39,9 +39,13 @@ class Custom(Augmentation):
     transforms: list[Any]
 
     def __post_init__(self) -> None:
-        """Names, arguments and values are checked by the library: this imports albumentations."""
         for place, entry in enumerate(self.transforms):
-            tried(entry, f"transforms[{place}]", TRIED_SIDE)
+            check_names(entry, f"transforms[{place}]")
+
+    def check(self) -> None:
+        """Arguments and values are checked by the library, and every transform is tried."""
+        for place, entry in enumerate(self.transforms):
+            tried(entry, f"augmentation.transforms[{place}]", TRIED_SIDE)
 
     @property
     def mirrors(self) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import inspect
 import re
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,30 @@ from graftwork.config.errors import UserError, nearest_first, unknown
 SIDE = "side"  # in arguments: the network's, px
 NEAREST = 8  # names that an error lists
 SEVERAL = ("OneOf", "SomeOf", "RandomOrder", "Sequential")  # they take transforms
+_CLASS = re.compile(r"^class ([A-Z]\w+)\(", re.MULTILINE)
 PASSED_OVER = ("Lambda",)  # a YAML holds no code
+
+
+@cache
+def source_names() -> frozenset[str]:
+    """Classes of the library by its source: a misspelt name is refused without importing it, which
+    takes seconds in every stage. What is no transform among them the library tells later."""
+    spec = find_spec("albumentations")
+    assert spec is not None and spec.origin, "albumentations is a dependency of this package"
+    files = Path(spec.origin).parent.rglob("*.py")
+    found = {name for file in files for name in _CLASS.findall(file.read_text(encoding="utf-8"))}
+    return frozenset(found)
+
+
+def check_names(entry: Any, where: str) -> None:
+    """Raises UserError for an entry that is none, or names what the library has not got."""
+    name, arguments = arguments_of(entry, where)
+    if name not in source_names():
+        raise unknown(where, name, nearest_first(name, source_names())[:NEAREST])
+    inner = arguments.get("transforms")
+    if name in SEVERAL and isinstance(inner, list):
+        for at, one in enumerate(inner):
+            check_names(one, f"{where}.{name}.transforms[{at}]")
 
 
 @cache
