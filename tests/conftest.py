@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -17,11 +18,13 @@ import composed_once
 import numpy as np
 import pytest
 from changed import WHOLE_RUNS
+from forked_commands import HEAVY, ForkedCommands, without_torchrun
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 from untraced import install, install_in_mlflow, untraced
 
+from graftwork.process import distributed
 from graftwork.recording import mlflow_store
 from graftwork.storage.artifacts import Artifacts
 
@@ -97,6 +100,22 @@ def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mlflow_store, "_make_tables", made_or_copied)
         yield
+
+
+@pytest.fixture(scope="session")
+def trainings() -> Iterator[ForkedCommands]:
+    """`trainings.run(arguments, folder)`: `python -m ...` where torch and all are imported."""
+    places = os.pathsep.join([str(CONF.parent / "src"), str(CONF.parent)])
+    found = ForkedCommands({**os.environ, "PYTHONPATH": places}, HEAVY)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def forked_processes(trainings: ForkedCommands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage's processes are forked and import nothing; tests/evaluating/test_probabilities.py has
+    torchrun start them."""
+    monkeypatch.setattr(distributed, "subprocess", without_torchrun(trainings))
 
 
 @pytest.fixture

@@ -1,74 +1,157 @@
 """Commands in processes of their own, forked from one that has imported the libraries already.
 
-A command that refuses its input is done in a moment; a new interpreter would import for a second.
+A command that refuses its input is done in a moment; a new interpreter would import for a second,
+and for several where it trains.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import runpy
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+LIGHT = ("graftwork.experiment", "pipelines.experiment")
+# What a training imports, and a record of it.
+HEAVY = (
+    "pipelines.finetune", "pipelines.prepare", "graftwork.training.networks", "torch.distributed",
+    "mlflow.store.tracking.sqlalchemy_store",
+)  # fmt: skip
+ALONE: Sequence[dict[str, str]] = ({},)
 
 
 class ForkedCommands:
     """Takes `python -m ...` to run, until closed."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], modules: Sequence[str] = LIGHT) -> None:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self._parent = subprocess.Popen([sys.executable, __file__], env=env, **pipes)
+        command = [sys.executable, __file__, *modules]
+        self._parent = subprocess.Popen(command, env=env, **pipes)
 
-    def run(self, arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
+    def run(
+        self, arguments: list[str], folder: Path, environments: Sequence[dict[str, str]] = ALONE
+    ) -> subprocess.CompletedProcess:
+        """In a process for each of these additions to the environment, all at once."""
         stdin, stdout = self._parent.stdin, self._parent.stdout
         assert stdin is not None and stdout is not None
-        print(json.dumps([arguments, str(folder)]), file=stdin, flush=True)
+        print(json.dumps([arguments, str(folder), list(environments)]), file=stdin, flush=True)
         return subprocess.CompletedProcess(arguments, *json.loads(stdout.readline()))
 
     def close(self) -> None:
         self._parent.communicate()
 
 
-def serve() -> None:
+class ForkedRanks:
+    """Stands for torchrun's process: forks the processes that it would start."""
+
+    def __init__(
+        self, commands: ForkedCommands | None, command: list[str], env: Mapping[str, str], **_: Any
+    ) -> None:
+        """By these commands, or else from the process that calls."""
+        at = command.index("--nproc-per-node")
+        self._count, self._arguments = int(command[at + 1]), command[at + 3 :]
+        self._commands, self._paths = commands, env["PYTHONPATH"]
+
+    def wait(self, timeout: float | None = None) -> int:
+        environments = ranks(self._count, self._paths)
+        if self._commands is None:
+            return forked(self._arguments, os.getcwd(), environments)
+        done = self._commands.run(self._arguments, Path.cwd(), environments)
+        print(done.stdout, done.stderr, file=sys.stderr)
+        return int(done.returncode)
+
+
+def without_torchrun(commands: ForkedCommands | None) -> Any:
+    """What `distributed` needs of the module `subprocess`."""
+    return SimpleNamespace(
+        Popen=partial(ForkedRanks, commands), TimeoutExpired=subprocess.TimeoutExpired
+    )
+
+
+def ranks(count: int, paths: str) -> list[dict[str, str]]:
+    """What torchrun tells its processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "GROUP_RANK": 0, "MASTER_PORT": port}
+    told |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "forked", "PYTHONPATH": paths}
+    one = {name: str(value) for name, value in told.items()}
+    return [one | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def serve(modules: Sequence[str]) -> None:
     """Forks for every line that comes, and answers with exit code, stdout and stderr."""
-    get_ready()
+    get_ready(modules)
     for line in sys.stdin:
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            child = os.fork()
-            if child == 0:
-                become(*json.loads(line), out, err)
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            code = forked(*json.loads(line), out.fileno(), err.fileno())
             for file in (out, err):
                 file.seek(0)
             print(json.dumps([code, out.read(), err.read()]), flush=True)
 
 
-def get_ready() -> None:
+def get_ready(modules: Sequence[str]) -> None:
     """What every command does first, done before the first one is forked."""
     import composed_once
     from hydra import compose, initialize_config_dir
 
-    import graftwork.experiment  # noqa: F401
+    for module in modules:
+        importlib.import_module(module)
+    from graftwork.process import distributed
     from pipelines import experiment
 
+    distributed.subprocess = without_torchrun(None)  # type: ignore[attr-defined]
     composed_once.install()
     with initialize_config_dir(str(experiment.CONF), version_base=None):
         compose("config", ["model=tiny_cnn"])  # grammar, plugins and the files that all begin with
     gc.freeze()
 
 
-def become(arguments: list[str], folder: str, out: IO[str], err: IO[str]) -> NoReturn:
+def forked(
+    arguments: list[str], folder: str, environments: Sequence[dict[str, str]],
+    out: int = 1, err: int = 2,
+) -> int:  # fmt: skip
+    """The exit code of all, 0 or that of the first that failed: nobody waits for it in vain."""
+    children: set[int] = set()
+    for environment in environments:
+        child = os.fork()
+        if child == 0:
+            become(arguments, folder, environment, out, err)
+        children.add(child)
+    failed = 0
+    while children:
+        child, status = os.wait()
+        children.discard(child)
+        if (code := os.waitstatus_to_exitcode(status)) and not failed:
+            failed = code
+            for other in children:
+                os.kill(other, signal.SIGKILL)
+    return failed
+
+
+def become(
+    arguments: list[str], folder: str, environment: Mapping[str, str], out: int, err: int
+) -> NoReturn:
     """Is from here on `python -m ...` in that folder."""
-    for number, file in ((1, out), (2, err)):
-        os.dup2(file.fileno(), number)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
     os.chdir(folder)
-    sys.path[0], sys.argv = folder, list(arguments)
+    os.environ.update(environment)
+    paths = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:1] = [folder, *filter(None, paths)]
+    sys.argv = list(arguments)
     code = 0
     try:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
@@ -83,4 +166,4 @@ def become(arguments: list[str], folder: str, out: IO[str], err: IO[str]) -> NoR
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1:])

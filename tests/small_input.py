@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,11 @@ import torch
 from conftest import composed
 
 from graftwork.config.components import build
-from graftwork.models.base import Model
-from graftwork.models.input_size import nearest_sizes
+from graftwork.models.base import InputSpec, Model
+from graftwork.models.input_size import REFUSALS, width_of
 
 SMALL = 32  # px
+SIZES = (SMALL, 48, 64, 75, 96, 128, 160, 192, 224, 256)  # 75 px: Inception's least
 
 
 def overrides(word: str) -> list[str]:
@@ -21,17 +23,20 @@ def overrides(word: str) -> list[str]:
 
 
 def small(word: str) -> Any:
-    """The network at SMALL px, or at the next size that it takes."""
+    """The network at SMALL px, or at the next of SIZES that it takes."""
     model: Any = build(composed(*overrides(word))["model"], Model, "model")  # type: ignore[type-abstract]
-
-    def make() -> Any:
+    with torch.device("meta"):
         backbone = model._backbone(None)
         backbone.reset_classifier(0)
-        return backbone
+        spec = model._input_spec(backbone)
+        if spec.size <= SMALL:
+            return model
+        return replace(model, input_size=next(s for s in SIZES if _takes(backbone, model, spec, s)))
 
-    with torch.device("meta"):
-        spec = model.build(10, None).input_spec
-    if spec.size <= SMALL:
-        return model
-    size = nearest_sizes(make, model.pooling, replace(spec, size=SMALL - 1))[-1]
-    return replace(model, input_size=size)
+
+def _takes(backbone: Any, model: Any, spec: InputSpec, size: int) -> bool:
+    try:
+        width_of(copy.deepcopy(backbone), model.pooling, replace(spec, size=size))
+    except REFUSALS:
+        return False
+    return True

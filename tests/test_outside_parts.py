@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from forked_commands import ForkedCommands
 
 from graftwork.model_folder import contents as model_folder
 from graftwork.storage.artifacts import Artifacts
@@ -106,7 +107,10 @@ def test_a_penalty_from_outside_composes(package: Path) -> None:
 
 
 def test_two_processes_equal_one_across_an_unfreezing(
-    package: Path, tiny_params: Callable[..., dict[str, Any]], tmp_path: Path
+    package: Path,
+    tiny_params: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    trainings: ForkedCommands,
 ) -> None:
     """With a penalty, of which nothing is felt while the backbone rests."""
     tensors, rows = [], []
@@ -123,7 +127,10 @@ def test_two_processes_equal_one_across_an_unfreezing(
         root.mkdir()
         (root / "params.yaml").write_text(yaml.safe_dump(params))
     roots = [tmp_path / "1", tmp_path / "2"]
-    run(package, "outside_driver", str(tmp_path), *map(str, roots))
+    # First that of two: they are forked from the driver, which has computed nothing then.
+    driver = ["outside_driver", str(tmp_path), *map(str, reversed(roots))]
+    done = trainings.run(driver, PROJECT, [{"PYTHONPATH": str(package)}])
+    assert done.returncode == 0, done.stderr
     for artifacts in map(Artifacts.at, roots):
         contract = model_folder.read_contract(artifacts.model)
         tensors.append(model_folder.read_tensors(artifacts.model, contract))

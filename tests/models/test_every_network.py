@@ -1,6 +1,6 @@
 """Every network of conf/model does what the pipeline asks of a network; a new YAML joins by itself.
 
-Each stands at the smallest size from 32 px on that it takes. Networks of more than LARGE
+Each stands at 32 px, or at the next of a few sizes that it takes. Networks of more than LARGE
 parameters are built without values (torch's meta device), which shows shapes, groups and which
 gradients there are; the same with values is left to `make slow`.
 """

@@ -20,11 +20,13 @@ from graftwork.storage.artifacts import Artifacts
 from pipelines import evaluate, extract_features, finetune
 
 QUICK = 1e6  # parameters; larger networks wait for `make slow`
+DEEP = ("plain56", "resnet56")  # so do these: plain20 and resnet20, deeper
 ENTRIES = {entry.word: entry for entry in catalogue.entries(CONF)}
 
 
 def cases() -> list[Any]:
-    quick = {word for word, e in ENTRIES.items() if e.parameters and e.parameters[0] < QUICK}
+    small = {word for word, e in ENTRIES.items() if e.parameters and e.parameters[0] < QUICK}
+    quick = small.difference(DEEP)
     return [pytest.param(w, marks=[pytest.mark.slow] * (w not in quick)) for w in ENTRIES]
 
 

@@ -258,6 +258,7 @@ def test_a_preempted_training_ends_with_143_and_no_model(stage: Stage) -> None:
     assert not artifacts.cost("finetune").exists()
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_two_processes_train_what_one_does(stage: Stage) -> None:
     """Frozen statistics: the gradients of a batch are the same, however it is shared, here also in
     three passes instead of one; those of low-rank updates here, of a network's own weights in

@@ -273,6 +273,7 @@ def test_a_teacher_of_other_classes_is_refused_before_time_is_spent(
         finetune.run(experiment, artifacts)
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_two_processes_equal_one_with_every_penalty(project: Path, teacher: Artifacts) -> None:
     names = ("l2_sp", "delta", "distil", "lwf", "co_tuning")
     chosen = [f"+transfer/penalty@transfer.penalties.{name}={name}" for name in names]
