@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.process import distributed
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import write_json
 from pipelines.stage import main
 
 if TYPE_CHECKING:
@@ -93,10 +93,11 @@ def record(
         speed: test pictures/s; None where the test is not looked at.
         begun: when evaluation started (perf_counter).
     """
+    from graftwork.data.manifest import read_classes
     from graftwork.recording.opening import open_run
     from graftwork.reporting import summary
 
-    classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
+    classes = read_classes(artifacts.classes)
     with open_run(experiment, artifacts) as tracked:
         cost = _write(experiment, artifacts, found, classes, speed, begun)
         result: dict[str, Any] = {
@@ -110,7 +111,7 @@ def record(
             "cost": cost,
             "run_id": tracked.run_id,
         }
-        artifacts.metrics.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(artifacts.metrics, result)
         _log(artifacts, found, cost, tracked)
         if experiment.tracking.log_model:
             tracked.log_model(artifacts.model, experiment.dataset.open(frame["path"].iloc[0]))

@@ -33,7 +33,7 @@ from pipelines import named_sweep, sweep, sweepers
 from pipelines.ahead import check_ahead
 from pipelines.overrides import CONF, Request, quoted, requested
 from pipelines.ranking import selection_score
-from pipelines.stage import Run, measured, reported
+from pipelines.stage import Run, check_recorder, measured, reported
 
 log = logging.getLogger(__name__)
 named_sweep.register()
@@ -68,6 +68,7 @@ def job(config: DictConfig) -> float | None:
 def conduct(artifacts: Artifacts) -> None:
     """Runs every stage on params.yaml. A run in MLflow ends with the experiment."""
     experiment = Experiment.from_file(artifacts.params)
+    check_recorder(experiment, artifacts)
     check_ahead(experiment)
     try:
         for run in stages():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
 from graftwork.features import feature_store as features
 from graftwork.selecting.held_out import needs_features
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import write_json
 from pipelines.ahead import check_ahead
 from pipelines.stage import main
 
@@ -16,13 +15,12 @@ from pipelines.stage import main
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Runs the frozen backbone over the manifest's usable pictures."""
     frame = manifest.read(artifacts.manifest)
-    classes = len(json.loads(artifacts.classes.read_text()))
+    classes = len(manifest.read_classes(artifacts.classes))
     if features.needed(experiment) or needs_features(experiment, frame, classes):
         receipt = features.extract(experiment, artifacts)
     else:  # a strategy that never looks at them should not pay for them
         receipt = {"count": 0, "extracted": 0, "why": f"{experiment.transfer.name} needs none"}
-    artifacts.feature_receipt.parent.mkdir(parents=True, exist_ok=True)
-    artifacts.feature_receipt.write_text(json.dumps(receipt, indent=1) + "\n")
+    write_json(artifacts.feature_receipt, receipt)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -37,7 +36,7 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     if experiment.trainer.resume == "never" and distributed.rank() == 0:
         ongoing.forget()
     frame = manifest.read(artifacts.manifest)
-    classes = json.loads(artifacts.classes.read_text())
+    classes = manifest.read_classes(artifacts.classes)
     check_ready(experiment, artifacts, classes)
     chooses = held_out(
         experiment,

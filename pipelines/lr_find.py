@@ -7,7 +7,6 @@ Downloads and prepares as the experiment does; no held-out and no test picture i
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -54,7 +53,7 @@ def find(experiment: Experiment, artifacts: Artifacts, overrides: Sequence[str])
     from graftwork.training.range_test import range_test
 
     fit = manifest.of_split(manifest.read(artifacts.manifest), "train")
-    classes = json.loads(artifacts.classes.read_text())
+    classes = manifest.read_classes(artifacts.classes)
     head = _head(experiment, artifacts, fit, len(classes))
     found = range_test(
         experiment, artifacts, head, fit, len(classes), steps=STEPS, low=LOWEST, high=HIGHEST

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import read_receipt
 
 Scores = Mapping[str, Mapping[str, float]]  # as in metrics.json
 
@@ -176,5 +176,5 @@ def selection_score(artifacts: Artifacts) -> float | None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A JSON file; empty where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """A JSON file; empty where there is none, or a damaged one."""
+    return read_receipt(path, "Its job is ranked without it.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -19,16 +18,19 @@ from graftwork.process.parent import end_with_starter
 from graftwork.process.stopping import CODES, stop_orderly
 from graftwork.process.terminal import visible_lines
 from graftwork.recording.costs import Cost
+from graftwork.storage import handover
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import write_sealed
 
 Run = Callable[[Experiment, Artifacts], None]
 
 
 def measured(run: Run, experiment: Experiment, artifacts: Artifacts) -> None:
-    """Runs a stage and leaves its cost beside the results.
+    """Runs a stage on what the earlier ones wrote, and leaves its cost beside the results.
 
     Raises:
-        UserError: another process is running a stage of this experiment.
+        UserError: another process is running a stage of this experiment, or what an earlier one
+            wrote is damaged.
     """
     name = run.__module__.rpartition(".")[2]
     if name == "__main__":
@@ -38,9 +40,11 @@ def measured(run: Run, experiment: Experiment, artifacts: Artifacts) -> None:
     with only_writer(artifacts.root):
         path.unlink(missing_ok=True)  # a stage that does not finish leaves no cost
         start = time.perf_counter()
+        handover.check(name, artifacts)
         run(experiment, artifacts)
+        wrote = handover.written(name, artifacts)
         cost = Cost.of_process(seconds=time.perf_counter() - start)
-        path.write_text(json.dumps(cost.as_dict(), indent=1) + "\n")
+        write_sealed(path, {**cost.as_dict(), handover.WROTE: wrote})
 
 
 def main(
@@ -64,10 +68,19 @@ def main(
         artifacts = Artifacts.at(options.root, options.shared)
         experiment = Experiment.from_file(artifacts.params)
         experiment.tracking.check()
+        check_recorder(experiment, artifacts)
         check(experiment)
         measured(run, experiment, artifacts)
         if not distributed.inside():
             done(experiment, artifacts)
+
+
+def check_recorder(experiment: Experiment, artifacts: Artifacts) -> None:
+    """Raises UserError where the project's own store of runs is damaged: before time is spent."""
+    if experiment.tracking.uri is None and artifacts.mlflow_db.is_file():
+        from graftwork.recording.mlflow_store import check_readable
+
+        check_readable(artifacts)
 
 
 class Told(SystemExit):

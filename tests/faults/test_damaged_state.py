@@ -13,15 +13,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from finished_project import DAMAGES, Project, copied, finish, flipped
+import torch
+from finished_project import DAMAGES, Project, copied, finish, flipped, replace, truncated
 from tiny_experiment import usable
 
+from graftwork.config.errors import UserError
 from graftwork.data.images import DecodedImages
+from graftwork.data.preparing import passed_over
 from graftwork.features.feature_store import features_of, frozen_network
+from graftwork.housekeeping import verification
+from graftwork.model_folder import contents as model_folder
+from graftwork.models.pretrained import weights_receipt
 from graftwork.profiling.stored import static_costs
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
+from graftwork.storage import handover
 from graftwork.storage.files import DamageWarning, sha256_of
+from pipelines import download, evaluate, extract_features, finetune
+from pipelines.stage import check_recorder, measured
 
 Use = Callable[[Project], Any]
 
@@ -69,6 +78,17 @@ def profile(project: Project) -> dict[str, Any]:
     return static_costs(project.experiment.model, 3, project.artifacts)
 
 
+def weights(project: Project) -> str:
+    download.run(project.experiment, project.artifacts)
+    folder = project.artifacts.weights(project.experiment.model.name)
+    return sha256_of(folder / weights_receipt(folder)["file"])
+
+
+def listing(project: Project) -> dict[str, Any]:
+    download.run(project.experiment, project.artifacts)
+    return passed_over.read(project.artifacts.raw(project.experiment.dataset.name))
+
+
 MADE_AGAIN: dict[str, tuple[str, Use]] = {
     "features": ("store/features/*/*.bin", features),
     "index of features": ("store/features/*/*.parquet", features),
@@ -84,6 +104,56 @@ MADE_AGAIN: dict[str, tuple[str, Use]] = {
     "choice of an engine": ("store/networks/*/verdict-*.json", features),
     "folds": ("store/folds/*.npz", fold),
     "profile": ("store/profiles/*.json", profile),
+    "weights": ("data/weights/*/*.pth", weights),
+    "what these are": ("data/weights/*/weights.json", weights),
+    "what download found": ("data/raw/*/source.json", listing),
+}
+
+
+def from_stage(stage: str) -> Use:
+    """What a stage looks at before it begins."""
+    return lambda project: handover.check(stage, project.artifacts)
+
+
+def model(project: Project) -> Any:
+    contract = model_folder.read_contract(project.artifacts.model)
+    model_folder.check_whole(project.artifacts.model, contract)
+    tensors = model_folder.read_tensors(project.artifacts.model, contract)
+    return contract, {name: array.tobytes() for name, array in tensors.items()}
+
+
+def recorded_model(project: Project) -> Any:
+    (folder,) = project.artifacts.mlflow_artifacts.rglob("data/model")
+    found = model_folder.read_contract(folder)
+    return found, model_folder.read_tensors(folder, found).keys()
+
+
+def recorded_runs(project: Project) -> None:
+    check_recorder(project.experiment, project.artifacts)
+
+
+def weights_before_download(project: Project) -> Any:
+    return frozen_network(project.experiment, project.artifacts).classifier
+
+
+NAMED: dict[str, tuple[str, Use]] = {
+    "manifest": ("data/manifest.parquet", from_stage("extract_features")),
+    "manifest, read": ("data/manifest.parquet", lambda project: usable(project.artifacts)),
+    "classes": ("data/classes.json", from_stage("finetune")),
+    "data report": ("data/report.json", from_stage("evaluate")),
+    "receipt of the features": ("data/features.json", from_stage("finetune")),
+    "how it was chosen": ("reports/selection.json", from_stage("evaluate")),
+    "held-out predictions": ("reports/selection/held_out.parquet", from_stage("evaluate")),
+    "what was trained": ("reports/audit/audit.json", from_stage("evaluate")),
+    "curves": ("reports/history.csv", from_stage("evaluate")),
+    "contract": ("model/model.json", model),
+    "backbone": ("model/backbone.safetensors", model),
+    "head": ("model/head.safetensors", model),
+    "weights, used": ("data/weights/*/*.pth", weights_before_download),
+    "recorded contract": ("mlartifacts/**/data/model/model.json", recorded_model),
+    "recorded backbone": ("mlartifacts/**/data/model/backbone.safetensors", recorded_model),
+    "recorded head": ("mlartifacts/**/data/model/head.safetensors", recorded_model),
+    "recorded runs": ("mlflow.db", recorded_runs),
 }
 
 
@@ -134,3 +204,88 @@ def test_a_store_that_lacks_nothing_is_not_written_to(finished: Project, tmp_pat
     project = copied(finished, tmp_path / "warm", "mlartifacts", ".lock")
     prepare.run(project.experiment, project.artifacts)
     assert not list(project.artifacts.store.glob("decoded/*/.lock")), "it may be read-only"
+
+
+# Without these nothing is lost: nobody has recorded anything; a reader finds no whole row.
+HARMLESS = {("recorded runs", "deleted")}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", NAMED)
+def test_what_cannot_be_made_again_is_named_with_the_remedy(
+    finished: Project, tmp_path: Path, kind: str, damage: str
+) -> None:
+    pattern, use = NAMED[kind]
+    without = () if pattern.startswith("mlartifacts") else ("mlartifacts",)
+    project = copied(finished, tmp_path / "damaged", *without)
+    (path,) = project.artifacts.root.glob(pattern)
+    before = comparable(use(project))
+    places = (0.01, 0.5, 0.99) if damage == "flipped" else (0.5,)
+    content = path.read_bytes()
+    for share in places:
+        replace(path, content) if path.exists() else path.write_bytes(content)
+        flipped(path, share) if damage == "flipped" else DAMAGES[damage](path)
+        try:
+            found = comparable(Project.at(project.artifacts.root) and use(project))
+        except UserError as error:
+            assert path.name in str(error), error
+            assert any(word in str(error) for word in REMEDIES), error
+        else:
+            unread = (kind, damage) in HARMLESS or (path.name, damage) in UNREAD
+            assert unread and found == before, (kind, share)
+
+
+REMEDIES = ("Run ", "run the stage", "Take ", "take all files", "Point to", "move it away")
+# SQLite has no checksums: a bit of a value, or of a free page, cannot be seen.
+UNREAD = {("mlflow.db", "flipped")}
+
+
+def comparable(value: Any) -> str:
+    return "" if value is None or isinstance(value, torch.nn.Module) else repr(value)
+
+
+def test_a_stage_does_not_begin_on_damaged_input(finished: Project, tmp_path: Path) -> None:
+    project = copied(finished, tmp_path / "damaged", "mlartifacts")
+    flipped(project.artifacts.classes)
+    with pytest.raises(UserError, match="classes.json: damaged: no longer what the stage prepare"):
+        measured(evaluate.run, project.experiment, project.artifacts)
+
+
+@pytest.mark.parametrize("stage", [extract_features, finetune, evaluate])
+def test_a_stage_before_its_inputs_names_what_to_run(
+    finished: Project, tmp_path: Path, stage: Any
+) -> None:
+    (tmp_path / "params.yaml").write_bytes(finished.artifacts.params.read_bytes())
+    project = Project.at(tmp_path)
+    with pytest.raises(UserError, match=r"manifest.parquet: no such file. Run `dvc repro"):
+        measured(stage.run, project.experiment, project.artifacts)
+
+
+def test_a_damaged_cost_file_costs_its_figures_alone(finished: Project, tmp_path: Path) -> None:
+    project = copied(finished, tmp_path / "damaged", "mlartifacts")
+    truncated(project.artifacts.cost("prepare"))
+    with pytest.warns(DamageWarning, match="costs/prepare.json: damaged"):
+        handover.check("evaluate", project.artifacts)
+
+
+# What says what other files were: damaged, it hides whether they are.
+RECORDS = (".parquet", "_spec.json", "network.json", "compiled.json", "weights.json", "model.json")
+NO_HASH = ("mlflow.db", "source.json")
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_doctor_reads_and_compares_everything(
+    finished: Project, tmp_path: Path, records: bool
+) -> None:
+    whole = copied(finished, tmp_path / "whole")
+    assert verification.damaged(whole.artifacts) == []
+    wrong = set()
+    for pattern, _ in (MADE_AGAIN | NAMED).values():
+        path = sorted(whole.artifacts.root.glob(pattern))[0]
+        inside = pattern.startswith(("data/", "reports/")) and path.suffix == ".parquet"
+        if path.name not in NO_HASH and (path.name.endswith(RECORDS) and not inside) == records:
+            wrong.add(path)
+    for path in wrong:
+        flipped(path)
+    said = "\n".join(verification.damaged(whole.artifacts))
+    assert [path for path in wrong if path.with_suffix("").name not in said] == []

@@ -174,7 +174,7 @@ def test_what_may_still_be_written_stays_for_a_day(
         (("--prune", "--older-than", "30"), "--older-than: '30' is no duration. Legal: 12h"),
         (("--prune", "--larger-than", "much"), "--larger-than: 'much' is no size. Legal: 500MB"),
         (("--prune", "--larger-than", "-5GB"), "'-5GB' is no size"),
-        (("--prune", "--yes"), "Add --older-than 30d, --larger-than 5GB, --unreferenced or"),
+        (("--prune",), "Of what is whole nothing goes: add --older-than 30d, --larger-than 5GB"),
         (("--older-than", "30d"), "say --prune"),
         (("--unreferenced",), "say --prune"),
         (("--yes",), "say --prune"),

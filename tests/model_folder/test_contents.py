@@ -27,7 +27,7 @@ from graftwork.model_folder.contents import (
 )
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.tensors import part, tensors_of
-from graftwork.storage import files
+from graftwork.storage import files, swapping
 
 CLASSES = ["blue", "green", "red"]
 Trained = tuple[Experiment, Classifier]
@@ -173,7 +173,7 @@ def changed(folder: Path, **change: Any) -> dict[str, Any]:
     """Changes what model.json says; returns the whole of it as it was."""
     path = folder / CONTRACT
     before = json.loads(path.read_text())
-    path.write_text(json.dumps(before | change))
+    path.write_text(json.dumps(files.seal(before | change)))
     return before
 
 
@@ -273,7 +273,7 @@ def test_no_code_runs_from_a_folder(tmp_path: Path, trained: Trained) -> None:
     path = tmp_path / CONTRACT
     contract = json.loads(path.read_text())
     contract["architecture"] = {"_target_": "os.system", "command": "touch attacked"}
-    path.write_text(json.dumps(contract))
+    path.write_text(json.dumps(files.seal(contract)))
     with pytest.raises(UserError, match="architecture._target_: 'os.system' is unknown"):
         load(tmp_path)
 
@@ -296,14 +296,75 @@ def test_a_network_that_has_come_to_want_other_input_is_refused(
         load(tmp_path)
 
 
-def test_an_interrupted_save_leaves_no_contract(
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_a_save_that_fails_leaves_the_earlier_model(
     tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path, trained)
-    monkeypatch.setattr(model_folder, "params_of", None)
-    with pytest.raises(TypeError):
-        write(tmp_path, trained)
-    assert not (tmp_path / CONTRACT).exists()
+    folder = tmp_path / "model"
+    write(folder, trained)
+    before = contents(tmp_path)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name in ("write_durably", "params_of"):
+        with monkeypatch.context() as patch:
+            patch.setattr(model_folder, name, full)
+            with pytest.raises(OSError, match="No space"):
+                write(folder, trained)
+        assert contents(tmp_path) == before, name
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_new_model_takes_the_place_of_the_old(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    if not at_once:  # another system, or a folder that is mounted
+        monkeypatch.setattr(swapping, "_exchanged", lambda *_: False)
+    folder = tmp_path / "model"
+    write(folder, trained)
+    (folder / "notes.txt").write_text("mine")
+    write(folder, trained, data_digest="new")
+    assert load(folder)[1].data_digest == "new"
+    assert sorted(contents(folder)) == [BACKBONE, HEAD, CONTRACT, "notes.txt"]
+    assert not list(tmp_path.glob(".model*"))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from graftwork.storage import swapping
+folder = Path(sys.argv[1])
+steps = iter(range(int(sys.argv[2])))
+def end(*_):  # kill -9 at the n-th step that touches a name
+    if next(steps, None) is None:
+        os.kill(os.getpid(), 9)
+for name in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir"):
+    sys.addaudithook(lambda event, _, name=name: end() if event == name else None)
+with swapping.swapped_in(folder, "last") as partial:
+    for name in ("first", "last"):
+        (partial / name).write_text("new")
+"""
+
+
+def test_a_save_that_is_killed_leaves_one_whole_model(tmp_path: Path) -> None:
+    seen = set()
+    for step in range(40):
+        folder = tmp_path / str(step) / "model"
+        folder.mkdir(parents=True)
+        for name in ("first", "last"):
+            (folder / name).write_text("old")
+        command = [sys.executable, "-c", KILLED, str(folder), str(step)]
+        code = subprocess.run(command, check=False).returncode
+        found = {name: (folder / name).read_text() for name in ("first", "last")}
+        assert set(found.values()) in ({"old"}, {"new"}), (step, found)
+        seen |= set(found.values())
+        if code == 0:
+            break
+    assert seen == {"old", "new"} and step > 5
 
 
 def test_a_head_on_stored_features_needs_no_torch(tmp_path: Path, trained: Trained) -> None:

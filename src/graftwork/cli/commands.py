@@ -43,11 +43,19 @@ Root = Annotated[Path, typer.Option("--root", help="Folder of the experiment.")]
 
 
 @app.command()
-def doctor() -> None:
-    """Say what this machine has: versions, devices, fast precisions, registries, disk."""
+def doctor(
+    root: Annotated[Path, typer.Option("--root", help="Folder of the project.")] = Path("."),
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all that the project stores, and compare it.")
+    ] = False,
+) -> None:
+    """Say what this machine has: versions, devices, fast precisions, registries, disk, damage."""
     from graftwork.cli.doctor import examine, show
 
-    show(examine())
+    found = examine(root, verify=verify)
+    show(found)
+    if any(finding.topic == "state" and not finding.good for finding in found):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -224,7 +232,9 @@ def pareto(
 @app.command()
 def store(
     root: Annotated[Path, typer.Option("--root", help="Folder of the project.")] = Path("."),
-    prune: Annotated[bool, typer.Option("--prune", help="Say what these would take:")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Say what is left over, and what these take:")
+    ] = False,
     older_than: Annotated[
         str | None, typer.Option(metavar="30d", help="What was not used for so long (h, d, w).")
     ] = None,

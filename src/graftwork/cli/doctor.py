@@ -12,6 +12,7 @@ from pathlib import Path
 
 from graftwork.process.cores import cores
 from graftwork.process.installed import PACKAGES, releases
+from graftwork.storage.artifacts import Artifacts
 
 LOOKUP_SECONDS = 20
 
@@ -26,11 +27,16 @@ class Finding:
     good: bool = True
 
 
-def examine() -> list[Finding]:
-    """Everything about this machine that decides what graftwork can do here, and how fast."""
+def examine(root: Path = Path(), *, verify: bool = False) -> list[Finding]:
+    """Everything about this machine that decides what graftwork can do here, and how fast.
+
+    Args:
+        root: the project whose state is looked at.
+        verify: read all of it and compare.
+    """
     with ThreadPoolExecutor() as pool:
         registries = pool.map(_registry, ("pip", "npm"))
-        local = [*_versions(), *_devices(), *_precisions(), *_room()]
+        local = [*_versions(), *_devices(), *_precisions(), *_room(), *_state(root, verify)]
         return [*local, *registries]
 
 
@@ -85,6 +91,25 @@ def _room() -> list[Finding]:
     usage = shutil.disk_usage(Path.cwd())
     free = usage.free / 2**30
     return [Finding("disk", "free here", f"{free:.0f} GiB", free > 5)]
+
+
+def _state(root: Path, verify: bool) -> list[Finding]:
+    from graftwork.housekeeping import verification
+    from graftwork.storage.leftovers import leftovers
+
+    artifacts = Artifacts.at(root)
+    found = []
+    if wrong := verification.records(artifacts):
+        found.append(Finding("state", "recorded runs", wrong, good=False))
+    if left := leftovers(artifacts):
+        said = f"{len(left)} files or folders of killed processes: graftwork store --prune"
+        found.append(Finding("state", "left behind", said))
+    if verify:
+        wrong_files = verification.damaged(artifacts)
+        found += [Finding("state", "damaged", text, good=False) for text in wrong_files]
+        if not wrong_files:
+            found.append(Finding("state", "files", "all that carry a hash are what was written"))
+    return found
 
 
 def _registry(client: str) -> Finding:

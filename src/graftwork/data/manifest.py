@@ -23,12 +23,17 @@ import pandas as pd
 
 from graftwork.config.errors import UserError
 from graftwork.data.datasets.base import UNLABELLED
+from graftwork.storage.files import beside, named, read_json
 
 OK = "ok"
 SPLITS = ("train", "val", "test")
 COLUMNS = (
     *("path", "label", "class", "split", "sha256"),
     *("width", "height", "verdict", "group", "taken"),
+)
+_AGAIN = (
+    "Run `dvc repro --force prepare`, or for a run in a folder of its own "
+    "`python -m pipelines.prepare --root FOLDER --shared .`."
 )
 _AT_ONCE = 1 << 16  # rows whose text is joined at once
 
@@ -37,23 +42,47 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     """Writes `COLUMNS`, ordered by content so that the order of files on disk does not matter."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ordered = frame[list(COLUMNS)].sort_values(["split", "sha256", "path"], kind="stable")
-    ordered.to_parquet(path, index=False)
+    partial = beside(path)
+    try:
+        with named(path):
+            ordered.to_parquet(partial, index=False, write_page_checksum=True)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read(path: Path) -> pd.DataFrame:
     """The manifest, in its fixed order.
 
     Raises:
-        UserError: an earlier version wrote it, without columns that are needed now.
+        UserError: it is not there, or damaged, or an earlier version wrote it, without columns that
+            are needed now.
     """
-    frame = pd.read_parquet(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file. {_AGAIN}")
+    try:
+        frame = pd.read_parquet(path, page_checksum_verification=True)
+    except (OSError, ValueError, KeyError) as error:  # ArrowInvalid is a ValueError
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise UserError(f"{path}: damaged ({reason}). {_AGAIN}") from error
     if missing := [name for name in COLUMNS if name not in frame]:
         raise UserError(
             f"{path}: an earlier version wrote this manifest, without {', '.join(missing)}. "
-            "Run `dvc repro prepare`, or for a run in a folder of its own "
-            "`python -m pipelines.prepare --root FOLDER --shared .`."
+            f"{_AGAIN}"
         )
     return frame
+
+
+def read_classes(path: Path) -> list[str]:
+    """Names of the classes; position = label.
+
+    Raises:
+        UserError: classes.json is not there, or damaged.
+    """
+    found = read_json(path, _AGAIN)
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise UserError(f"{path}: damaged, no list of names. {_AGAIN}")
+    return found
 
 
 def usable(frame: pd.DataFrame) -> pd.DataFrame:

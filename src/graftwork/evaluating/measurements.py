@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +62,11 @@ def measurements(
         looked: how these probabilities came about. What training began from is compared by one
             view, of which it is.
     """
+    from graftwork.data.manifest import read_classes
     from graftwork.evaluating import prediction_table as predictions
 
     record = SelectionRecord.read(artifacts.selection)
-    classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
+    classes = read_classes(artifacts.classes)
     held_out = predictions.read(artifacts.held_out, classes)
     found = FirstHead.read(artifacts.start)
     one = test if test is None or looked is None else (test[0], looked.one)

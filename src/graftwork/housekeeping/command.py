@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftwork.config.errors import UserError
 from graftwork.housekeeping.amounts import DAY, seconds, size
 from graftwork.housekeeping.contents import Piece, pieces
 from graftwork.housekeeping.pruning import chosen, remove
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.leftovers import leftovers
+from graftwork.storage.leftovers import remove as remove_leftover
 
+NARROWED = (
+    "Of what is whole nothing goes: add --older-than 30d, --larger-than 5GB, --unreferenced or "
+    "several of them."
+)
 AGES = {"< 1 day": DAY, "< 1 week": 7 * DAY, "< 30 days": 30 * DAY, "longer": float("inf")}
 
 
@@ -41,19 +46,19 @@ class Wanted:
 
 
 def prune(root: Path, wanted: Wanted, *, really: bool) -> None:
-    """Prints what goes, and removes it if `really`.
+    """Prints what goes, and removes it if `really`: first what killed processes left behind.
 
     Raises:
-        UserError: there is no store; nothing says what should go; no duration, no size; no runs
-            are recorded that could refer to anything.
+        UserError: there is no store; no duration, no size; no runs are recorded that could refer to
+            anything.
     """
-    if wanted.is_empty:
-        raise UserError(
-            "--prune: what should go? Add --older-than 30d, --larger-than 5GB, --unreferenced or "
-            "several of them."
-        )
     store, now = Artifacts.at(root).store, time.time()
-    going = _going(root, pieces(store), wanted, now)
+    found = pieces(store)
+    _clean(root, really)
+    if wanted.is_empty:
+        print(NARROWED)
+        return
+    going = _going(root, found, wanted, now)
     print(f"{store}, what {'goes' if really else 'would go'}:")
     show(going, now)
     if not really:
@@ -63,6 +68,22 @@ def prune(root: Path, wanted: Wanted, *, really: bool) -> None:
     kept = len(going) - len(gone)
     in_use = f" {kept} stayed: another process holds them." if kept else ""
     print(f"{len(gone)} removed, {_text(sum(piece.size for piece in gone))}.{in_use}")
+
+
+def _clean(root: Path, really: bool) -> None:
+    from graftwork.process.terminal import visible
+
+    left = leftovers(Artifacts.at(root))
+    if not left:
+        print("Nothing was left behind by killed processes.")
+        return
+    print(f"Left behind by killed processes; {'it goes' if really else 'it would go'}:")
+    for path in left:
+        print(f"  {visible(path)}")
+        if really:
+            remove_leftover(path)
+    if not really:
+        print("Nothing was removed: add --yes to remove it.")
 
 
 def _going(root: Path, found: Sequence[Piece], wanted: Wanted, now: float) -> list[Piece]:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graftwork.config.errors import UserError
+from graftwork.storage.leftovers import SHARDED
 
-# Kinds whose folders are an ArrayStore each.
-SHARDED = ("answers", "decoded", "features", "prefixes")
 KEPT = ("first_use",)  # what was trusted once and is held to since: no cache, whatever its age
 
 

@@ -5,7 +5,6 @@ Wrong input is refused before torch is imported; only a layer group's name needs
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from graftwork.inspecting.photos import Answers, answers, given
 from graftwork.model_folder import contents as model_folder
 from graftwork.process.terminal import visible
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import read_json
 
 
 def inspect(
@@ -75,7 +75,7 @@ def _places(root: Path) -> tuple[Path, Artifacts]:
 
 def _views(metrics: Path) -> int:
     """Of how many views of a photo the recorded answers are the mean."""
-    found = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
+    found = read_json(metrics, "Run the stage evaluate again.") if metrics.is_file() else {}
     return (found.get("views") or {}).get("count", 1)
 
 

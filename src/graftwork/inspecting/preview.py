@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +82,7 @@ def preview(experiment: Experiment, artifacts: Artifacts, shown: Shown, target: 
     """
     from graftwork.inspecting import preview_page
 
-    classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
+    classes = manifest.read_classes(artifacts.classes)
     seen = look(experiment, artifacts, shown, len(classes))
     preview_page.write(target, seen, experiment, classes)
     return target

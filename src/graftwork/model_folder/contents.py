@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,15 @@ from graftwork.config.errors import UserError
 from graftwork.model_folder.contract_checks import check_contract
 from graftwork.models.base import Head, InputSpec, Model
 from graftwork.models.network.tensors import part, serialised, tensors_of, within
-from graftwork.storage.files import READ_ONLY, link_or_copy, write_durably
+from graftwork.storage.files import (
+    READ_ONLY,
+    link_or_copy,
+    seal,
+    sha256_of,
+    unsealed,
+    write_durably,
+)
+from graftwork.storage.swapping import swapped_in
 
 if TYPE_CHECKING:
     from graftwork.experiment import Experiment
@@ -84,7 +92,7 @@ def save(
     pretrained: dict[str, Any] | None,
     data_digest: str,
 ) -> Contract:
-    """Writes the folder; the contract comes last, so that a folder with one is whole.
+    """Writes the folder beside its place, and puts it there when it is whole.
 
     Args:
         weights: the classifier; or its parts, for who trained a head on stored features and never
@@ -93,23 +101,25 @@ def save(
         training: plain JSON values that are the same for the same run: no times.
         pretrained: what the weights' receipt says, or None for a random start.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONTRACT).unlink(missing_ok=True)
-    hashes = _save_weights(folder, weights)
-    contract = Contract(
-        format=FORMAT,
-        architecture=_architecture(experiment.model, head or experiment.model.head),
-        classes=list(classes),
-        input_spec=input_spec,
-        preprocessing=Preprocessing(experiment.dataset.decoded_side, experiment.dataset.max_pixels),
-        training=training,
-        pretrained=pretrained,
-        data_digest=data_digest,
-        weights_sha256=hashes,
-    )
-    text = json.dumps(asdict(contract), indent=1, sort_keys=True) + "\n"
-    write_durably(folder / CONTRACT, text.encode())
+    with swapped_in(folder, CONTRACT) as partial:
+        contract = Contract(
+            format=FORMAT,
+            architecture=_architecture(experiment.model, head or experiment.model.head),
+            classes=list(classes),
+            input_spec=input_spec,
+            preprocessing=_preprocessing(experiment),
+            training=training,
+            pretrained=pretrained,
+            data_digest=data_digest,
+            weights_sha256=_save_weights(partial, weights),
+        )
+        text = json.dumps(seal(asdict(contract)), indent=1, sort_keys=True) + "\n"
+        write_durably(partial / CONTRACT, text.encode())
     return contract
+
+
+def _preprocessing(experiment: Experiment) -> Preprocessing:
+    return Preprocessing(experiment.dataset.decoded_side, experiment.dataset.max_pixels)
 
 
 def _architecture(model: Model, head: Head) -> dict[str, Any]:
@@ -119,7 +129,6 @@ def _architecture(model: Model, head: Head) -> dict[str, Any]:
 def _save_weights(folder: Path, weights: Classifier | StoredBackbone) -> dict[str, str]:
     """Writes or links both files. Returns their sha256 by name."""
     if isinstance(weights, StoredBackbone):
-        (folder / BACKBONE).unlink(missing_ok=True)
         link_or_copy(weights.file, folder / BACKBONE)
         return {BACKBONE: weights.sha256, HEAD: _write(folder / HEAD, weights.head)}
     tensors = tensors_of(weights)
@@ -145,7 +154,7 @@ def read_contract(folder: Path) -> Contract:
     if not path.is_file():
         raise UserError(f"{path}: no such file. Point to the folder `model` of a finished run.")
     try:
-        values = json.loads(path.read_text())
+        values = unsealed(json.loads(path.read_text()))
         found = values["format"]
         if found == FORMAT:
             check_contract(values)
@@ -223,19 +232,43 @@ def read_head(folder: Path) -> tuple[Head, dict[str, np.ndarray]]:
     return head, within(tensors, "head.")
 
 
+def check_whole(folder: Path, contract: Contract) -> None:
+    """Compares the sha256 of the weights with the contract's, once a process: 1 s per GiB.
+
+    Raises:
+        UserError: one of them is another.
+    """
+    for wrong in damaged_files(folder, contract):
+        raise UserError(wrong)
+
+
+def damaged_files(folder: Path, contract: Contract) -> Iterator[str]:
+    """Those of `check_whole`, each with its remedy."""
+    for name, expected in contract.weights_sha256.items():
+        path = folder / name
+        actual = sha256_of(path) if path.is_file() else None
+        if actual != expected:
+            yield _wrong(path, actual, expected)
+
+
+def _wrong(path: Path, actual: str | None, expected: str) -> str:
+    if actual is None:
+        return f"{path}: no such file. Take the whole folder from the run again."
+    return (
+        f"{path}: sha256 is {actual}, the contract says {expected}. The file is damaged or "
+        "belongs to another run; take all files from one run."
+    )
+
+
 def _read(path: Path, expected: str) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load as parse
 
     if not path.is_file():
-        raise UserError(f"{path}: no such file. Take the whole folder from the run again.")
+        raise UserError(_wrong(path, None, expected))
     content = path.read_bytes()
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != expected:
-        raise UserError(
-            f"{path}: sha256 is {actual}, the contract says {expected}. The file is damaged or "
-            "belongs to another run; take all files from one run."
-        )
+    if (actual := hashlib.sha256(content).hexdigest()) != expected:
+        raise UserError(_wrong(path, actual, expected))
     try:
         return dict(parse(content))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:  # or a type numpy lacks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from filelock import FileLock
 from graftwork.config.errors import UserError
 from graftwork.data.sources.fetching import place
 from graftwork.models.base import Model, Weights
-from graftwork.storage.files import sha256_of, write_json
+from graftwork.storage.files import read_sealed, sha256_of, warn_damaged, write_sealed
 
 RECEIPT = "weights.json"
 RUNS = "runs"  # folder beside it: models of recorded runs, by id
@@ -31,20 +30,25 @@ def bring_weights(model: Model, folder: Path, downloads: Path, *, wanted: bool) 
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         receipt = _receipt(folder)
         if model.weights is None or not (wanted or receipt):
-            write_json(folder / RECEIPT, {"file": None})
+            write_sealed(folder / RECEIPT, {"file": None})
         if model.weights is None or not wanted:
             return
         if receipt.get("sha256") == model.weights.source.fingerprint and _is_whole(folder, receipt):
             return
         file = model.weights.source.fetch(downloads)
-        sha256 = sha256_of(file)
+        sha256 = sha256_of(file)  # which was compared just now
         place(file, folder / file.name, sha256)
-        write_json(folder / RECEIPT, _about(model.weights, file.name, sha256))
+        write_sealed(folder / RECEIPT, _about(model.weights, file.name, sha256))
 
 
 def _is_whole(folder: Path, receipt: dict[str, Any]) -> bool:
     file = folder / (receipt.get("file") or RECEIPT)
-    return file.name != RECEIPT and file.is_file() and sha256_of(file) == receipt["sha256"]
+    if file.name == RECEIPT or not file.is_file():
+        return False
+    if whole := sha256_of(file) == receipt["sha256"]:
+        return whole
+    warn_damaged(file, "it is not what was verified", "It is brought again.")
+    return False
 
 
 def _about(weights: Weights, name: str, sha256: str) -> dict[str, Any]:
@@ -58,8 +62,7 @@ def _about(weights: Weights, name: str, sha256: str) -> dict[str, Any]:
 
 
 def _receipt(folder: Path) -> dict[str, Any]:
-    path = folder / RECEIPT
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return read_sealed(folder / RECEIPT) or {}
 
 
 def weights_receipt(folder: Path) -> dict[str, Any]:

@@ -102,7 +102,6 @@ def read_tensors(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
     import pickle
 
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
@@ -113,16 +112,21 @@ def read_tensors(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         if asked is None:
             raise UserError(
-                f"{key}: {path} cannot be read as weights: it is no file of tensors."
+                f"{key}: {path} cannot be read as weights: it is no file of tensors. "
+                "Take it again from where it is published."
             ) from None
         raise UserError(
             f"{key}: {path} cannot be read as weights: it holds more than tensors, and asks for "
             f"{asked[1]}, which is code. Nothing of it was run. Ask whoever made it for a file of "
             "the tensors alone (.safetensors)."
         ) from None
-    except (SafetensorError, RuntimeError, EOFError) as error:
+    except FileNotFoundError:
+        raise UserError(f"{key}: {path}: no such file.") from None
+    except Exception as error:  # bytes that are no such file raise whatever they lead to
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise UserError(
-            f"{key}: {path} cannot be read as weights: {str(error).splitlines()[0]}"
+            f"{key}: {path} cannot be read as weights: {reason}. It is damaged, or no such file: "
+            "take it again from where it is published."
         ) from error
     for key in ("state_dict", "model"):  # how training scripts wrap it
         if isinstance(content, dict) and isinstance(content.get(key), dict):

@@ -7,6 +7,7 @@ The model folder goes in as it is, with this package's code beside it: loading r
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 import warnings
@@ -19,6 +20,7 @@ from unittest.mock import patch
 from graftwork.model_folder.contents import CONTRACT, HEAD
 from graftwork.process.installed import releases
 from graftwork.storage.files import link_or_copy
+from graftwork.storage.leftovers import CODE, copied_code, remove
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +101,9 @@ def _link_or_copy(source: str, target: str) -> None:
 @cache
 def _code() -> str:
     """A copy of this package that nobody edits, one a process, for every model to link to."""
-    folder = tempfile.mkdtemp(prefix="graftwork-code-")
+    for left in copied_code():
+        remove(left)
+    folder = tempfile.mkdtemp(prefix=f"{CODE}{os.getpid()}-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     package = Path(__file__).parents[1]
     ignored = shutil.ignore_patterns("__pycache__")

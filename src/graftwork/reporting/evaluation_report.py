@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from graftwork.reporting.training_curves import curves, read_history
 from graftwork.reporting.view_gain import view_gain
 from graftwork.selecting.record import SelectionRecord
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import read_json, read_receipt
 from graftwork.training.audit_record import Audit
 
 if TYPE_CHECKING:
@@ -61,11 +61,12 @@ def cost(
     from graftwork.recording.costs import Cost
 
     own = Cost.of_process(time.perf_counter() - begun).as_dict()
-    spent = {stage: _read(artifacts.cost(stage)) for stage in STAGES} | {"evaluate": own}
+    spent = {stage: _cost(artifacts.cost(stage)) for stage in STAGES} | {"evaluate": own}
     spent = {stage: found for stage, found in spent.items() if found}
     extraction = _read(artifacts.feature_receipt).get("images_per_second")
-    everything, head = parameters(artifacts.model)
-    training = model_folder.read_contract(artifacts.model).training
+    contract = model_folder.read_contract(artifacts.model)
+    everything, head = parameters(artifacts.model, contract)
+    training = contract.training
     return {
         "seconds": {stage: found["seconds"] for stage, found in spent.items()},
         "images_per_second": ({"feature_extraction": extraction} if extraction else {})
@@ -83,11 +84,15 @@ def cost(
     }
 
 
-def parameters(model: Path) -> tuple[int, int]:
-    """How many parameters a model has, and how many of them its head; reads the headers alone.
+def parameters(model: Path, contract: model_folder.Contract) -> tuple[int, int]:
+    """How many parameters a model has, and how many of them its head.
 
     Statistics of BatchNorm stand among the tensors, but are no parameters.
+
+    Raises:
+        UserError: one of its files is damaged.
     """
+    model_folder.check_whole(model, contract)
     backbone, head = (_count(model / name) for name in (model_folder.BACKBONE, model_folder.HEAD))
     return backbone + head, head
 
@@ -238,5 +243,9 @@ def _configuration(path: Path) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
+def _cost(path: Path) -> dict[str, Any]:
+    return read_receipt(path, "What that stage took is left out.")
+
+
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path, "Run the stage that writes it again.") if path.is_file() else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from graftwork.reporting.plots import HELD_OUT, TEST
 from graftwork.reporting.score_words import Scores, Told, lines
 from graftwork.selecting.record import SelectionRecord
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import read_json
 
 if TYPE_CHECKING:
     from graftwork.experiment import Experiment
@@ -104,7 +104,7 @@ def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
             raise UserError(f"{path}: no such file. Run the experiment first.")
     # Built, not `from_file`: a result stays readable when the photos have moved.
     experiment = build(yaml.safe_load(artifacts.params.read_text("utf-8")), Experiment, "")
-    result = json.loads(artifacts.metrics.read_text("utf-8"))
+    result = read_json(artifacts.metrics, "Run the stage evaluate again.")
     show(
         result,
         experiment.evaluation.metrics,

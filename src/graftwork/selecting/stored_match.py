@@ -52,14 +52,18 @@ def _read(path: Path) -> Matched | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    sealed, whole = content[:DIGEST], content[DIGEST:]
-    if hashlib.sha256(whole).digest() != sealed:
+    if not is_whole(content):
         warn_damaged(path, "it is not what was written")
         return None
-    with np.load(io.BytesIO(whole), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(content[DIGEST:]), allow_pickle=False) as arrays:
         values = {name: arrays[name] for name in ARRAYS}
     tried = [(int(count), float(apart)) for count, apart in values["tried"]]
     return Matched(**{**values, "tried": tried, "clusters": int(values["clusters"])})
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether a file of them is what was written."""
+    return hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]
 
 
 def _write(path: Path, found: Matched) -> None:

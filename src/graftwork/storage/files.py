@@ -115,7 +115,7 @@ def write_sealed(path: Path, value: dict[str, Any]) -> None:
 def read_sealed(path: Path) -> dict[str, Any] | None:
     """What was written by `write_sealed`; None where it is not there, or was damaged and went.
 
-    For what can be made again: damage is told, and the file removed if it may be.
+    For what is made again where it is not there: damage is told, and the file removed.
     """
     try:
         return unsealed(json.loads(path.read_text("utf-8")))
@@ -125,6 +125,23 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
         warn_damaged(path, str(error))
         path.unlink(missing_ok=True)
         return None
+
+
+def read_receipt(path: Path, lost: str) -> dict[str, Any]:
+    """What was written by `write_sealed`; nothing where it is not there, or damaged.
+
+    For what is worth less than making it again.
+
+    Args:
+        lost: what a damaged one costs, in a sentence.
+    """
+    try:
+        return unsealed(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError) as error:
+        warn_damaged(path, str(error), lost)
+        return {}
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:

@@ -81,6 +81,17 @@ def read_shard(index: Path, dtype: np.dtype) -> Shard | None:
         raise DamagedShard("its index is not what was written") from error
 
 
+def dtypes_of(folder: Path) -> set[str]:
+    """Of all shards in a folder whose index can be read; of a folder of damaged ones any."""
+    found = set()
+    for index in folder.glob("*.parquet"):
+        try:
+            found.add(str(_read_index(index)[1]["dtype"]))
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+            found |= {"uint8"} if not found else set()
+    return found
+
+
 def is_intact(shard: Shard) -> bool:
     """Whether all of the bytes are those that were written; reads them, once a process."""
     return sha256_of(shard.data) == shard.sha256

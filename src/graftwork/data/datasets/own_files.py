@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from graftwork.config.errors import UserError, nearest_first
 from graftwork.data.datasets.base import RECEIPT, Record
 from graftwork.data.datasets.left_out import legible
-from graftwork.storage.files import write_json
+from graftwork.storage.files import read_sealed, write_sealed
 
 PUBLISHED = "a published data set"
 
@@ -68,11 +67,11 @@ def leave_receipt(raw: Path, name: str, kind: str, facts: Mapping[str, Any]) -> 
             f"({facts['origin']}). Choose another name, such as dataset.name=my_{name}, or remove "
             "that folder."
         )
-    write_json(raw / RECEIPT, {"dataset": name, "kind": kind, **facts})
+    write_sealed(raw / RECEIPT, {"dataset": name, "kind": kind, **facts})
 
 
 def _receipt(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return read_sealed(path) or {}
 
 
 def listing(records: Iterable[Record]) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from filelock import FileLock
 from graftwork.data.datasets.base import RECEIPT, Dataset
 from graftwork.data.sources.base import Source
 from graftwork.data.sources.fetching import new_folder
-from graftwork.storage.files import write_json
+from graftwork.storage.files import read_sealed, write_sealed
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Published(Dataset):
             file = self.source.fetch(downloads)
             with new_folder(raw) as folder:
                 self.unpack(file, folder)
-                write_json(
+                write_sealed(
                     folder / RECEIPT,
                     {**about, "origin": self.source.origin, "files": _count(folder)},
                 )
@@ -43,10 +42,7 @@ class Published(Dataset):
 
 def _is_whole(raw: Path, about: dict[str, str]) -> bool:
     """Whether this very data lies there, none of its files missing."""
-    receipt = raw / RECEIPT
-    if not receipt.is_file():
-        return False
-    found = json.loads(receipt.read_text("utf-8"))
+    found = read_sealed(raw / RECEIPT) or {}
     same = all(found.get(key) == value for key, value in about.items())
     return same and found.get("files") == _count(raw)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from graftwork.data.datasets.base import RECEIPT
 from graftwork.data.datasets.left_out import ADVICE, HEIC_SUFFIXES
 from graftwork.data.preparing.counted import counted
+from graftwork.storage.files import read_receipt
 
 SHOWN = 5  # kinds of files that are named
 PHOTOS = frozenset(  # kinds that hold photos, and are not read
@@ -20,14 +20,16 @@ PHOTOS = frozenset(  # kinds that hold photos, and are not read
 )
 
 
+LOST = "What lies beside the pictures is not told; the stage download makes it again."
+
+
 def read(raw: Path) -> dict[str, Any]:
     """From the receipt of `download`; nothing where there is none.
 
     Returns:
         `kinds` (files by suffix), `dangling_links` and `stray_pictures`.
     """
-    path = raw / RECEIPT
-    receipt = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    receipt = read_receipt(raw / RECEIPT, LOST)
     left_out = receipt.get("left_out", {})
     return {
         "kinds": left_out.get("kinds", {}),

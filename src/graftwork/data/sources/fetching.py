@@ -6,7 +6,6 @@ What is in flight lies in `<downloads>/partial/`, where an interrupted download 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,12 +18,15 @@ from urllib.parse import urlsplit, urlunsplit
 from filelock import FileLock
 
 from graftwork.config.errors import UserError, check_range
-from graftwork.storage.files import beside, sha256_of
+from graftwork.storage.files import beside, sha256_of, warn_damaged
 
 _DOUBT = (
     "Try again; if it happens again, the publisher or something on the way changed the file: "
     "only change the pin if you know why."
 )
+
+
+SHELF = re.compile("[0-9a-f]{64}")  # name of a folder on it
 
 
 @dataclass(frozen=True)
@@ -105,32 +107,19 @@ def _shelve(partial: Path, final: Path, pin: Pin, origin: str) -> None:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sync(partial)
         os.replace(partial, final)
-        _record_path(final).write_text(json.dumps(_state(final)))
     finally:
         partial.unlink(missing_ok=True)
 
 
 def _is_kept(final: Path, pin: Pin) -> bool:
-    """Cheap when nothing touched the file since it was verified; else it is hashed again."""
+    """Hashed once a process, about a second per GiB: who asks is about to read it anyway."""
     if not final.is_file():
         return False
-    record = _record_path(final)
-    if record.is_file() and record.read_text() == json.dumps(_state(final)):
-        return True
     if sha256_of(final) == pin.sha256:
-        record.write_text(json.dumps(_state(final)))
         return True
+    warn_damaged(final, "its sha256 is not the pinned one", "It is fetched again.")
     final.unlink()
     return False
-
-
-def _record_path(final: Path) -> Path:
-    return final.with_name(f"{final.name}.verified")
-
-
-def _state(path: Path) -> list[int]:
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _sync(path: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from graftwork.config.errors import UserError
 from graftwork.data.sources.fetching import Pin, obtain, place, verify
 from graftwork.process.terminal import visible
-from graftwork.storage.files import write_json
+from graftwork.storage.files import unsealed, write_sealed
 
 
 class UnpinnedWarning(UserWarning):
@@ -42,7 +43,7 @@ def trusted(
     record = downloads / "first_use" / f"{slug}.json"
     record.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(record.with_suffix(".lock")):
-        known = json.loads(record.read_text())["sha256"] if record.is_file() else None
+        known = _known(record)
         if known is not None and known.startswith(pin.sha256 or ""):
             return obtain(downloads, Pin(pin.size, known), name, origin, fetch)
         partial = downloads / "partial" / f"first-{slug}"
@@ -55,8 +56,28 @@ def trusted(
             path = obtain(downloads, whole, name, origin, lambda to: place(partial, to, sha256))
         finally:
             partial.unlink(missing_ok=True)
-        write_json(record, {"origin": origin, "sha256": sha256})
+        write_sealed(record, {"origin": origin, "sha256": sha256})
         return path
+
+
+def _known(record: Path) -> str | None:
+    """The sha256 that was trusted; None: nothing was yet.
+
+    Raises:
+        UserError: the record is damaged. It is no cache: making it again would trust anew.
+    """
+    if not record.is_file():
+        return None
+    try:
+        sha256 = unsealed(json.loads(record.read_text("utf-8")))["sha256"]
+    except (ValueError, KeyError, RecursionError) as error:
+        sha256 = error
+    if not isinstance(sha256, str):
+        raise UserError(
+            f"{record}: damaged ({sha256}): what was trusted on first use is not known any more. "
+            "Remove it to trust what comes now, or pin the file in its configuration (sha256)."
+        )
+    return sha256
 
 
 def _warn(origin: str, pin: Pin, sha256: str) -> None:
