@@ -16,7 +16,7 @@ from graftwork.process import distributed
 from graftwork.process.one_writer import only_writer
 from graftwork.process.parent import end_with_starter
 from graftwork.process.stopping import CODES, stop_orderly
-from graftwork.process.terminal import visible_lines
+from graftwork.process.terminal import print_in_any_encoding, visible_lines
 from graftwork.recording.costs import Cost
 from graftwork.storage import handover
 from graftwork.storage.artifacts import Artifacts
@@ -90,7 +90,8 @@ class Told(SystemExit):
 class reported:
     """Turns a user's mistake into one message and exit code 2, without a traceback."""
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        print_in_any_encoding()
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if mistake := as_mistake(error):

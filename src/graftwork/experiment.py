@@ -157,7 +157,7 @@ class Experiment(Component):
         if not path.is_file():
             raise UserError(f"{path}: no such file. Write it with `make params`.")
         try:
-            params = yaml.safe_load(path.read_text())
-        except yaml.YAMLError as error:
+            params = yaml.safe_load(path.read_text("utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: not valid YAML: {error}") from error
         return cls.from_params(params)

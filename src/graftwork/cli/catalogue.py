@@ -98,7 +98,7 @@ def _values(path: Path) -> dict:
 
 
 def _headline(path: Path) -> str:
-    first = path.read_text().partition("\n")[0]
+    first = path.read_text("utf-8").partition("\n")[0]
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 
 

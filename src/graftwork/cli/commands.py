@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from graftwork.config.errors import UserError, as_mistake
-from graftwork.process.terminal import visible_lines
+from graftwork.process.terminal import print_in_any_encoding, visible_lines
 
 app = typer.Typer(
     name="graftwork",
@@ -261,6 +261,7 @@ def store(
 
 def main() -> None:
     """Entry point. A user's mistake ends in one message and exit code 2."""
+    print_in_any_encoding()
     try:
         app()
     except (UserError, OSError) as error:

@@ -6,7 +6,9 @@ printed and not this project's own words goes through here.
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # errors are printed without rich: a message should come at once
@@ -25,6 +27,16 @@ def visible(text: object) -> str:
 def visible_lines(text: object) -> str:
     """The same for a message, which keeps its lines."""
     return "\n".join(visible(line) for line in str(text).split("\n"))
+
+
+def print_in_any_encoding() -> None:
+    """What the terminal has no code for (cron, LC_ALL=C) prints as `?`, and is no error.
+
+    What was finished is finished, though its table has a line that such a terminal lacks.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def literal(text: object, style: str = "") -> Text:

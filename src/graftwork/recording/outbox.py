@@ -77,7 +77,7 @@ class Outbox:
             except FileNotFoundError:
                 continue
             other = Outbox(self._client, self._folder)
-            other._waiting = [json.loads(line) for line in claimed.read_text().splitlines()]
+            other._waiting = _letters(claimed)
             other.close()
             claimed.unlink()
 
@@ -93,6 +93,17 @@ class Outbox:
                 log.warning("MLflow refused a %s: %s", letter["kind"], visible_lines(error))
             self._waiting.pop(0)
         self._next_try = 0.0
+
+
+def _letters(path: Path) -> list[Letter]:
+    """What was left in a file; a line that is damaged is told and left out."""
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            log.warning("%s: line %d is damaged and is not sent.", visible(path), number)
+    return found
 
 
 def _may_pass(error: Exception) -> bool:

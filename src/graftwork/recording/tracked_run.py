@@ -147,4 +147,8 @@ def _tag_rows(tags: Mapping[str, str]) -> list[list[str]]:
 
 def params_told(experiment: Experiment, path: Path) -> Any:
     """The nested parameters of a run: of params.yaml where it stands, else of the experiment."""
-    return yaml.safe_load(path.read_text()) if path.is_file() else dataclasses.asdict(experiment)
+    return (
+        yaml.safe_load(path.read_text("utf-8"))
+        if path.is_file()
+        else dataclasses.asdict(experiment)
+    )
