@@ -47,7 +47,7 @@ def test_photos_without_labels_are_seen_and_never_used(frame):
 
 def test_a_manifest_of_an_earlier_version_says_what_to_do(tmp_path, frame):
     frame.drop(columns=["group", "taken"]).to_parquet(tmp_path / "manifest.parquet")
-    with pytest.raises(UserError, match="without group, taken. Run `dvc repro prepare`"):
+    with pytest.raises(UserError, match="without group, taken. Run `dvc repro --force prepare`"):
         manifest.read(tmp_path / "manifest.parquet")
 
 

@@ -7,19 +7,24 @@ rest is named with its remedy. Never a traceback, never another number.
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from finished_project import DAMAGES, Project, copied, finish, flipped, replace, truncated
+from published_file import of_file
 from tiny_experiment import usable
 
 from graftwork.config.errors import UserError
 from graftwork.data.images import DecodedImages
-from graftwork.data.preparing import passed_over
+from graftwork.data.preparing import earlier_verdicts, passed_over
+from graftwork.data.preparing.preparation import prepare as prepare_data
 from graftwork.features.feature_store import features_of, frozen_network
 from graftwork.housekeeping import verification
 from graftwork.model_folder import contents as model_folder
@@ -28,6 +33,7 @@ from graftwork.profiling.stored import static_costs
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
 from graftwork.storage import handover
+from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import DamageWarning, sha256_of
 from pipelines import download, evaluate, extract_features, finetune
 from pipelines.stage import check_recorder, measured
@@ -232,15 +238,19 @@ def test_what_cannot_be_made_again_is_named_with_the_remedy(
             assert any(word in str(error) for word in REMEDIES), error
         else:
             unread = (kind, damage) in HARMLESS or (path.name, damage) in UNREAD
+            assert kind != "manifest", "a stage looks at all of it"
             assert unread and found == before, (kind, share)
 
 
 REMEDIES = ("Run ", "run the stage", "Take ", "take all files", "Point to", "move it away")
 # SQLite has no checksums: a bit of a value, or of a free page, cannot be seen.
-UNREAD = {("mlflow.db", "flipped")}
+# Of Parquet every page of values has a checksum, but not its notes on who wrote it, and with what.
+UNREAD = {("mlflow.db", "flipped"), ("manifest.parquet", "flipped")}
 
 
 def comparable(value: Any) -> str:
+    if isinstance(value, pd.DataFrame):
+        return value.to_json()
     return "" if value is None or isinstance(value, torch.nn.Module) else repr(value)
 
 
@@ -289,3 +299,33 @@ def test_doctor_reads_and_compares_everything(
         flipped(path)
     said = "\n".join(verification.damaged(whole.artifacts))
     assert [path for path in wrong if path.with_suffix("").name not in said] == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["0002.png", "flower_labels.csv", "source.json", "sha256.txt"])
+def test_damaged_pictures_of_a_published_set_are_unpacked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: str
+) -> None:
+    table = "file,label\n" + "".join(f"{n:04d}.png,{n % 3}\n" for n in range(1, 16))
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as zipped:
+        for number in range(1, 16):
+            picture = np.random.default_rng(number).integers(0, 255, (9, 9, 4), np.uint8)
+            zipped.writestr(f"flower_images/{number:04d}.png", cv2.imencode(".png", picture)[1])
+        zipped.writestr("flower_images/flower_labels.csv", table)
+    dataset = of_file("small_flowers", tmp_path / "f.zip")
+    artifacts = Artifacts.at(tmp_path / "project")
+    raw = artifacts.raw(dataset.name)
+
+    def prepared() -> bytes:
+        monkeypatch.setattr(earlier_verdicts, "_written", {})  # as another process would
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset.download(raw, artifacts.downloads)
+            prepare_data(dataset, artifacts)
+        return artifacts.manifest.read_bytes()
+
+    before = prepared()
+    whole = {path.name: path.read_bytes() for path in raw.rglob("*.*")}
+    DAMAGES[damage](next(raw.rglob(name)))
+    assert prepared() == before
+    assert {path.name: path.read_bytes() for path in raw.rglob("*.*")} == whole

@@ -28,6 +28,7 @@ from graftwork.process import distributed
 from graftwork.profiling.timing import UNDISTURBED
 from graftwork.recording import opening as tracking
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import sha256_of
 from pipelines import download, evaluate, extract_features, finetune, prepare
 
 PROJECT = Path(__file__).parents[2]
@@ -112,7 +113,9 @@ def job(
             },
             "pretrained": None,
             "data_digest": "",
-            "weights_sha256": {"backbone.safetensors": "", "head.safetensors": ""},
+            "weights_sha256": {
+                path.name: sha256_of(path) for path in artifacts.model.glob("*.safetensors")
+            },
         }  # fmt: skip
         (artifacts.model / "model.json").write_text(json.dumps(contract))
         chose = manifest.of_split(manifest.read(artifacts.manifest), "val")

@@ -15,6 +15,8 @@ from graftwork.config.components import Component
 from graftwork.config.errors import UserError, check_choice, check_range
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from graftwork.models.base import InputSpec
 
 RECEIPT = "source.json"  # in a data set's folder: what `download` brought or found
@@ -97,6 +99,14 @@ class Dataset(Component):
             raw: folder for this data set.
             downloads: folder where archives are kept by hash.
         """
+
+    def damaged(self, raw: Path, looked_at: pd.DataFrame) -> list[Path]:
+        """Files in `raw` that are no longer what `download` brought, as far as it knows.
+
+        Args:
+            looked_at: columns `path` and `sha256` of the pictures that have just been read.
+        """
+        return []
 
     def open(self, ref: str | Path) -> bytes:
         """The bytes of a picture, wherever it stands: of its file, unless a data set says else.

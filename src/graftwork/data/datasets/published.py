@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from graftwork.data.datasets import unpacked
 from graftwork.data.datasets.base import RECEIPT, Dataset
 from graftwork.data.sources.base import Source
 from graftwork.data.sources.fetching import new_folder
 from graftwork.storage.files import read_sealed, write_sealed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,16 @@ class Published(Dataset):
                 self.unpack(file, folder)
                 write_sealed(
                     folder / RECEIPT,
-                    {**about, "origin": self.source.origin, "files": _count(folder)},
+                    {
+                        **about,
+                        "origin": self.source.origin,
+                        "files": _count(folder),
+                        "listed": unpacked.write_list(folder),
+                    },
                 )
+
+    def damaged(self, raw: Path, looked_at: pd.DataFrame) -> list[Path]:
+        return unpacked.damaged(raw, looked_at)
 
     @abstractmethod
     def unpack(self, file: Path, folder: Path) -> None:
@@ -48,5 +60,4 @@ def _is_whole(raw: Path, about: dict[str, str]) -> bool:
 
 
 def _count(folder: Path) -> int:
-    names = (name for _, _, files in os.walk(folder) for name in files)
-    return sum(name != RECEIPT for name in names)
+    return sum(1 for _ in unpacked.names(folder))

@@ -10,7 +10,7 @@ import pandas as pd
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.data.datasets import unlabelled
-from graftwork.data.datasets.base import Dataset
+from graftwork.data.datasets.base import RECEIPT, Dataset
 from graftwork.data.datasets.left_out import LeftOut
 from graftwork.data.images import decoded_store
 from graftwork.data.manifest import OK
@@ -20,7 +20,7 @@ from graftwork.data.preparing.counted import counted
 from graftwork.data.preparing.examination import Kept, examine_all
 from graftwork.process.progress import count_bar
 from graftwork.storage.artifacts import Artifacts
-from graftwork.storage.files import write_json
+from graftwork.storage.files import warn_damaged, write_json
 
 NO_CLASS = "no class"
 SHOWN = 10  # examples in a message
@@ -48,6 +48,13 @@ def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
 def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
     raw, left_out = artifacts.raw(dataset.name), LeftOut()
     frame, kept = _examined(dataset, artifacts, left_out)
+    if wrong := dataset.damaged(raw, frame):
+        what = f"it and {len(wrong) - 1} more files of {raw} are not what was unpacked"
+        warn_damaged(wrong[0], what, f"{dataset.name} is unpacked again.")
+        (raw / RECEIPT).unlink(missing_ok=True)
+        dataset.download(raw, artifacts.downloads)
+        left_out = LeftOut()
+        frame, kept = _examined(dataset, artifacts, left_out)
     _check_readable(frame, dataset.unreadable)
     judged = judge(frame)
     divided = divide(judged, dataset)
