@@ -57,9 +57,10 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
 
 def _check_classes(artifacts: Artifacts) -> None:
     """Raises UserError where the model knows other classes than the data has."""
+    from graftwork.data.manifest import read_classes
     from graftwork.model_folder import contents as model_folder
 
-    classes = json.loads(artifacts.classes.read_text(encoding="utf-8"))
+    classes = read_classes(artifacts.classes)
     known = model_folder.read_contract(artifacts.model).classes
     if list(known) == classes:
         return
