@@ -6,9 +6,11 @@ rest is named with its remedy. Never a traceback, never another number.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,13 @@ from graftwork.config.errors import UserError
 from graftwork.data.images import DecodedImages
 from graftwork.data.preparing import earlier_verdicts, passed_over
 from graftwork.data.preparing.preparation import prepare as prepare_data
+from graftwork.data.sources.fetching import Pin, obtain
+from graftwork.data.sources.first_use import UnpinnedWarning, trusted
 from graftwork.features.feature_store import features_of, frozen_network
 from graftwork.housekeeping import verification
 from graftwork.model_folder import contents as model_folder
 from graftwork.models.pretrained import weights_receipt
+from graftwork.models.weights import read_tensors
 from graftwork.profiling.stored import static_costs
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
@@ -329,3 +334,51 @@ def test_damaged_pictures_of_a_published_set_are_unpacked_again(
     DAMAGES[damage](next(raw.rglob(name)))
     assert prepared() == before
     assert {path.name: path.read_bytes() for path in raw.rglob("*.*")} == whole
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_was_trusted_once_is_not_trusted_anew_without_a_word(
+    tmp_path: Path, damage: str
+) -> None:
+    def use() -> bytes:
+        fetch = lambda path: path.write_bytes(b"weights")  # noqa: E731
+        return trusted(tmp_path, Pin(None, None), "hub:x", "hub: x", "w.bin", fetch).read_bytes()
+
+    with pytest.warns(UnpinnedWarning):
+        use()
+    DAMAGES[damage](tmp_path / "first_use/hub_x.json")
+    if damage == "deleted":
+        with pytest.warns(UnpinnedWarning):
+            assert use() == b"weights"
+    else:
+        with pytest.raises(UserError, match="hub_x.json: damaged .* pin the file"):
+            use()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_download_is_fetched_again(tmp_path: Path, damage: str) -> None:
+    content = b"weights" * 9
+    pin = Pin(len(content), hashlib.sha256(content).hexdigest())
+    use = lambda: obtain(tmp_path, pin, "w.bin", "here", lambda to: to.write_bytes(content))  # noqa: E731
+    DAMAGES[damage](use())
+    with nullcontext() if damage == "deleted" else pytest.warns(DamageWarning, match=r"w\.bin"):
+        assert use().read_bytes() == content
+    assert use().read_bytes() == content
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_file_that_is_no_weights_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"w{suffix}"
+    for content in (
+        b"",
+        b"hello\n",
+        b"{}",
+        b"\x80\x02",
+        b"PK\x03\x04",
+        b"I1\n",
+        b"\x80\x02K",
+        b"(lp",
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"w\.\w+ cannot be read as weights"):
+            read_tensors(path)

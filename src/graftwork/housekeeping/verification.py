@@ -57,7 +57,8 @@ def _found(artifacts: Artifacts) -> Iterator[str]:
 
 
 def _networks(artifacts: Artifacts) -> Iterator[str]:
-    for folder in sorted(path for path in artifacts.networks.glob("*") if path.is_dir()):
+    kinds = (artifacts.networks, artifacts.trained)
+    for folder in sorted(path for kind in kinds for path in kind.glob("*") if path.is_dir()):
         about = read_sealed(folder / frozen.SPEC)
         tensors = folder / frozen.TENSORS
         if about and not (tensors.is_file() and sha256_of(tensors) == about["tensors_sha256"]):

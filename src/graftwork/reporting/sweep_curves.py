@@ -7,7 +7,6 @@ but the seed are one line, their mean, with a band from the lowest to the highes
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from graftwork.reporting.charts import (
 from graftwork.reporting.numbers import percent
 from graftwork.reporting.training_curves import read_history
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import read_receipt
 
 FILE = "curves.svg"
 PANELS = 4  # with more values than this, the first swept key makes no panels
@@ -84,7 +84,7 @@ def jobs(folder: Path, swept: Sequence[str]) -> list[Job]:
     """The jobs that have training curves, in the order of their numbers."""
     found = []
     for path in folder.rglob("job.json"):
-        facts = json.loads(path.read_text())
+        facts = read_receipt(path, "Its curve is left out.")
         pairs = (item.partition("=")[::2] for item in facts.get("overrides", ()))
         settings = {key: value for key, value in pairs if key in swept}
         history = read_history(Artifacts.at(path.parent).history)

@@ -18,6 +18,7 @@ from graftwork.config.errors import UserError
 from graftwork.features.engines import openvino_engine, trained
 from graftwork.features.engines.choosing import EngineWarning, Request
 from graftwork.features.engines.trained import AnswersVerdict, TrainedNetwork, keep_newest, lead
+from graftwork.storage.files import seal
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 
@@ -43,7 +44,7 @@ def test_other_weights_data_batches_or_code_are_another_network(place: Any) -> N
     assert other.key != first.key
     contract = json.loads((artifacts.model / "model.json").read_text())
     changed = contract | {"data_digest": "1"}
-    (artifacts.model / "model.json").write_text(json.dumps(changed))
+    (artifacts.model / "model.json").write_text(json.dumps(seal(changed)))
     assert network(place).key != first.key  # its verdict would be about other pictures
     save_model(replace(experiment, model=replace(experiment.model, pooling="max")), artifacts)
     assert network(place).key != first.key
