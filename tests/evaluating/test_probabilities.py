@@ -19,6 +19,7 @@ from graftwork.experiment import Experiment
 from graftwork.features.engines.trained import AnswersVerdict, lead
 from graftwork.process import distributed
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import seal
 
 ENGINES = ("eager", "auto", "torch")
 SEVERAL_PROCESSES = """
@@ -138,7 +139,7 @@ def test_a_model_of_an_earlier_version_is_refused(prepared: Callable[..., Any]) 
     _, artifacts, _ = prepared()
     contract = json.loads((artifacts.model / "model.json").read_text())
     del contract["training"]["trained_share"]
-    (artifacts.model / "model.json").write_text(json.dumps(contract))
+    (artifacts.model / "model.json").write_text(json.dumps(seal(contract)))
     with pytest.raises(UserError, match="trained_share.*Run the stage finetune again"):
         split_predictions.needs_network(artifacts)
 

@@ -18,6 +18,7 @@ from graftwork.experiment import Experiment
 from graftwork.features.engines import backbone, keys
 from graftwork.model_folder import contents as model_folder
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import seal
 from pipelines import download, extract_features, finetune
 
 Params = Callable[..., dict[str, Any]]
@@ -133,7 +134,7 @@ def test_damaged_weights_and_odd_contracts_are_refused(
     path = first.model / "model.json"
     contract = json.loads(path.read_text())
     contract["pretrained"] = {"earlier": "x", "origin": "there", "secret": 1}
-    path.write_text(json.dumps(contract))
+    path.write_text(json.dumps(seal(contract)))
     params = tiny_params(*HOP, f"transfer.start.path={first.root}")
     receipt = backbone.receipt(Experiment.from_params(params), first)
     assert receipt is not None and receipt["earlier"] == [{"origin": "there"}]
