@@ -26,7 +26,7 @@ def source(
     backbone.asked.clear()
     monkeypatch.setattr(typical, "features_of", lambda experiment, artifacts, rows: backbone(rows))
     stored: Any = backbone(found.rows) if features else None
-    return Source(wanted, SimpleNamespace(), found, stored, head, CLASSES)  # type: ignore[arg-type]
+    return Source(wanted, SimpleNamespace(), found, stored, head, CLASSES, None)  # type: ignore[arg-type]
 
 
 def test_strategies_with_a_computed_head_and_without_hold_out_the_same(
