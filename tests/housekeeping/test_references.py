@@ -25,12 +25,14 @@ from graftwork.recording.opening import open_run
 from graftwork.storage.array_store import ArrayStore
 from graftwork.storage.artifacts import Artifacts
 
+ENGINE = ("extraction.engine=torch", "extraction.precision=fp32")  # starts at once
+
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_params: Callable[..., dict[str, Any]]) -> Path:
     """Features of one network, for which a run is recorded, and of another, for which none is."""
     root = tmp_path / "project"
-    experiment, artifacts = tiny_experiment(tiny_params(), root)
+    experiment, artifacts = tiny_experiment(tiny_params(*ENGINE), root)
     for seed in (0, 1):
         features.extract(replace(experiment, seed=seed), artifacts)
         network = keys.network_key(replace(experiment, seed=seed), artifacts)
@@ -59,7 +61,7 @@ def test_what_a_run_would_use_again_stays(
     assert {piece.kind for piece in pieces(store)} >= {"decoded", "features", "networks"}
     prune(project, Wanted(None, None, True), really=True)
     left = pieces(store)
-    network = key(project, 0, tiny_params())
+    network = key(project, 0, tiny_params(*ENGINE))
     prefix = f"{network}-{'d' * 32}"
     assert [piece.key for piece in left if piece.kind == "networks"] == [network, prefix]
     assert sum(piece.kind == "features" for piece in left) == 1
@@ -72,7 +74,7 @@ def test_what_a_run_would_use_again_stays(
 def test_what_the_project_is_set_to_do_stays_too(
     project: Path, tiny_params: Callable[..., dict[str, Any]]
 ) -> None:
-    (project / "params.yaml").write_text(yaml.safe_dump(tiny_params("seed=1")))
+    (project / "params.yaml").write_text(yaml.safe_dump(tiny_params("seed=1", *ENGINE)))
     references = References(project)
     unused = [piece for piece in pieces(project / "store") if not references.hold(piece)]
     assert [piece.key for piece in unused] == ["b" * 64]
@@ -113,7 +115,7 @@ def test_files_that_a_configuration_pins_stay(
     file = tmp_path / "weights.bin"
     file.write_bytes(b"weights")
     pinned = local_weights(file)
-    params = tiny_params()
+    params = tiny_params(*ENGINE)
     params["model"]["weights"] = pinned
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     shelf = project / "store" / "downloads" / pinned["source"]["sha256"]
