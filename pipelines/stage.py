@@ -6,15 +6,17 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from graftwork.config.errors import as_mistake
 from graftwork.experiment import Experiment
-from graftwork.process import distributed
+from graftwork.process import distributed, ended
 from graftwork.process.one_writer import only_writer
 from graftwork.process.parent import end_with_starter
+from graftwork.process.preemption import ask_to_be_requeued
 from graftwork.process.stopping import CODES, stop_orderly
 from graftwork.process.terminal import print_in_any_encoding, visible_lines
 from graftwork.recording.costs import Cost
@@ -64,7 +66,7 @@ def main(
     options = parser.parse_args()
     stop_orderly()
     end_with_starter()
-    with reported():
+    with left_as_asked(), reported():
         artifacts = Artifacts.at(options.root, options.shared)
         experiment = Experiment.from_file(artifacts.params)
         experiment.tracking.check()
@@ -83,6 +85,17 @@ def check_recorder(experiment: Experiment, artifacts: Artifacts) -> None:
         check_readable(artifacts)
 
 
+@contextmanager
+def left_as_asked() -> Iterator[None]:
+    """Around all of a process: who started it by torchrun learns why it ended."""
+    try:
+        yield
+    except SystemExit as error:
+        if error.code in CODES:
+            raise SystemExit(ended.exit_code(error.code)) from None
+        raise
+
+
 class Told(SystemExit):
     """An end that has been explained."""
 
@@ -99,6 +112,8 @@ class reported:
         if isinstance(error, KeyboardInterrupt):
             _tell(130, "interrupted.")
         if type(error) is SystemExit and error.code in CODES:
+            if not distributed.inside():
+                ask_to_be_requeued(error.code)
             _tell(error.code, f"stopped by {CODES[error.code]}.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,10 @@ class Cut(BaseException):
     """Stands for whatever ends a process without asking it."""
 
 
+def unasked() -> None:
+    raise Cut
+
+
 @dataclass(frozen=True)
 class End:
     """What a fine-tuning came to."""
@@ -61,13 +65,19 @@ class Trainings:
         patch: pytest.MonkeyPatch,
         cut_at: int | None = None,
         every: int = 1,
+        cut: Callable[[], None] = unasked,
     ) -> End:
-        """Fine-tunes; raises Cut before the step of this number, from 0, of all legs."""
+        """Fine-tunes.
+
+        Args:
+            cut_at: the step, from 0 and of all legs, before which something happens.
+            cut: what; it raises Cut.
+        """
         real, self.steps = GraftModule.training_step, 0
 
         def step(module: GraftModule, *batch: Any) -> Any:
             if self.steps == cut_at:
-                raise Cut
+                cut()
             self.steps += 1
             return real(module, *batch)
 

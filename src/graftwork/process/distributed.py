@@ -10,15 +10,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from graftwork.config.errors import UserError
+from graftwork.process import ended
 from graftwork.process.cores import cores
 from graftwork.process.parent import end_with_parent
 
 if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
+
+PATIENCE = 15.0  # seconds for a checkpoint to be written, before what goes on is ended
 
 
 def inside() -> bool:
@@ -49,38 +54,71 @@ def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:
 
     Raises:
         UserError: the processes failed; their own message has been printed before.
+        SystemExit: they were asked to end, with the exit code that goes with it.
     """
     if processes == 1 or inside():
         return False
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(processes), "-m", module]
     command += ["--root", str(artifacts.root), "--shared", str(artifacts.shared)]
+    with ended.told() as told:
+        code = _run(command, {**_environment(processes), **told.environment})
+        if told.code:
+            raise SystemExit(told.code)
+    if code:
+        raise UserError(f"trainer.processes: {module} failed in {processes} processes (see above).")
+    return True
+
+
+def _environment(processes: int) -> dict[str, str]:
     paths = [os.getcwd(), *(path for path in sys.path if path)]  # what is importable stays so
-    environment = {
+    return {
         "OMP_NUM_THREADS": str(max(1, cores() // processes)),  # else torchrun says 1, aloud
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
     }
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
     # In the new process, before it becomes torchrun: it ends its own when it is ended itself.
-    started = subprocess.Popen(command, env=environment, preexec_fn=end_with_parent)
-    code = _finished(started)
-    if code:
-        raise UserError(f"trainer.processes: {module} failed in {processes} processes (see above).")
-    return True
+    return _finished(subprocess.Popen(command, env=environment, preexec_fn=end_with_parent))
 
 
 def _finished(process: subprocess.Popen[bytes]) -> int:
     """Waits; when this process is asked to end, so are the others, and none is left behind."""
     try:
         return process.wait()
-    except BaseException:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    except BaseException as error:
+        _pass_on(process, _signal_of(error))
+        for end in (process.terminate, process.kill):
+            try:
+                process.wait(PATIENCE)
+                break
+            except subprocess.TimeoutExpired:
+                end()
+        process.wait()
         raise
+
+
+def _pass_on(process: subprocess.Popen[bytes], number: int) -> None:
+    """To what torchrun has started: it would itself end with a traceback, and as a failure."""
+    try:
+        workers = psutil.Process(process.pid).children()
+    except psutil.NoSuchProcess:
+        return
+    for worker in workers:
+        with suppress(psutil.NoSuchProcess):
+            worker.send_signal(number)
+    if not workers:
+        process.send_signal(number)
+
+
+def _signal_of(error: BaseException) -> int:
+    """What this process was asked by."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    code = error.code if isinstance(error, SystemExit) else None
+    return code - 128 if isinstance(code, int) and code > 128 else signal.SIGTERM
 
 
 @contextmanager

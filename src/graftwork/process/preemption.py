@@ -7,21 +7,18 @@ midst of, and what the other processes wait for, only the training itself knows.
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from graftwork.process import distributed
-
-log = logging.getLogger(__name__)
+from graftwork.process import distributed, ended
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 GRACE = 8.0  # seconds after which the process ends in the midst of whatever it does
@@ -36,12 +33,12 @@ class Request:
         self._since = 0.0
 
     def note(self, number: int, _: FrameType | None = None) -> None:
-        """The handler of a signal. Asked again, a process ends at once."""
-        now = time.monotonic()
-        if self.code and now - self._since > AGAIN:
+        """The handler of a signal. Whoever presses Ctrl-C again wants the end at once."""
+        again = self.code and time.monotonic() - self._since > AGAIN
+        if again and number == signal.SIGINT and not distributed.inside():
             raise SystemExit(self.code)
         if not self.code:
-            self.code, self._since = 128 + number, now
+            self.code, self._since = 128 + number, time.monotonic()
             signal.signal(signal.SIGALRM, self._late)
             signal.setitimer(signal.ITIMER_REAL, GRACE)
 
@@ -78,29 +75,27 @@ def end(code: int, where: str | None) -> NoReturn:
     Args:
         where: the training has been kept; None: nothing of it was.
     """
-    if distributed.rank() == 0:
-        if where:
-            print(
-                f"graftwork: training is kept {where}. Started again it goes on from there "
-                "(trainer.resume=never begins anew).", file=sys.stderr,
-            )  # fmt: skip
-        _ask_to_be_requeued(code)
+    if where and distributed.rank() == 0:
+        print(
+            f"graftwork: training is kept {where}. Started again it goes on from there "
+            "(trainer.resume=never begins anew).", file=sys.stderr,
+        )  # fmt: skip
+    ended.note(code)
     raise SystemExit(code)
 
 
-def _ask_to_be_requeued(code: int) -> None:
+def ask_to_be_requeued(code: int | None) -> None:
     """Asks SLURM to start this job again, where it was SLURM that announced the end of its time
-    (SIGUSR1, by `sbatch --signal`)."""
+    (SIGUSR1, by `sbatch --signal=B:USR1@60`)."""
     if code != 128 + signal.SIGUSR1 or not (job := _slurm_job(os.environ)):
         return
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, timeout=GRACE / 2)
     except (OSError, subprocess.SubprocessError) as error:
-        log.warning("SLURM job %s: could not be requeued: %s", job, error)
+        print(f"graftwork: SLURM job {job} could not be requeued: {error}", file=sys.stderr)
 
 
-def _slurm_job(environment: Any) -> str:
+def _slurm_job(environment: Mapping[str, str]) -> str:
     """Its number, with that of its task where it is one of an array."""
     array, task = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
-    found: str = f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID", "")
-    return found
+    return f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID", "")

@@ -9,11 +9,13 @@ import threading
 from types import FrameType
 from typing import NoReturn
 
-CODES = {128 + number: number.name for number in (signal.SIGTERM, signal.SIGHUP)}
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)
+CODES = {128 + number: number.name for number in SIGNALS}
 
 
 def stop_orderly() -> None:
-    """SIGTERM and SIGHUP (a closed terminal) end this process with exit codes 143 and 129.
+    """SIGTERM, SIGUSR1 (SLURM's warning) and SIGHUP (a closed terminal) end this process with exit
+    codes 143, 138 and 129.
 
     DVC records any exit code 0 as success, and a run whose process just vanishes is never ended.
     """
@@ -26,6 +28,7 @@ def stop_orderly() -> None:
         _end(number)
 
     end_on_sigterm()
+    signal.signal(signal.SIGUSR1, _end)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: to outlive the terminal
         signal.signal(signal.SIGHUP, hung_up)
 
@@ -48,6 +51,6 @@ def status_of(error: BaseException | None) -> str:
     if error is None:
         return "FINISHED"
     if isinstance(error, SystemExit):  # Lightning's own for SIGTERM carries no code
-        signals = (None, 128 + signal.SIGINT, *CODES)
+        signals = (None, *CODES)
         return "KILLED" if error.code in signals else "FAILED"
     return "FAILED" if isinstance(error, Exception) else "KILLED"
