@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.workplace import Workplace, alternating, parameters, ratio, told
-from graftwork.transfer.parts import HeadInit
+from graftwork.transfer.parts import Examples, HeadInit
 
 # The strategies that train nothing through the network, the regression first.
 STRATEGIES = (
@@ -47,13 +47,14 @@ def prepared(place: Workplace) -> Iterator[Callable[[], object]]:
         stored(artifacts.folds),
     )  # fmt: skip
     features = features_of(experiment, artifacts, rows.rows)
+    examples = Examples(features, rows.labels, classes, rows.head_fold, experiment.seed)
 
     def fit(head_init: HeadInit) -> Callable[[], object]:
         def run() -> object:
             from graftwork.transfer import probe_space
 
             probe_space.forget()  # each pays for its own rotation
-            return head_init.fit(features, rows.labels, classes, rows.head_fold, experiment.seed)
+            return head_init.fit(examples)
 
         return run
 

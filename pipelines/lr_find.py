@@ -24,7 +24,7 @@ from pipelines.stage import reported
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graftwork.transfer.parts import FittedHead
+    from graftwork.transfer.parts import Examples, FittedHead
 
 PLACE = Path("runs/lr-find")
 STEPS = 100
@@ -79,7 +79,8 @@ def _head(
     labels = fit["label"].to_numpy()
     folds = stratified(labels, experiment.selection.head_folds, experiment.dataset.splits.seed)
     features = features_of(experiment, artifacts, fit)
-    return head_init.fit(features, labels, num_classes, learnable(folds, labels), experiment.seed)
+    fold = learnable(folds, labels)
+    return head_init.fit(Examples(features, labels, num_classes, fold, experiment.seed))
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from graftwork.model_folder import contents as model_folder
 from graftwork.selecting.held_out import held_out
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training.audit_record import Audit
+from graftwork.transfer.parts import Examples
 from pipelines import download, finetune, prepare
 
 Params = Callable[..., dict[str, Any]]
@@ -147,7 +148,7 @@ def test_a_probe_is_the_same_on_stored_and_on_live_features(stage: Stage) -> Non
 
     chooses = held_out(experiment, frame, 3, live)
     rows, fold = chooses.rows, chooses.head_fold
-    found = experiment.transfer.head_init.fit(live(rows), chooses.labels, 3, fold, 0)
+    found = experiment.transfer.head_init.fit(Examples(live(rows), chooses.labels, 3, fold, 0))
     contract = model_folder.read_contract(artifacts.model)
     tensors = model_folder.read_tensors(artifacts.model, contract)
     np.testing.assert_array_equal(tensors["head.weight"], found.tensors["weight"])

@@ -15,6 +15,7 @@ from graftwork.training.choice_record import record_of
 from graftwork.training.probe_model import out_of_fold
 from graftwork.training.source import Source
 from graftwork.transfer.head_init import ConvergedProbe
+from graftwork.transfer.parts import Examples
 
 CLASSES = 4
 
@@ -24,7 +25,7 @@ def source(method: str, features: np.ndarray, labels: np.ndarray, fold: np.ndarr
     rows = pd.DataFrame({"label": labels, "sha256": [str(n) for n in range(len(labels))]})
     held_out = HeldOut(method, "so it is", "what there is", rows, fold, [fold])
     part = ConvergedProbe([1e-2, 1e-4], 0.5)
-    head = part.fit(features, labels, CLASSES, fold, 0)
+    head = part.fit(Examples(features, labels, CLASSES, fold, 0))
     experiment: Any = SimpleNamespace(
         seed=0,
         selection=SimpleNamespace(head_folds=5),

@@ -11,7 +11,7 @@ from graftwork.config.errors import UserError
 from graftwork.data.folds import NEVER, stratified
 from graftwork.transfer.head_init import AsBuilt, ConvergedProbe
 from graftwork.transfer.optimisers import AdamW
-from graftwork.transfer.parts import Moment
+from graftwork.transfer.parts import Examples, Moment
 from graftwork.transfer.rates import LayerDecay, RelativeStep, Uniform
 from graftwork.transfer.schedules import WarmupCosine
 from graftwork.transfer.trainable import All, FromGroup, HeadOnly, LaterGroups
@@ -114,7 +114,7 @@ def test_the_converged_probe_separates_what_can_be_separated() -> None:
     labels = np.arange(60) % 3
     features = (np.eye(8)[labels] * 4 + random.normal(0, 0.3, (60, 8))).astype(np.float32)
     part = ConvergedProbe(strengths=[1e-2, 1e-4], standardise=0.5)
-    head = part.fit(features, labels, 3, stratified(labels, 3, seed=0), 0)
+    head = part.fit(Examples(features, labels, 3, stratified(labels, 3, seed=0), 0))
     assert {tensor.dtype for tensor in head.tensors.values()} == {np.dtype(np.float32)}
     assert (head.logits(features).argmax(1) == labels).all()
     assert head.facts["probe/cv_top1"] == 1.0
@@ -127,10 +127,10 @@ def test_what_a_head_chose_is_the_only_choice_of_its_like() -> None:
     labels = np.arange(60) % 3
     features = (np.eye(8)[labels] + random.normal(0, 1, (60, 8))).astype(np.float32)
     fold = stratified(labels, 3, seed=0)
-    head = ConvergedProbe([1.0, 1e-1, 1e-2, 1e-4], 0.5).fit(features, labels, 3, fold, 0)
+    head = ConvergedProbe([1.0, 1e-1, 1e-2, 1e-4], 0.5).fit(Examples(features, labels, 3, fold, 0))
     assert head.fixed == ConvergedProbe([head.facts["probe/strength"]], 0.5)
-    again = head.fixed.fit(features, labels, 3, fold, 0)
-    alone = head.fixed.cross_validated(features, labels, 3, fold, 0)
+    again = head.fixed.fit(Examples(features, labels, 3, fold, 0))
+    alone = head.fixed.cross_validated(Examples(features, labels, 3, fold, 0))
     np.testing.assert_array_equal(alone, again.held_out)
     assert again.facts["probe/strength"] == head.facts["probe/strength"]
     np.testing.assert_allclose(again.tensors["weight"], head.tensors["weight"], atol=1e-2)
@@ -139,9 +139,9 @@ def test_what_a_head_chose_is_the_only_choice_of_its_like() -> None:
 def test_one_strength_alone_is_told_how_good_it_is_but_chosen_by_nobody() -> None:
     features, labels = np.eye(4, dtype=np.float32)[np.arange(8) % 4], np.arange(8) % 4
     part = ConvergedProbe([1e-2], 0.0)
-    facts = part.fit(features, labels, 4, stratified(labels, 2, seed=0), 0).facts
+    facts = part.fit(Examples(features, labels, 4, stratified(labels, 2, seed=0), 0)).facts
     assert facts["probe/strength"] == 1e-2 and facts["probe/cv_top1"] == 1.0
-    nobody = part.fit(features, labels, 4, np.full(8, NEVER), 0)
+    nobody = part.fit(Examples(features, labels, 4, np.full(8, NEVER), 0))
     assert nobody.facts == {"probe/strength": 1e-2}
     assert np.isnan(nobody.held_out).all()
 

@@ -60,9 +60,7 @@ def _optimism(source: Source) -> Optimism | None:
         return None
     labels, seed = held_out.labels, source.experiment.dataset.splits.seed
     random = learnable(stratified(labels, source.experiment.selection.head_folds, seed), labels)
-    easy = head.fixed.cross_validated(
-        source.features, labels, source.num_classes, random, source.experiment.seed
-    )
+    easy = head.fixed.cross_validated(source.examples(source.features, random))
     return Optimism(_top1(easy, labels), _top1(head.held_out, labels))
 
 

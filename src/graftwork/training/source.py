@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from graftwork.data.folds import learnable
+from graftwork.transfer.parts import Examples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,11 +42,25 @@ class Source:
         """The head that had not seen the pictures of `out` (booleans `[n]`), constants included."""
         if self.features is None:
             return None
-        labels = self.held_out.labels[~out]
-        fold = learnable(self.held_out.head_fold[~out], labels)
-        head_init = self.experiment.transfer.head_init
-        seed = self.experiment.seed
-        return head_init.fit(self.features[~out], labels, self.num_classes, fold, seed)
+        rest = self.examples(self.features).without(out)
+        fold = learnable(rest.fold, rest.labels)
+        return self.experiment.transfer.head_init.fit(replace(rest, fold=fold))
+
+    def examples(self, features: np.ndarray, fold: np.ndarray | None = None) -> Examples:
+        """What heads are computed from; held out as selection says, or in other folds `[n]`."""
+        return examples_of(self.experiment, self.held_out, features, self.num_classes, fold)
+
+
+def examples_of(
+    experiment: Experiment,
+    held_out: HeldOut,
+    features: np.ndarray,
+    num_classes: int,
+    fold: np.ndarray | None = None,
+) -> Examples:
+    """See `Source.examples`."""
+    fold = held_out.head_fold if fold is None else fold
+    return Examples(features, held_out.labels, num_classes, fold, experiment.seed)
 
 
 @dataclass(frozen=True)

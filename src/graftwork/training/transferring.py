@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graftwork.training.probe_model import probe_alone
-from graftwork.training.source import Finetuned, Source
+from graftwork.training.source import Finetuned, Source, examples_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,6 @@ def source_of(
     from graftwork.features.feature_store import features_of
 
     features = features_of(experiment, artifacts, held_out.rows)
-    head = experiment.transfer.head_init.fit(
-        features, held_out.labels, num_classes, held_out.head_fold, experiment.seed
-    )
+    examples = examples_of(experiment, held_out, features, num_classes)
+    head = experiment.transfer.head_init.fit(examples)
     return Source(experiment, artifacts, held_out, features, head, num_classes, legs)

@@ -9,6 +9,7 @@ import numpy as np
 
 from graftwork.config.errors import check_range
 from graftwork.models.heads import Cosine, Linear, unit
+from graftwork.transfer.parts import Examples
 from graftwork.transfer.probe_space import scale_of
 from graftwork.transfer.stored_heads import Fitted, StoredHead
 
@@ -42,15 +43,9 @@ class ClassMeans(StoredHead):
     def constants(self) -> dict[str, float]:
         return {"standardise": self.standardise[0]}
 
-    def fitted(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        sharpness: float,
-        seed: int,
-    ) -> Fitted:
+    def fitted(self, examples: Examples, sharpness: float) -> Fitted:
         (power,) = self.standardise
+        features, labels, num_classes = examples.features, examples.labels, examples.num_classes
         scale, centre = np.ones(features.shape[1]), features.mean(0, dtype=np.float64)
         if power:
             scale, centre = scale_of(features, power)
@@ -90,18 +85,11 @@ class CosineMeans(StoredHead):
     def constants(self) -> dict[str, float]:
         return {"centred": float(self.centre[0])}
 
-    def fitted(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        sharpness: float,
-        seed: int,
-    ) -> Fitted:
-        (centred,) = self.centre
+    def fitted(self, examples: Examples, sharpness: float) -> Fitted:
+        (centred,), features = self.centre, examples.features
         centre = features.mean(0, dtype=np.float64) if centred else np.zeros(features.shape[1])
         directions = unit((features - centre).astype(np.float32))
-        weight = unit(means(directions, labels, num_classes))
+        weight = unit(means(directions, examples.labels, examples.num_classes))
         tensors = {"weight": weight, "centre": centre, "scale": np.array(sharpness)}
         return Cosine(init_scale=1.0, init_std=1.0), _single(tensors)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from graftwork.config.errors import check_range
 from graftwork.models.heads import Linear
-from graftwork.transfer.parts import FittedHead, HeadInit
+from graftwork.transfer.parts import Examples, FittedHead, HeadInit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,30 +21,16 @@ class AsBuilt(HeadInit):
     def needs_features(self) -> bool:
         return False
 
-    def fit(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> FittedHead:
+    def fit(self, examples: Examples) -> FittedHead:
         raise AssertionError("this head is built, not fitted")
 
-    def cross_validated(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> np.ndarray:
+    def cross_validated(self, examples: Examples) -> np.ndarray:
         raise AssertionError("this head is built, not fitted")
 
 
 @dataclass(frozen=True)
-class ConvergedProbe(HeadInit):
-    """The linear probe, converged, its strength chosen by cross-validation (Kumar et al. 2022)."""
+class L2Penalised(HeadInit):
+    """A linear head on stored features whose weights have an L2 penalty."""
 
     strengths: list[float]  # L2 penalties to choose from, for features of mean squared length 1
     standardise: float  # features are divided by deviation ** this: 0 not at all, 1 fully
@@ -63,23 +49,21 @@ class ConvergedProbe(HeadInit):
     def chooses(self) -> str:
         return "the head's penalty: the strongest within a standard error of the lowest log loss"
 
-    def fit(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> FittedHead:
+
+@dataclass(frozen=True)
+class ConvergedProbe(L2Penalised):
+    """The linear probe, converged, its strength chosen by cross-validation (Kumar et al. 2022)."""
+
+    def fit(self, examples: Examples) -> FittedHead:
         from graftwork.transfer.probe import fit_probe
 
         probe = fit_probe(
-            features,
-            labels,
-            num_classes,
+            examples.features,
+            examples.labels,
+            examples.num_classes,
             strengths=self.strengths,
             standardise=self.standardise,
-            fold=fold,
+            fold=examples.fold,
         )
         facts = {"probe/strength": probe.strength}
         if probe.log_loss:
@@ -88,20 +72,14 @@ class ConvergedProbe(HeadInit):
             facts["probe/cv_top1"] = probe.accuracy[best]
         fixed = replace(self, strengths=[probe.strength])
         tensors = {"weight": probe.weight, "bias": probe.bias}
-        return FittedHead(Linear(init_std=0.0), tensors, num_classes, facts, probe.held_out, fixed)
+        head, classes = Linear(init_std=0.0), examples.num_classes
+        return FittedHead(head, tensors, classes, facts, probe.held_out, fixed)
 
-    def cross_validated(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> np.ndarray:
+    def cross_validated(self, examples: Examples) -> np.ndarray:
         from graftwork.transfer.probe import cross_validated
 
         (strength,) = self.strengths
         return cross_validated(
-            features, labels, num_classes,
-            strength=strength, standardise=self.standardise, fold=fold,
+            examples.features, examples.labels, examples.num_classes,
+            strength=strength, standardise=self.standardise, fold=examples.fold,
         )  # fmt: skip

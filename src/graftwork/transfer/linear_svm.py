@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from graftwork.models.heads import Linear
-from graftwork.transfer.choosing import MANY
+from graftwork.transfer.parts import Examples
 from graftwork.transfer.probe import TOLERANCE, held_out_logits
 from graftwork.transfer.probe_losses import SquaredHinge
 from graftwork.transfer.probe_solver import solve
-from graftwork.transfer.probe_space import rotated
-from graftwork.transfer.stored_heads import Fitted, Penalised
+from graftwork.transfer.stored_heads import Fitted, Penalised, nothing_said, rotated_of
 
 
 @dataclass(frozen=True)
@@ -27,37 +26,23 @@ class LinearSvm(Penalised):
     scaled as those of the logistic regression, by the same solver.
     """
 
-    def fitted(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        sharpness: float,
-        seed: int,
-    ) -> Fitted:
-        found = rotated(features, self.standardise, keep=features.size < MANY)
-        everything = np.ones((1, len(labels)), np.float32)
+    def fitted(self, examples: Examples, sharpness: float) -> Fitted:
+        found = rotated_of(examples, self.standardise)
+        everything = np.ones((1, len(examples.labels)), np.float32)
         (weights,) = solve(
-            found.space, labels, num_classes, everything, self.strengths[0], None, TOLERANCE,
-            SquaredHinge(),
+            found.space, examples.labels, examples.num_classes, everything, self.strengths[0],
+            None, TOLERANCE, SquaredHinge(),
         )  # fmt: skip
         weight = sharpness * found.lift(weights[:, :-1]) * found.scale
         bias = sharpness * weights[:, -1] - weight @ found.mean
         tensors = {"weight": weight.astype(np.float32), "bias": bias.astype(np.float32)}
         return Linear(init_std=0.0), tensors
 
-    def scores(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> list[np.ndarray]:
-        found = rotated(features, self.standardise, keep=features.size < MANY)
+    def scores(self, examples: Examples) -> list[np.ndarray]:
+        found = rotated_of(examples, self.standardise)
         strengths = [part.strengths[0] for part in self.alternatives]
         logits, _ = held_out_logits(
-            found.space, labels, num_classes, strengths, fold, SquaredHinge()
-        )
-        nobody = np.zeros((len(labels), num_classes))
-        return logits or [nobody for _ in strengths]
+            found.space, examples.labels, examples.num_classes, strengths, examples.fold,
+            SquaredHinge(),
+        )  # fmt: skip
+        return logits or nothing_said(examples, len(strengths))

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graftwork.config.errors import check_range
-from graftwork.data.folds import NEVER
 from graftwork.models.heads import Mlp
-from graftwork.transfer.stored_heads import Fitted, StoredHead
+from graftwork.transfer.parts import Examples
+from graftwork.transfer.stored_heads import Fitted, StoredHead, nothing_said
 
 
 @dataclass(frozen=True)
@@ -48,36 +48,20 @@ class TrainedMlp(StoredHead):
     def constants(self) -> dict[str, float]:
         return {"head_epochs": self.epochs[0]}
 
-    def fitted(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        sharpness: float,
-        seed: int,
-    ) -> Fitted:
+    def fitted(self, examples: Examples, sharpness: float) -> Fitted:
         from graftwork.transfer.bound.mlp_training import trained
 
-        (tensors,) = trained(self, features, labels, num_classes, seed)
+        (tensors,) = trained(self, examples)
         for name in ("out.weight", "out.bias"):
             tensors[name] = np.asarray(tensors[name] * sharpness, np.float32)
         return self.head, tensors
 
-    def scores(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> list[np.ndarray]:
+    def scores(self, examples: Examples) -> list[np.ndarray]:
         """One training for each fold: the shorter ones are its beginning."""
         from graftwork.transfer.bound.mlp_training import trained
 
-        found = [np.zeros((len(labels), num_classes)) for _ in self.alternatives]
-        for which in np.unique(fold[fold != NEVER]):
-            out = fold == which
-            on_the_way = trained(self, features[~out], labels[~out], num_classes, seed)
-            for tensors, row in zip(on_the_way, found, strict=True):
-                row[out] = self.head.logits(tensors, features[out], num_classes)
+        found = nothing_said(examples, len(self.alternatives))
+        for out, rest in examples.parts():
+            for tensors, row in zip(trained(self, rest), found, strict=True):
+                row[out] = self.head.logits(tensors, examples.features[out], examples.num_classes)
         return found

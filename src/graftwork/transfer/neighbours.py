@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graftwork.config.errors import check_range
-from graftwork.data.folds import NEVER
 from graftwork.models.heads import unit
 from graftwork.models.neighbours import NearestNeighbours, nearest
-from graftwork.transfer.stored_heads import Fitted, StoredHead
+from graftwork.transfer.parts import Examples
+from graftwork.transfer.stored_heads import Fitted, StoredHead, nothing_said
 
 
 @dataclass(frozen=True)
@@ -55,37 +55,23 @@ class Neighbours(StoredHead):
     def constants(self) -> dict[str, float]:
         return {"neighbours": self.neighbours[0], "temperature": self.temperatures[0]}
 
-    def fitted(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        sharpness: float,
-        seed: int,
-    ) -> Fitted:
-        return self._head(len(labels), sharpness), self._bank(features, labels)
+    def fitted(self, examples: Examples, sharpness: float) -> Fitted:
+        bank = self._bank(examples.features, examples.labels)
+        return self._head(len(examples.labels), sharpness), bank
 
-    def scores(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> list[np.ndarray]:
+    def scores(self, examples: Examples) -> list[np.ndarray]:
         """Each fold's neighbours are looked up once: all alternatives are votes of the same."""
         parts = self.alternatives
-        found = [np.zeros((len(labels), num_classes)) for _ in parts]
-        for which in np.unique(fold[fold != NEVER]):
-            out = np.flatnonzero(fold == which)
-            bank = self._bank(np.delete(features, out, 0), np.delete(labels, out))
+        found, classes = nothing_said(examples, len(parts)), examples.num_classes
+        for held_out, rest in examples.parts():
+            out, bank = np.flatnonzero(held_out), self._bank(rest.features, rest.labels)
             pictures, first = len(bank["labels"]), 0
             most = min(max(self.neighbours), pictures)
-            for near in nearest(bank, features[out], most):
+            for near in nearest(bank, examples.features[out], most):
                 rows = out[first : first + len(near[0])]
                 first += len(rows)
                 for part, row in zip(parts, found, strict=True):
-                    row[rows] = part._head(pictures, 1.0).votes(*near, num_classes)
+                    row[rows] = part._head(pictures, 1.0).votes(*near, classes)
         return found
 
     def _head(self, pictures: int, sharpness: float) -> NearestNeighbours:

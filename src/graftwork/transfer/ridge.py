@@ -20,44 +20,30 @@ import numpy as np
 
 from graftwork.data.folds import NEVER
 from graftwork.models.heads import Linear
-from graftwork.transfer.choosing import MANY
-from graftwork.transfer.probe_space import Rotated, rotated
-from graftwork.transfer.stored_heads import Fitted, Penalised
+from graftwork.transfer.parts import Examples
+from graftwork.transfer.probe_space import Rotated
+from graftwork.transfer.stored_heads import Fitted, Penalised, rotated_of
 
 
 @dataclass(frozen=True)
 class Ridge(Penalised):
     """Least squares to one-hot labels (Hoerl & Kennard 1970)."""
 
-    def fitted(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        sharpness: float,
-        seed: int,
-    ) -> Fitted:
-        found = rotated(features, self.standardise, keep=features.size < MANY)
-        solution = _solution(found, labels, num_classes, self.strengths[0])
+    def fitted(self, examples: Examples, sharpness: float) -> Fitted:
+        found = rotated_of(examples, self.standardise)
+        labels, classes = examples.labels, examples.num_classes
+        solution = _solution(found, labels, classes, self.strengths[0])
         weight = sharpness * found.lift(solution.T) * found.scale
-        mean = sharpness * np.eye(num_classes)[labels].mean(0)
+        mean = sharpness * np.eye(classes)[labels].mean(0)
         bias = mean - weight @ found.mean
         tensors = {"weight": weight.astype(np.float32), "bias": bias.astype(np.float32)}
         return Linear(init_std=0.0), tensors
 
-    def scores(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> list[np.ndarray]:
-        found = rotated(features, self.standardise, keep=features.size < MANY)
-        targets = np.eye(num_classes)[labels]
-        return [
-            _held_out(found, targets, part.strengths[0], labels, fold) for part in self.alternatives
-        ]
+    def scores(self, examples: Examples) -> list[np.ndarray]:
+        found = rotated_of(examples, self.standardise)
+        targets = np.eye(examples.num_classes)[examples.labels]
+        facts = examples.labels, examples.fold
+        return [_held_out(found, targets, part.strengths[0], *facts) for part in self.alternatives]
 
 
 def _solution(found: Rotated, labels: np.ndarray, num_classes: int, strength: float) -> np.ndarray:

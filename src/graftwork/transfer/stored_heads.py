@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graftwork.config.errors import check_range
 from graftwork.data.folds import NEVER
-from graftwork.transfer.choosing import choose, few_threads, own_folds
-from graftwork.transfer.parts import FittedHead, HeadInit
+from graftwork.transfer.choosing import MANY, choose, few_threads, own_folds
+from graftwork.transfer.head_init import L2Penalised
+from graftwork.transfer.parts import Examples, FittedHead, HeadInit
+from graftwork.transfer.probe_space import Rotated, rotated
 
 if TYPE_CHECKING:
     from graftwork.models.base import Head
 
 Fitted = tuple["Head", dict[str, np.ndarray]]  # and the tensors of its module
+
+
+def nothing_said(examples: Examples, alternatives: int) -> list[np.ndarray]:
+    """Scores `[n, num_classes]` of each, to be filled in where pictures are held out."""
+    shape = len(examples.labels), examples.num_classes
+    return [np.zeros(shape) for _ in range(alternatives)]
 
 
 @dataclass(frozen=True)
@@ -39,87 +46,43 @@ class StoredHead(HeadInit):
         """What is worth reporting of a part that has nothing left to choose."""
 
     @abstractmethod
-    def fitted(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        sharpness: float,
-        seed: int,
-    ) -> Fitted:
+    def fitted(self, examples: Examples, sharpness: float) -> Fitted:
         """The head of a part that has nothing left to choose; its logits are sharpness x scores."""
 
-    def scores(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> list[np.ndarray]:
+    def scores(self, examples: Examples) -> list[np.ndarray]:
         """Of each alternative: of every picture by its like that had not seen it.
 
         Here by one fit for each fold; whoever knows a shorter way takes it.
         """
-        found = [np.zeros((len(labels), num_classes)) for _ in self.alternatives]
-        for which in np.unique(fold[fold != NEVER]):
-            out = fold == which
-            rest = features[~out], labels[~out]
+        found = nothing_said(examples, len(self.alternatives))
+        for out, rest in examples.parts():
             for part, row in zip(self.alternatives, found, strict=True):
-                head, tensors = part.fitted(*rest, num_classes, 1.0, seed)
-                row[out] = head.logits(tensors, features[out], num_classes)
+                head, tensors = part.fitted(rest, 1.0)
+                row[out] = head.logits(tensors, examples.features[out], examples.num_classes)
         return found
 
-    def fit(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> FittedHead:
-        with few_threads(features.size):
-            folds = own_folds(fold, labels, seed)
-            scores = self.scores(features, labels, num_classes, folds, seed)
-            chosen = choose(scores, labels, folds)
+    def fit(self, examples: Examples) -> FittedHead:
+        with few_threads(examples.features.size):
+            folds = own_folds(examples.fold, examples.labels, examples.seed)
+            scores = self.scores(replace(examples, fold=folds))
+            chosen = choose(scores, examples.labels, folds)
             fixed = self.alternatives[chosen.index]
-            fit = fixed.fitted(features, labels, num_classes, chosen.sharpness, seed)
+            fit = fixed.fitted(examples, chosen.sharpness)
         told: Mapping[str, float] = {}
-        if known := bool((fold != NEVER).any()):
+        if known := bool((examples.fold != NEVER).any()):
             told = {"cv_log_loss": chosen.log_loss, "cv_top1": chosen.top1}
         facts = {f"probe/{name}": value for name, value in {**fixed.constants, **told}.items()}
         held_out = chosen.probabilities if known else np.full_like(chosen.probabilities, np.nan)
-        return FittedHead(*fit, num_classes, facts, held_out, fixed)
+        return FittedHead(*fit, examples.num_classes, facts, held_out, fixed)
 
-    def cross_validated(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> np.ndarray:
-        with few_threads(features.size):
-            scores = self.scores(features, labels, num_classes, fold, seed)
-            return choose(scores, labels, fold).probabilities
+    def cross_validated(self, examples: Examples) -> np.ndarray:
+        with few_threads(examples.features.size):
+            return choose(self.scores(examples), examples.labels, examples.fold).probabilities
 
 
 @dataclass(frozen=True)
-class Penalised(StoredHead):
-    """A linear head whose weights have an L2 penalty."""
-
-    strengths: list[float]  # L2 penalties to choose from, for features of mean squared length 1
-    standardise: float  # features are divided by deviation ** this: 0 not at all, 1 fully
-
-    def __post_init__(self) -> None:
-        check_range("strengths: how many", len(self.strengths), 1)
-        for strength in self.strengths:
-            check_range("strengths", strength, 0, low_open=True)
-        check_range("standardise", self.standardise, 0, 1)
-
-    @property
-    def chooses(self) -> str:
-        return "the head's penalty: the strongest within a standard error of the lowest log loss"
+class Penalised(L2Penalised, StoredHead):
+    """A linear head that is calibrated, as its loss knows no probabilities."""
 
     @property
     def alternatives(self) -> Sequence[Penalised]:
@@ -129,3 +92,9 @@ class Penalised(StoredHead):
     @property
     def constants(self) -> dict[str, float]:
         return {"strength": self.strengths[0]}
+
+
+def rotated_of(examples: Examples, standardise: float) -> Rotated:
+    """The features as linear heads see them, kept for the next one where they are few."""
+    features = examples.features
+    return rotated(features, standardise, keep=features.size < MANY)

@@ -14,30 +14,26 @@ from graftwork.transfer.probe_space import scale_of
 
 if TYPE_CHECKING:
     from graftwork.transfer.mlp import TrainedMlp
+    from graftwork.transfer.parts import Examples
 
 
-def trained(
-    part: TrainedMlp, features: np.ndarray, labels: np.ndarray, num_classes: int, seed: int
-) -> list[dict[str, np.ndarray]]:
+def trained(part: TrainedMlp, examples: Examples) -> list[dict[str, np.ndarray]]:
     """The head after each of the numbers of epochs, the smallest first.
 
     Features are standardised for the training; its tensors take them as they are stored.
-
-    Args:
-        features: float32 `[n, num_features]`.
-        labels: integers `[n]`.
     """
+    features = examples.features
     scale, mean = scale_of(features, part.standardise)
     scale = scale * np.sqrt(features.shape[1])  # a feature then varies by about 1
     rows = torch.from_numpy(((features - mean) * scale).astype(np.float32))
-    targets = torch.from_numpy(labels.astype(np.int64))
+    targets = torch.from_numpy(examples.labels.astype(np.int64))
     before = torch.get_num_threads()
     try:
         if features.size < MANY:
             torch.set_num_threads(1)  # as in choosing.few_threads
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.manual_seed(seed)
-            module = part.head.build(features.shape[1], num_classes)
+            torch.manual_seed(examples.seed)
+            module = part.head.build(features.shape[1], examples.num_classes)
             return _checkpoints(part, module, rows, targets, scale, mean)
     finally:
         torch.set_num_threads(before)

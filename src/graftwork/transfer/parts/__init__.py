@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graftwork.transfer.parts.beginning import FittedHead, HeadInit, Start
+from graftwork.transfer.parts.beginning import Examples, FittedHead, HeadInit, Start
 from graftwork.transfer.parts.kept import Average
 from graftwork.transfer.parts.minimised import Objective, Penalty
 from graftwork.transfer.parts.moment import Facts, Moment
@@ -12,6 +12,7 @@ from graftwork.transfer.parts.unfrozen import Adapter, Trainable
 __all__ = [
     "Adapter",
     "Average",
+    "Examples",
     "Facts",
     "FittedHead",
     "HeadInit",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graftwork.config.components import Component
+from graftwork.data.folds import NEVER
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from graftwork.models.base import Head, Model
     from graftwork.models.network.classifier import Classifier
 
@@ -77,6 +79,28 @@ class Start(Component):
         """
 
 
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pictures with their labels, as a frozen backbone sees them: what heads are computed from."""
+
+    features: np.ndarray  # float32 [n, num_features]
+    labels: np.ndarray  # integers [n]
+    num_classes: int
+    fold: np.ndarray  # [n], in which each is held out; see graftwork.data.folds
+    seed: int  # of whatever is random about a head
+
+    def without(self, out: np.ndarray) -> Examples:
+        """The rest, where some are taken away (booleans `[n]`)."""
+        rest = self.features[~out], self.labels[~out]
+        return Examples(*rest, self.num_classes, self.fold[~out], self.seed)
+
+    def parts(self) -> Iterator[tuple[np.ndarray, Examples]]:
+        """Those that are held out of each fold (booleans `[n]`), and the rest."""
+        for which in np.unique(self.fold[self.fold != NEVER]):
+            out = self.fold == which
+            yield out, self.without(out)
+
+
 @dataclass(frozen=True)
 class HeadInit(Component):
     """Where the head starts."""
@@ -97,32 +121,11 @@ class HeadInit(Component):
         return ""
 
     @abstractmethod
-    def fit(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> FittedHead:
-        """The head for these pictures; its own constants are chosen on held-out ones.
-
-        Args:
-            features: float32 `[n, num_features]`.
-            labels: integers `[n]`.
-            fold: `[n]`, in which each is held out; see graftwork.data.folds.
-            seed: of whatever is random about it.
-        """
+    def fit(self, examples: Examples) -> FittedHead:
+        """The head for these pictures; its own constants are chosen on held-out ones."""
 
     @abstractmethod
-    def cross_validated(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        num_classes: int,
-        fold: np.ndarray,
-        seed: int,
-    ) -> np.ndarray:
+    def cross_validated(self, examples: Examples) -> np.ndarray:
         """`FittedHead.held_out` alone, of a part that has nothing left to choose."""
 
 
