@@ -26,7 +26,7 @@ from benchmarks.workplace import Workplace
 from graftwork.config.errors import UserError
 from graftwork.process.terminal import literal, visible_lines
 
-BENCHMARKS = ("extract", "step", "heads", "prefix", "probe", "memory", "rank")
+BENCHMARKS = ("extract", "evaluate", "step", "heads", "prefix", "probe", "memory", "rank")
 STUDIES = ("strategy_table", "few_labels", "label_fraction", "two_hop")
 KEPT = (
     "defaults",
@@ -126,6 +126,13 @@ def measure(name: str, folder: Path, repeats: int, epochs: int) -> Iterable[str]
         from benchmarks.memory import forecast_against_measured
 
         return forecast_against_measured(folder)
+    if name == "evaluate":
+        from benchmarks.evaluation import evaluation_against_engine
+
+        try:
+            return [evaluation_against_engine(PROJECT, repeats)]
+        except UserError as error:  # only the download stage has run
+            return [str(error)]
     from benchmarks import throughput, whole_process
 
     place = Workplace.at(folder)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from graftwork.evaluating.probabilities import View
     from graftwork.experiment import Experiment
+    from graftwork.models.base import InputSpec
     from graftwork.storage.artifacts import Artifacts
 
 
@@ -80,7 +81,12 @@ class Eager(Answering):
 
 
 class ByEngine(Answering):
-    """By an engine; decoding streams beside it."""
+    """By an engine; decoding streams beside it.
+
+    Attributes:
+        engine: that was chosen, loaded.
+        images: where pictures come from.
+    """
 
     def __init__(self, experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> None:
         wanted, extraction = experiment.evaluation, experiment.extraction
@@ -88,15 +94,20 @@ class ByEngine(Answering):
             experiment.model.name, "evaluation", wanted.engine, wanted.precision,
             extraction.batch_size, extraction.min_cosine,
         )  # fmt: skip
-        self._images = DecodedImages(artifacts, experiment.dataset)
+        self.images = DecodedImages(artifacts, experiment.dataset)
         self._network = TrainedNetwork(
             artifacts.model, artifacts.trained, request, experiment.model.version,
             experiment.trainer.accelerator,
         )  # fmt: skip
         first = _pictures(frame.iloc[: request.batch_size])
-        self._verdict = self._network.answers_verdict(first, self._images)
-        self._engine = self._network.engine(self._verdict.engine, self._verdict.precision)
+        self._verdict = self._network.answers_verdict(first, self.images)
+        self.engine = self._network.engine(self._verdict.engine, self._verdict.precision)
         self._again = 0
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Of the pictures that the engine is shown."""
+        return self._network.input_spec
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -104,7 +115,7 @@ class ByEngine(Answering):
 
     def logits(self, frame: pd.DataFrame, view: View | None = None) -> np.ndarray:
         pictures, show = _pictures(frame), self._show(view or eval_view)
-        found = self._run(self._engine, pictures, show)
+        found = self._run(self.engine, pictures, show)
         if self._verdict.tie and len(found):
             near = np.flatnonzero(lead(found, found) < self._verdict.tie)
             self._again += len(near)
@@ -123,15 +134,15 @@ class ByEngine(Answering):
         return in_turns(len(pictures), size, lambda mine: run(engine, pictures, mine, show))
 
     def _show(self, view: View) -> Show:
-        return lambda image, _: view(image, self._network.input_spec)
+        return lambda image, _: view(image, self.input_spec)
 
     def _streamed(
         self, engine: Engine, pictures: list[Picture], mine: list[slice], show: Show
     ) -> list[np.ndarray]:
         """One batch after the other: only the last of all is not full, and it comes last here."""
-        request, spec = self._network.request, self._network.input_spec
+        request, spec = self._network.request, self.input_spec
         todo = [picture for rows in mine for picture in pictures[rows]]
-        found = stream(engine, todo, self._images, spec, request.batch_size, show, "Evaluating")
+        found = stream(engine, todo, self.images, spec, request.batch_size, show, "Evaluating")
         rows = [row for _, row in found]
         size = request.batch_size
         return [np.stack(rows[start : start + size]) for start in range(0, len(rows), size)]
@@ -139,10 +150,10 @@ class ByEngine(Answering):
     def _in_threads(
         self, engine: Engine, pictures: list[Picture], mine: list[slice], show: Show
     ) -> list[np.ndarray]:
-        spec, size = self._network.input_spec, self._network.request.batch_size
+        spec, size = self.input_spec, self._network.request.batch_size
 
         def of(rows: slice) -> np.ndarray:
-            batch = load_batch(pictures[rows], self._images, spec, size, show)
+            batch = load_batch(pictures[rows], self.images, spec, size, show)
             return engine(batch.images)[: len(batch.keys)]
 
         return pooled(of, mine)
