@@ -318,12 +318,14 @@ def test_a_save_that_fails_leaves_the_earlier_model(
         assert contents(tmp_path) == before, name
 
 
-@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("way", ["at once", "another system", "mounted"])
 def test_the_new_model_takes_the_place_of_the_old(
-    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch, at_once: bool
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    if not at_once:  # another system, or a folder that is mounted
-        monkeypatch.setattr(swapping, "_exchanged", lambda *_: False)
+    if way != "at once":
+        monkeypatch.setattr(swapping.ctypes, "CDLL", lambda *_, **__: object())
+    if way == "mounted":
+        monkeypatch.setattr(swapping, "_renamed", lambda *_: False)
     folder = tmp_path / "model"
     write(folder, trained)
     (folder / "notes.txt").write_text("mine")

@@ -34,23 +34,41 @@ def swapped_in(target: Path, last: str) -> Iterator[Path]:
         if not target.exists():
             partial.rename(target)
         elif _exchanged(partial, target):
-            for path in partial.iterdir():  # what was there before
-                if not os.path.lexists(target / path.name):
-                    path.rename(target / path.name)
+            _keep_others(partial, target)
         else:
             _moved_in(partial, target, last)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _keep_others(old: Path, new: Path) -> None:
+    for path in old.iterdir():
+        if not os.path.lexists(new / path.name):
+            path.rename(new / path.name)
+
+
 def _exchanged(left: Path, right: Path) -> bool:
-    """Whether both have changed places, which Linux does in one step on most file systems."""
+    """Whether both have changed places: on Linux and most file systems in one step."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):  # not Linux, or a C library without it
-        return False
+        return _renamed(left, right)
     paths = os.fsencode(left), os.fsencode(right)
-    return bool(rename(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE) == 0)
+    if rename(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE) == 0:
+        return True
+    return _renamed(left, right)
+
+
+def _renamed(left: Path, right: Path) -> bool:
+    """Likewise in three steps: whoever is killed between them finds both beside the place."""
+    away = beside(right)
+    try:
+        right.rename(away)
+    except OSError:  # it is mounted there
+        return False
+    left.rename(right)
+    away.rename(left)
+    return True
 
 
 def _moved_in(partial: Path, target: Path, last: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from finished_project import DAMAGES
 from tiny_experiment import tiny_experiment, usable
 
 from graftwork.data.images import DecodedImages
@@ -18,6 +19,7 @@ from graftwork.features.prefixes.views import View, Views, repeated
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.splitting import Split, split
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import DamageWarning
 from graftwork.training.attempt import new_classifier
 
 PHOTOS = 48  # of the tiny folder
@@ -91,6 +93,19 @@ def test_what_is_there_is_not_run_again(
     made.stored([*made.views.of(made.frame[:7], 1)])
     made.stored([*made.views.still(made.frame[:3]), *made.views.still(made.frame[:3])])
     assert ran == [7, 7, 3]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_maps_are_run_again(place: Callable[..., Place], damage: str) -> None:
+    made = place()
+    wanted = [*made.views.of(made.frame[:4], 0)]
+    keys = [view.key for view in wanted]
+    before = made.stored(wanted).batch(keys)
+    DAMAGES[damage](next(made.artifacts.prefixes.glob("*/*.bin")))
+    with pytest.warns(DamageWarning):
+        found = made.stored(wanted)
+    assert torch.equal(found.batch(keys), before)
+    assert torch.equal(made.stored(wanted).batch(keys), before)
 
 
 def test_views_are_what_training_would_see_in_that_epoch(place: Callable[..., Place]) -> None:
