@@ -32,11 +32,11 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     wanted = experiment.trainer.processes if experiment.transfer.epochs else 1
     if distributed.relaunched(wanted, artifacts, "pipelines.finetune"):
         return
+    frame = manifest.read(artifacts.manifest)
+    classes = manifest.read_classes(artifacts.classes)
     ongoing = Ongoing.of(experiment, artifacts)
     if experiment.trainer.resume == "never" and distributed.rank() == 0:
         ongoing.forget()
-    frame = manifest.read(artifacts.manifest)
-    classes = manifest.read_classes(artifacts.classes)
     check_ready(experiment, artifacts, classes)
     chooses = held_out(
         experiment,
