@@ -152,6 +152,7 @@ def become(
     paths = environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = [folder, *filter(None, paths)]
     sys.argv = list(arguments)
+    sys.modules.pop(arguments[0], None)  # runpy would warn of it
     code = 0
     try:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from evaluated_job import job, recorded  # noqa: F401 - fixtures
 from stand_in_stages import STAGES
 
 from graftwork.storage.artifacts import Artifacts
