@@ -12,6 +12,7 @@ import psutil
 import pytest
 from tracked_experiment import experiment
 
+from graftwork.cli import doctor
 from graftwork.recording import stale_runs
 from graftwork.recording.mlflow_store import open_store
 from graftwork.recording.opening import open_run, open_sweep
@@ -94,3 +95,14 @@ def test_a_store_that_does_not_answer_is_no_obstacle(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(stale_runs, "stale", away)
     assert close_stale(None, "1") == []  # type: ignore[arg-type]
+
+
+def test_doctor_tells_of_them_and_closes_them(project: Path) -> None:
+    left = killed(project)
+    told = doctor._state(project, verify=False, fix=False)
+    assert [(found.name, found.good) for found in told] == [("runs", False)]
+    assert told[0].value.startswith("1 RUNNING though") and "doctor --fix" in told[0].value
+    assert status(Artifacts.at(project))[left] == "RUNNING", "telling changes nothing"
+    (closed,) = doctor._state(project, verify=False, fix=True)
+    assert closed.good and status(Artifacts.at(project))[left] == "KILLED"
+    assert doctor._state(project, verify=False, fix=True) == []

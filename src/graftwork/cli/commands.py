@@ -48,11 +48,14 @@ def doctor(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read all that the project stores, and compare it.")
     ] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Close runs that a killed process left RUNNING.")
+    ] = False,
 ) -> None:
     """Say what this machine has: versions, devices, fast precisions, registries, disk, damage."""
     from graftwork.cli.doctor import examine, show
 
-    found = examine(root, verify=verify)
+    found = examine(root, verify=verify, fix=fix)
     show(found)
     if any(finding.topic == "state" and not finding.good for finding in found):
         raise typer.Exit(1)

@@ -27,16 +27,17 @@ class Finding:
     good: bool = True
 
 
-def examine(root: Path = Path(), *, verify: bool = False) -> list[Finding]:
+def examine(root: Path = Path(), *, verify: bool = False, fix: bool = False) -> list[Finding]:
     """Everything about this machine that decides what graftwork can do here, and how fast.
 
     Args:
         root: the project whose state is looked at.
         verify: read all of it and compare.
+        fix: close runs that a killed process left RUNNING.
     """
     with ThreadPoolExecutor() as pool:
         registries = pool.map(_registry, ("pip", "npm"))
-        local = [*_versions(), *_devices(), *_precisions(), *_room(), *_state(root, verify)]
+        local = [*_versions(), *_devices(), *_precisions(), *_room(), *_state(root, verify, fix)]
         return [*local, *registries]
 
 
@@ -93,7 +94,7 @@ def _room() -> list[Finding]:
     return [Finding("disk", "free here", f"{free:.0f} GiB", free > 5)]
 
 
-def _state(root: Path, verify: bool) -> list[Finding]:
+def _state(root: Path, verify: bool, fix: bool) -> list[Finding]:
     from graftwork.housekeeping import verification
     from graftwork.storage.leftovers import leftovers
 
@@ -101,6 +102,8 @@ def _state(root: Path, verify: bool) -> list[Finding]:
     found = []
     if wrong := verification.records(artifacts):
         found.append(Finding("state", "recorded runs", wrong, good=False))
+    elif artifacts.mlflow_db.is_file():
+        found += _left_running(root, fix)
     if left := leftovers(artifacts):
         said = f"{len(left)} files or folders of killed processes: graftwork store --prune"
         found.append(Finding("state", "left behind", said))
@@ -110,6 +113,18 @@ def _state(root: Path, verify: bool) -> list[Finding]:
         if not wrong_files:
             found.append(Finding("state", "files", "all that carry a hash are what was written"))
     return found
+
+
+def _left_running(root: Path, fix: bool) -> list[Finding]:
+    from graftwork.recording.stale_runs import of_project
+
+    names = of_project(root, close=fix)
+    if not names:
+        return []
+    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    said = "closed as KILLED" if fix else "graftwork doctor --fix closes them as KILLED"
+    what = f"{len(names)} RUNNING though their process has ended ({some}): {said}"
+    return [Finding("state", "runs", what, good=fix)]
 
 
 def _registry(client: str) -> Finding:

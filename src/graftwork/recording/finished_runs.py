@@ -49,7 +49,7 @@ def finished_runs(
     Raises:
         UserError: no store, no such group, or a condition that MLflow does not understand.
     """
-    client, groups = _opened(root)
+    client, groups = opened(root)
     if experiment is not None and experiment not in groups:
         raise unknown("--experiment", experiment, groups)
     chosen = [groups[experiment]] if experiment is not None else list(groups.values())
@@ -65,7 +65,7 @@ def recorded_configurations(root: Path) -> Iterator[tuple[Any, dict[str, str]]]:
     Raises:
         UserError: there is no store.
     """
-    client, groups = _opened(root)
+    client, groups = opened(root)
     for run in _search(client, list(groups.values()), "", None):
         if "model.name" in run.data.params:
             yield _configuration(client, run.info.artifact_uri), dict(run.data.tags)
@@ -84,8 +84,12 @@ def _configuration(client: MlflowClient, place: str) -> Any:
         return None
 
 
-def _opened(root: Path) -> tuple[MlflowClient, dict[str, str]]:
-    """The project's store, and the ids of its groups of runs by name."""
+def opened(root: Path) -> tuple[MlflowClient, dict[str, str]]:
+    """The project's store, and the ids of its groups of runs by name.
+
+    Raises:
+        UserError: there is no store, or it cannot be used.
+    """
     artifacts = Artifacts.at(root)
     uri = _uri(artifacts.params)
     if uri is None:

@@ -10,11 +10,13 @@ import logging
 import os
 import platform
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
 from graftwork.process.terminal import visible
+from graftwork.recording.finished_runs import opened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -72,6 +74,20 @@ def close_stale(client: MlflowClient, group: str) -> list[str]:
     for name in closed:
         log.info("run %s was left RUNNING and is closed as KILLED: %s", visible(name), WHY)
     return closed
+
+
+def of_project(root: Path, *, close: bool) -> list[str]:
+    """The names of such runs in the store of a project, which are closed where that is wanted.
+
+    Raises:
+        UserError: there is no store, or it cannot be used.
+    """
+    client, groups = opened(root)
+    found = [run.info.run_name for group in groups.values() for run in stale(client, group)]
+    if close:
+        for group in groups.values():
+            close_stale(client, group)
+    return found
 
 
 def _machine() -> str:
