@@ -112,8 +112,9 @@ class reported:
         if isinstance(error, KeyboardInterrupt):
             _tell(130, "interrupted.")
         if type(error) is SystemExit and error.code in CODES:
-            if not distributed.inside():
-                ask_to_be_requeued(error.code)
+            if distributed.inside():
+                raise Told(error.code) from None  # who started them says it
+            ask_to_be_requeued(error.code)
             _tell(error.code, f"stopped by {CODES[error.code]}.")
 
 

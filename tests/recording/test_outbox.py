@@ -15,11 +15,19 @@ class Store:
     def __init__(self):
         self.away: Exception | None = None
         self.got: list[tuple] = []
+        self.rows: list = []
+        self.answers_lost: list[Exception] = []
 
     def log_batch(self, run_id, metrics, params, tags):
         if self.away:
             raise self.away
         self.got.append((run_id, [m.value for m in metrics], params, tags))
+        self.rows += metrics
+        if self.answers_lost:
+            raise self.answers_lost.pop()
+
+    def get_metric_history(self, run_id, key):
+        return [row for row in self.rows if row.key == key]
 
     def values(self):
         return [value for _, values, _, _ in self.got for value in values]
@@ -94,3 +102,22 @@ def test_more_than_one_call_takes_is_split(store, tmp_path):
     Outbox(store, tmp_path).post({"kind": "batch", "run_id": "r", "metrics": rows, "tags": tags})
     assert store.values() == [float(i) for i in range(1700)]
     assert [len(tags) for *_, tags in store.got] == [100, 100, 50]
+
+
+def test_what_arrived_without_an_answer_is_not_sent_twice(store, now, tmp_path):
+    box = Outbox(store, tmp_path)
+    store.answers_lost = [BUSY]
+    box.post(row(1))
+    now["time"] += outbox.PAUSE
+    box.post({"kind": "batch", "run_id": "r", "metrics": [["a", 2, 1, 1], ["b", 1, 1, 0]]})
+    assert store.values() == [1, 2, 1]
+
+
+def test_numbers_that_a_run_has_are_not_recorded_again(store, now, tmp_path):
+    """Other ones are, and so is one that was another in between."""
+    box = Outbox(store, tmp_path)
+    box.post(row(float("nan")))
+    for value, step in ((float("nan"), 0), (5, 1), (5, 1), (6, 1), (6, 1), (5, 1)):
+        metrics = [["a", value, 10 + len(store.rows), step]]
+        box.post({"kind": "batch", "run_id": "r", "metrics": metrics, "again": True})
+    assert store.values()[1:] == [5, 6, 5]

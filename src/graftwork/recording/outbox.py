@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graftwork.process.terminal import visible, visible_lines
+from graftwork.recording.recorded_rows import RecordedRows
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,7 +29,9 @@ FINAL = {
     *("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "INVALID_STATE"),
     *("PERMISSION_DENIED", "ENDPOINT_NOT_FOUND", "FEATURE_DISABLED"),
 }
-Letter = dict[str, Any]  # JSON: `run_id`, `kind` (a key of KINDS) and what that kind needs
+# JSON: `run_id`, `kind` (a key of KINDS) and what that kind needs; `again`: the run may have these
+# metrics.
+Letter = dict[str, Any]
 
 
 class Outbox:
@@ -44,6 +47,7 @@ class Outbox:
         self._folder = folder
         self._waiting: list[Letter] = []
         self._next_try = 0.0
+        self._recorded = RecordedRows(client)
 
     def post(self, letter: Letter) -> None:
         """Sends, or keeps for later. Never raises on account of the store."""
@@ -85,9 +89,16 @@ class Outbox:
         while self._waiting:
             letter = self._waiting[0]
             try:
+                if letter.get("again"):
+                    new = self._recorded.new(letter["run_id"], letter["metrics"])
+                    letter = {**letter, "metrics": new}
                 KINDS[letter["kind"]](self._client, letter)
+                self._recorded.sent(letter["run_id"], letter.get("metrics", ()))
             except Exception as error:
                 if _may_pass(error):
+                    if "metrics" in letter:  # it may have arrived, and the answer got lost
+                        self._waiting[0]["again"] = True
+                        self._recorded = RecordedRows(self._client)
                     self._next_try = time.monotonic() + PAUSE
                     return
                 log.warning("MLflow refused a %s: %s", letter["kind"], visible_lines(error))

@@ -44,6 +44,7 @@ class Run(Recording):
     def __init__(self, client: MlflowClient, run_id: str, artifacts: Artifacts) -> None:
         self.run_id = run_id
         self._artifacts = artifacts
+        self._again = False  # whether an earlier process may have recorded the same numbers
         self._outbox = Outbox(client, artifacts.mlflow_artifacts / ".unsent")
         self._outbox.send_left_behind()
 
@@ -64,6 +65,7 @@ class Run(Recording):
         Args:
             known: tags that the run has.
         """
+        self._again = True
         self._post("status", status="RUNNING")
         tags = lineage(self._artifacts, start_of(experiment, self._artifacts))
         new = {key: value for key, value in tags.items() if known.get(key) != value}
@@ -102,7 +104,8 @@ class Run(Recording):
         self._post("batch", params=_param_rows(params))
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Numbers of one step or epoch under names like `val/top1`.
+        """Numbers of one step or epoch under names like `val/top1`; those that the run has are not
+        recorded a second time.
 
         An infinite value is recorded as NaN: MLflow would turn it into 1.8e308.
         """
@@ -111,7 +114,7 @@ class Run(Recording):
             [legal_key(key), float(value) if math.isfinite(value) else math.nan, now, step]
             for key, value in values.items()
         ]
-        self._post("batch", metrics=rows)
+        self._post("batch", metrics=rows, **({"again": True} if self._again else {}))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._post("batch", tags=_tag_rows(tags))
