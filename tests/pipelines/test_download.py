@@ -11,6 +11,7 @@ from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.models.pretrained import weights_receipt
 from graftwork.storage.artifacts import Artifacts
+from graftwork.storage.files import DamageWarning
 from pipelines.download import run
 
 WEIGHTS = b"weights"
@@ -60,7 +61,10 @@ def test_what_is_there_is_left_alone(pinned: dict[str, Any], tmp_path: Path) -> 
     (tmp_path / "w.pth").unlink()  # cannot be fetched again
     downloaded(pinned, tmp_path)
     (folder / "w.pth").write_bytes(b"wei9hts")  # damaged: it must be
-    with pytest.raises(UserError, match="no such file"):
+    with (
+        pytest.warns(DamageWarning, match="brought again"),
+        pytest.raises(UserError, match="no such file"),
+    ):
         downloaded(pinned, tmp_path)
 
 
