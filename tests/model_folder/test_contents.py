@@ -344,7 +344,7 @@ steps = iter(range(int(sys.argv[2])))
 def end(*_):  # kill -9 at the n-th step that touches a name
     if next(steps, None) is None:
         os.kill(os.getpid(), 9)
-for name in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir"):
+for name in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "ctypes.dlsym"):
     sys.addaudithook(lambda event, _, name=name: end() if event == name else None)
 with swapping.swapped_in(folder, "last") as partial:
     for name in ("first", "last"):
