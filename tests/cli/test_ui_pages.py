@@ -55,7 +55,7 @@ def sweep(tmp_path: Path, tiny_folder: Path) -> Path:
 def address(sweep: Path):
     port = ui._free()
     command = ui.command(Artifacts.at(sweep.parents[2]), port)
-    with subprocess.Popen(command, env=ui.environment()) as server:
+    with subprocess.Popen(command, env=ui.environment(port)) as server:
         for _ in range(300):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()

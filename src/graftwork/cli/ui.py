@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from graftwork.cli.ui_guard import NAMES
+from graftwork.cli.ui_guard import NAMES, TIED
 from graftwork.config.errors import UserError, check_range
 from graftwork.process.stopping import stop_orderly
 from graftwork.recording.mlflow_store import check_readable, check_recorded
@@ -35,7 +35,7 @@ def serve(root: Path, port: int) -> None:
     # tells them when this process was killed (see ui_guard).
     server = subprocess.Popen(
         command(artifacts, port),
-        env=environment(port),
+        env={**environment(port), TIED: "yes"},
         start_new_session=True,
         stdin=subprocess.PIPE,
     )

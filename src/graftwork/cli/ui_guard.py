@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 NAMES = "GRAFTWORK_UI_NAMES"  # environment: host:port, comma-separated, under which it answers
+TIED = "GRAFTWORK_UI_TIED"  # environment, set: standard input is a pipe that the starter holds
 MOST_BODY = 64 * 2**20  # bytes of a request that is looked at
 CREATES = "/experiments/create"  # ends the path of what may name a place for artifacts
 
@@ -102,7 +103,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _end_with_starter() -> None:
-    """Standard input is a pipe that the starter holds: it closes when that ends, killed or not."""
+    """The pipe closes when the starter ends, killed or not; then all of this group ends."""
 
     def wait() -> None:
         sys.stdin.buffer.read()
@@ -115,5 +116,6 @@ def app() -> App:
     """MLflow's pages behind the guard, under the names that the environment gives."""
     from mlflow.server.fastapi_app import app as pages
 
-    _end_with_starter()
+    if TIED in os.environ:
+        _end_with_starter()
     return Guard(pages, os.environ[NAMES].split(","))
