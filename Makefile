@@ -2,7 +2,7 @@
 PYTHON ?= python3
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check quick lint types audit tests slow params bench clean
+.PHONY: help setup repro test check quick lint types audit tests slow chaos params bench clean
 
 # Stages and tools are found in the environment first, whatever is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -50,6 +50,9 @@ tests: $(READY)
 
 slow: $(READY) ## tests that take minutes or need a browser
 	python -m pytest -m slow
+
+chaos: $(READY) ## kill trainings at random, and see that they go on: make chaos ARGS="--seed 1"
+	OMP_NUM_THREADS=1 PYTHONPATH=src:.:tests python tests/faults/chaos.py $(ARGS)
 
 params: $(READY) ## compose conf/ into params.yaml: make params SET="transfer=linear_probe seed=1"
 	python -m pipelines.params $(SET)

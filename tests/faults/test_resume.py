@@ -22,12 +22,15 @@ Made = Callable[..., Trainings]
 CASES = {  # what each brings that has to go on
     "a head and a network, two passes a step, loaded by two workers": [
         *("trainer.workers=2", "trainer.batch_size=4", "trainer.accumulate=2"),
+        *("transfer=fine_tune", "model/head=mlp", "model.head.hidden=16"),
     ],
     "gradual unfreezing, an average of weights, mixed pictures": [
         *("transfer=gradual_unfreeze", "transfer/average=ema", "transfer/objective=mixed"),
+        "transfer.epochs=3",
     ],
     "low-rank updates, rates by what is held out, a new training of as many steps": [
-        *("transfer=lora", "transfer/schedule=plateau", "trainer.refit=again"),
+        *("transfer=lora", "transfer/schedule=plateau", "transfer.schedule.patience=1"),
+        *("transfer.schedule.threshold=0.9", "trainer.refit=again", "transfer.epochs=3"),
     ],
     "stored maps, the best epochs, part of the way": [
         *("transfer=freeze_layers", "extraction.prefix=stored", "augmentation=none"),
@@ -62,7 +65,7 @@ def test_cut_at_any_step_it_goes_on(
     trainings = made(*CASES[case])
     whole = trainings.run(None, monkeypatch)
     steps, passes = trainings.steps, trainings.experiment.trainer.accumulate
-    cuts = [passes * cut for cut in (2, 2, 5)]  # inside an epoch, at its end, in the second leg
+    cuts = [passes * cut for cut in (2, 2, 2, 3)]  # in epochs, at the end of one, in the second leg
     found = trainings.resumed(tmp_path / "kept", monkeypatch, cuts)
     assert trainings.steps == steps - sum(cuts)  # nothing is done twice
     assert found == whole
