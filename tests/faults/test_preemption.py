@@ -44,11 +44,21 @@ def asked(number: int) -> Callable[[], None]:
     return lambda: os.kill(os.getpid(), number)
 
 
+@pytest.fixture(scope="module")
+def alone(one: Trainings) -> tuple[object, int]:
+    """What it comes to where nobody asks anything, and in how many steps."""
+    return one.run(None, pytest.MonkeyPatch()), one.steps
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_it_is_kept_and_goes_on(
-    number: int, one: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: object
+    number: int,
+    one: Trainings,
+    alone: tuple[object, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole, steps = one.run(None, monkeypatch), one.steps
+    whole, steps = alone
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as stopped:
         one.run(tmp_path, monkeypatch, 2, every=100, cut=asked(number))
@@ -60,9 +70,9 @@ def test_it_is_kept_and_goes_on(
 
 
 def test_after_the_last_step_the_result_is_kept(
-    one: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one: Trainings, alone: tuple[object, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, steps = one.run(None, monkeypatch), one.steps
+    whole, steps = alone
     with pytest.raises(SystemExit, match="143"):
         one.run(tmp_path, monkeypatch, steps - 1, every=100, cut=asked(signal.SIGTERM))
     assert one.run(tmp_path, monkeypatch) == whole
