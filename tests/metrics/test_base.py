@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from conftest import composed
 
 from graftwork.config.components import build
 from graftwork.evaluating.scoring import point
@@ -18,7 +17,6 @@ from graftwork.metrics.f1 import MacroF1
 from graftwork.metrics.log_loss import LogLoss, log_losses
 from graftwork.settings.evaluation import Evaluation
 
-CONF = Path(__file__).parents[2] / "conf"
 METRICS = [
     TopK(higher_is_better=True, k=1),
     TopK(higher_is_better=True, k=3),
@@ -101,8 +99,7 @@ def test_calibration_error_by_hand() -> None:
 
 
 def test_default_configuration_builds() -> None:
-    values = yaml.safe_load((CONF / "evaluation" / "default.yaml").read_text())
-    evaluation = build(values, Evaluation, "evaluation")
+    evaluation = build(composed()["evaluation"], Evaluation, "evaluation")
     assert list(evaluation.metrics) == [
         "top1", "top5", "balanced_accuracy", "macro_f1", "log_loss", "ece",
     ]  # fmt: skip
