@@ -163,50 +163,52 @@ def member(
     Returns:
         The selection score, top-1 of held-out pictures; None if it has none, or the job failed.
     """
-    if finished_earlier(artifacts, params):
-        log.info("job %d (%s): finished earlier", number, visible(artifacts.root.name))
-        return selection_score(artifacts)
-    try:
-        with FileLock(artifacts.root / LOCK, timeout=0):
-            return _done(artifacts, folder, number, overrides, params, work)
-    except Timeout:
-        said = number, visible(artifacts.root.name)
-        log.warning("job %d (%s): another process is at it, and it is left to that one", *said)
-        return None
-
-
-def _done(
-    artifacts: Artifacts,
-    folder: Path,
-    number: int,
-    overrides: Sequence[str],
-    params: str,
-    work: Callable[[Artifacts], None],
-) -> float | None:
-    """See `member`."""
-    artifacts.params.write_text(params, encoding="utf-8")
-    own = differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
-    differs = " ".join(own) or "(nothing)"
-    facts: dict[str, Any] = {"job": number, "differs": differs, "own": own}
-    facts["overrides"] = list(overrides)
-    path = artifacts.root / "job.json"
-    write_json(path, {**facts, "status": "killed"})  # true until it says otherwise
-    parent = json.loads((folder / "run.json").read_text())["run_id"]
-    with _environment({PARENT: parent, NAME: differs, TEST: "later"}):
-        try:
-            work(artifacts)
-        except (Exception, SystemExit) as error:
-            if status_of(error) == "KILLED":
-                raise
-            write_json(
-                path, {**facts, "status": "failed", "error": f"{error or type(error).__name__}"}
-            )
-            mistake = isinstance(error, UserError)
-            said = number, visible(differs), visible_lines(error)
-            log.error("job %d (%s): %s", *said, exc_info=not mistake)
+    with _claimed(artifacts.root) as mine:
+        if not mine:
+            what = visible(artifacts.root.name)
+            log.warning("job %d (%s): left to another process, which is at it", number, what)
             return None
-    write_json(path, {**facts, "status": "finished"})
-    return selection_score(artifacts)
+        if finished_earlier(artifacts, params):  # perhaps by the process that had it until now
+            log.info("job %d (%s): finished earlier", number, visible(artifacts.root.name))
+            return selection_score(artifacts)
+        artifacts.params.write_text(params, encoding="utf-8")
+        own = differing(overrides, json.loads((folder / "sweep.json").read_text())["swept"])
+        differs = " ".join(own) or "(nothing)"
+        facts: dict[str, Any] = {"job": number, "differs": differs, "own": own}
+        facts["overrides"] = list(overrides)
+        path = artifacts.root / "job.json"
+        write_json(path, {**facts, "status": "killed"})  # true until it says otherwise
+        parent = json.loads((folder / "run.json").read_text())["run_id"]
+        with _environment({PARENT: parent, NAME: differs, TEST: "later"}):
+            try:
+                work(artifacts)
+            except (Exception, SystemExit) as error:
+                if status_of(error) == "KILLED":
+                    raise
+                write_json(
+                    path, {**facts, "status": "failed", "error": f"{error or type(error).__name__}"}
+                )
+                mistake = isinstance(error, UserError)
+                said = number, visible(differs), visible_lines(error)
+                log.error("job %d (%s): %s", *said, exc_info=not mistake)
+                return None
+        write_json(path, {**facts, "status": "finished"})
+        return selection_score(artifacts)
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[bool]:
+    """Whether the job of this folder is this process's; within the context no other can have it."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def differing(overrides: Sequence[str], swept: Mapping[str, object]) -> list[str]:

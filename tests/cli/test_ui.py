@@ -9,11 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from graftwork.cli import ui
+from graftwork.cli.ui_guard import TIED
 from graftwork.config.errors import UserError
 from graftwork.recording.mlflow_store import open_store
 from graftwork.storage.artifacts import Artifacts
@@ -151,17 +154,35 @@ def test_a_killed_starter_takes_the_server_with_it(tmp_path):
     )
     env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
     subprocess.run([sys.executable, "-c", starter, code, str(note)], env=env, timeout=60)
-    child = int(note.read_text())
-    for _ in range(100):
-        if not Path(f"/proc/{child}").exists() or "Z" in state_of(child):
-            return
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    raise AssertionError("the server lives on")
+    assert ended(int(note.read_text())), "the server lives on"
 
 
-def state_of(process: int) -> str:
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+def ended(process: int) -> bool:
+    """Whether it ends within ten seconds; it is ended then."""
+    with suppress(psutil.NoSuchProcess):
+        child = psutil.Process(process)
+        for _ in range(100):
+            if child.status() == psutil.STATUS_ZOMBIE:
+                return True
+            time.sleep(0.1)
+        child.kill()
+        return False
+    return True
+
+
+def test_serving_holds_the_pipe_and_says_so(tmp_path, monkeypatch):
+    Artifacts.at(tmp_path).mlflow_db.touch()
+    started = {}
+
+    def popen(command, **options):
+        started.update(options)
+        raise OSError("not started")
+
+    monkeypatch.setattr(ui.subprocess, "Popen", popen)
+    with pytest.raises(OSError, match="not started"):
+        ui.serve(tmp_path, ui._free())
+    assert started["stdin"] == subprocess.PIPE and started["start_new_session"]
+    assert started["env"][TIED], "else the pipe's end would tell nobody"
 
 
 def test_the_server_runs_no_jobs_and_unpickles_nothing():

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from stand_in_stages import SMALL, STAGES, client, table
 
 from graftwork.config.errors import UserError
@@ -35,9 +35,7 @@ def start(run, worked):
     """`start(seeds)`: the sweep's command line; gives the exit code and what it worked on."""
 
     def started(seeds: str, *more: str) -> tuple[int, list[int]]:
-        experiment_stages = experiment.stages
         worked.clear()
-        assert experiment_stages is experiment.stages
         return run("sweep=produce", *SMALL, f"seed={seeds}", *more), list(worked)
 
     return started
@@ -83,13 +81,27 @@ def test_failed_and_cut_jobs_are_repeated_and_the_others_not(start):
 
 def test_a_job_that_another_process_is_at_is_left_to_it(start, caplog):
     assert start("1,2")[0] == 0
-    (folder,) = {path.parent for path in FOLDER.glob("*seed_1*/job.json")} or {
-        path.parent for path in FOLDER.glob("*seed=1*/job.json")
-    }
-    (folder / "job.json").unlink()
+    (told,) = (p for p in FOLDER.glob("*/job.json") if json.loads(p.read_text())["job"] == 0)
+    folder = told.parent
+    told.unlink()
     with FileLock(folder / sweep.LOCK):
         assert start("1,2")[1] == []
     assert start("1,2")[1] == [1]
+
+
+def test_a_job_that_is_finished_while_it_is_claimed_is_not_run_again(start, monkeypatch):
+    assert start("1")[1] == [1]
+    seen = []
+    real = sweep.finished_earlier
+
+    def under_the_lock(artifacts, params):
+        with pytest.raises(Timeout), FileLock(artifacts.root / sweep.LOCK, timeout=0):
+            pass
+        seen.append(artifacts.root.name)
+        return real(artifacts, params)
+
+    monkeypatch.setattr(sweep, "finished_earlier", under_the_lock)
+    assert start("1")[1] == [] and len(seen) == 1
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "a b", "x" * 82, "é"])

@@ -170,7 +170,6 @@ def test_what_was_recorded_is_what_a_head_without_the_fold_says(part: StoredHead
     features, labels = blobs()
     fold = stratified(labels, 3, seed=0)
     head = part.fit(Examples(features, labels, CLASSES, fold, 0))
-    changed = features.copy()
     for which in range(3):
         out = fold == which
         rest = features[~out], labels[~out]
@@ -178,8 +177,6 @@ def test_what_was_recorded_is_what_a_head_without_the_fold_says(part: StoredHead
         other, tensors = head.fixed.fitted(unfolded(*rest), sharpness)
         logits = other.logits(tensors, features[out], CLASSES)
         np.testing.assert_allclose(softmax(logits), head.held_out[out], atol=1e-6)
-        changed[out] = 100.0  # what is held out is not looked at
-    assert np.isfinite(changed).all()
 
 
 def _sharpness(
