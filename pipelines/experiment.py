@@ -114,7 +114,7 @@ def run_sweep(request: Request, first: Experiment) -> int:
     baselines = first.evaluation.baselines
     ended_as = sweep.recorded(
         folder, request.swept, first.tracking, shared, look_at_test, baselines,
-        planned=named_sweep.planned(request.swept) if request.is_grid else [],
+        planned=named_sweep.planned(request.overrides, request.swept) if request.is_grid else [],
     )  # fmt: skip
     # Every choice has been checked; Hydra would compose each job twice to do so again.
     unchecked = patch.object(Sweeper, "validate_batch_is_legal", lambda *_: None)

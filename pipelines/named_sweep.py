@@ -92,7 +92,14 @@ def swept_with_earlier(folder: Path, swept: Mapping[str, Sequence[str]]) -> dict
     return found
 
 
-def planned(swept: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
-    """The overrides that tell every job of a grid from the others."""
+def planned(overrides: Sequence[str], swept: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """The overrides of every job of a grid.
+
+    Args:
+        overrides: of the command line, swept ones included.
+    """
+    hydras_own = re.compile(r"[+~]*hydra[./]")  # which jobs are not told
+    said = (line for line in overrides if not hydras_own.match(line))
+    shared = [line for line in said if line.partition("=")[0] not in swept]
     pairs = [[f"{key}={value}" for value in values] for key, values in swept.items()]
-    return [tuple(job) for job in product(*pairs)]
+    return [[*shared, *job] for job in product(*pairs)]

@@ -71,7 +71,7 @@ def recorded(
         shared: folder of the project.
         evaluate: the stage, for the jobs whose test was left to the sweep's end.
         baselines: strategies that the others are compared with.
-        planned: what tells each job from the others, where all of them are known before.
+        planned: overrides of each job, where all of them are known before.
     """
     folder.mkdir(parents=True, exist_ok=True)
     swept = swept_with_earlier(folder, swept)
@@ -85,7 +85,8 @@ def recorded(
                 yield ended
                 look_at_tests(folder, shared, evaluate)
             finally:
-                done = [*(begun := jobs(folder)), *never_begun(begun, planned, folder)]
+                begun, own = jobs(folder), [differing(job, swept) for job in planned]
+                done = [*begun, *never_begun(begun, own, folder)]
                 found = rankings(done)
                 ended.failures = sum(not job.finished or bool(job.error) for job in done)
                 groups = [configurations(ranking, baselines) for ranking in found]

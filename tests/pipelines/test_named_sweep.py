@@ -129,9 +129,24 @@ def test_a_jobs_folder_follows_from_its_overrides_alone() -> None:
         assert "/" not in name and "\x1b" not in name and not name.startswith(".")
 
 
+def test_one_job_is_a_sweep_too(start):
+    assert start("1") == (0, [1])
+    (row,) = table(FOLDER)
+    assert row["status"] == "finished" and "seed=1" in row["differs"]
+
+
+def test_what_an_earlier_start_swept_may_be_one_value_now(start):
+    assert start("1,2") == (0, [1, 2])
+    assert start("3", "trainer.batch_size=4,8") == (0, [3, 3])
+    assert start("3", "trainer.batch_size=4,16") == (0, [3])
+    assert {row["status"] for row in table(FOLDER)} == {"finished"}
+
+
 def test_a_grid_is_every_combination() -> None:
-    assert planned({}) == [()]
-    assert planned({"a": ["1", "2"], "b": ["x"]}) == [("a=1", "b=x"), ("a=2", "b=x")]
+    assert planned([], {}) == [[]]
+    assert planned(["c=3", "a=1,2"], {"a": ["1", "2"], "b": ["x"]}) == [
+        ["c=3", "a=1", "b=x"], ["c=3", "a=2", "b=x"],
+    ]  # fmt: skip
 
 
 def test_a_cut_job_is_not_taken_for_finished(tmp_path) -> None:
