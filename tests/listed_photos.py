@@ -49,6 +49,7 @@ class Photos:
         splits = Splits(val_fraction=0.2, test_fraction=0.2, seed=0, train_per_class=None)
         values = {
             "name": "listed",
+            "licence": None,
             "watched": ".",
             "decoded_side": 16,
             "decoded_budget_gib": 1.0,

@@ -29,7 +29,7 @@ def save_model(experiment: Experiment, artifacts: Artifacts, trained_share: floa
         experiment=experiment,
         input_spec=classifier.input_spec,
         classes=json.loads(artifacts.classes.read_text()),
-        training={"selection": "the last epoch", "trained_share": trained_share},
+        training={"selection": "the last epoch", "epochs": 1, "trained_share": trained_share},
         pretrained=None,
         data_digest="0",
     )

@@ -152,6 +152,15 @@ def results(
 
 
 @app.command()
+def card(root: Root = Path(".")) -> None:
+    """Write what whoever is handed the model should know: reports/card.md and a page."""
+    from graftwork.reporting.model_card import write
+
+    for path in write(root):
+        print(path)
+
+
+@app.command()
 def inspect(
     more: Annotated[
         list[Path] | None, typer.Argument(metavar="[PHOTO]...", help="More of --photos.")

@@ -180,6 +180,11 @@ class Artifacts:
     def report(self) -> Path:
         return self.root / "reports" / "report.html"
 
+    # written by `graftwork card`
+    @property
+    def card(self) -> Path:
+        return self.root / "reports" / "card.md"
+
     # written by `graftwork inspect`
     @property
     def inspection(self) -> Path:

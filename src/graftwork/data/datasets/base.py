@@ -54,6 +54,7 @@ class Dataset(Component):
     """A labelled image data set."""
 
     name: str  # folder under data/raw
+    licence: str | None  # of the pictures, as their source states it; null: not known
     watched: str  # path whose content `dvc repro` watches: the user's own files, where there are
     decoded_side: int  # pictures are kept decoded at this shorter side, px; never enlarged
     decoded_budget_gib: float  # a set that decodes to more is decoded anew each time instead
