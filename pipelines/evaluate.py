@@ -95,24 +95,25 @@ def record(
         begun: when evaluation started (perf_counter).
     """
     from graftwork.data.manifest import read_classes
-    from graftwork.recording.opening import open_run
+    from graftwork.recording.opening import noted_run, open_run
     from graftwork.reporting import summary
 
     classes = read_classes(artifacts.classes)
+    cost = _write(experiment, artifacts, found, classes, speed, begun)
+    result: dict[str, Any] = {
+        "title": summary.title(experiment),
+        "confidence": experiment.evaluation.confidence,
+        "selection": found.selection_entry(),
+        "test": found.scores,
+        "start": found.start,
+        "views": found.views,
+        "engine": found.engine,
+        "cost": cost,
+        "run_id": noted_run(artifacts),
+    }
+    write_json(artifacts.metrics, result)  # before any store of runs can be in the way
     with open_run(experiment, artifacts) as tracked:
-        cost = _write(experiment, artifacts, found, classes, speed, begun)
-        result: dict[str, Any] = {
-            "title": summary.title(experiment),
-            "confidence": experiment.evaluation.confidence,
-            "selection": found.selection_entry(),
-            "test": found.scores,
-            "start": found.start,
-            "views": found.views,
-            "engine": found.engine,
-            "cost": cost,
-            "run_id": tracked.run_id,
-        }
-        write_json(artifacts.metrics, result)
+        write_json(artifacts.metrics, {**result, "run_id": tracked.run_id})
         _log(artifacts, found, cost, tracked)
         if experiment.tracking.log_model:
             tracked.log_model(artifacts.model, experiment.dataset.open(frame["path"].iloc[0]))
@@ -175,4 +176,4 @@ def _log(
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, goes_on=True)

@@ -53,12 +53,16 @@ def main(
     run: Run,
     check: Callable[[Experiment], None] = lambda experiment: None,
     done: Run = lambda experiment, artifacts: None,
+    *,
+    goes_on: bool = False,
 ) -> None:
     """The command line of a stage. Exit code 2 and one message for a user's mistake.
 
     Args:
         check: what else may be wrong, before the stage begins; see `pipelines.ahead`.
         done: what is left to do when the stage has succeeded, in whatever number of processes.
+        goes_on: whether it goes on with a run that an earlier stage has opened, so that a server
+            that has gone away since then costs nothing; see `graftwork.recording.outbox`.
     """
     parser = argparse.ArgumentParser(description=run.__doc__)
     parser.add_argument("--root", default=".", help="folder of the experiment (params.yaml)")
@@ -70,7 +74,9 @@ def main(
         artifacts = Artifacts.at(options.root, options.shared)
         experiment = Experiment.from_file(artifacts.params)
         experiment.tracking.check()
-        check_recorder(experiment, artifacts)
+        server = experiment.tracking.uri is not None
+        if not (distributed.inside() or (goes_on and server)):
+            check_recorder(experiment, artifacts)
         check(experiment)
         measured(run, experiment, artifacts)
         if not distributed.inside():
@@ -78,11 +84,13 @@ def main(
 
 
 def check_recorder(experiment: Experiment, artifacts: Artifacts) -> None:
-    """Raises UserError where the project's own store of runs is damaged: before time is spent."""
-    if experiment.tracking.uri is None and artifacts.mlflow_db.is_file():
-        from graftwork.recording.mlflow_store import check_readable
+    """Raises UserError where the store of runs is damaged or away: before time is spent."""
+    uri = experiment.tracking.uri
+    if uri is None and not artifacts.mlflow_db.is_file():
+        return
+    from graftwork.recording.reachable import check_usable
 
-        check_readable(artifacts)
+    check_usable(uri, artifacts)
 
 
 @contextmanager

@@ -132,3 +132,18 @@ def test_no_test_pictures(job: Callable[..., Any], recorded: Recorded) -> None:
     frame[frame["split"] != "test"].to_parquet(artifacts.manifest)
     with pytest.raises(UserError, match="test split.*test_fraction=0.2"):
         evaluate.run(experiment, artifacts)
+
+
+def test_a_store_of_runs_that_is_away_costs_no_scores(
+    job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, artifacts = job()
+
+    def away(*_: object) -> None:
+        raise UserError("tracking.uri: the store cannot be used")
+
+    monkeypatch.setattr("graftwork.recording.opening.open_run", away)
+    with pytest.raises(UserError, match="cannot be used"):
+        evaluate.run(experiment, artifacts)
+    assert json.loads(artifacts.metrics.read_text())["test"]["top1"]["n"] == 15
+    assert artifacts.report.is_file() and artifacts.predictions.is_file()

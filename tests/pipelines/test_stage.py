@@ -68,6 +68,29 @@ def test_other_errors_keep_their_traceback(error):
         raise error
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_server_that_is_away_is_told_before_the_first_run_and_costs_no_later_one(
+    goes_on, tmp_path, tiny_params, monkeypatch, capsys
+):
+    done = []
+
+    def work(experiment, artifacts):
+        done.append(artifacts.root)
+
+    work.__module__ = "pipelines.prepare"
+    away = tiny_params("tracking.uri=http://127.0.0.1:9")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(away))
+    monkeypatch.setattr("sys.argv", ["stage", "--root", str(tmp_path)])
+    monkeypatch.setattr(stage, "stop_orderly", lambda: None)
+    if goes_on:
+        stage.main(work, goes_on=True)
+        assert done == [tmp_path]
+        return
+    with pytest.raises(SystemExit, match="2"):
+        stage.main(work)
+    assert not done and "http://127.0.0.1:9 cannot be used" in capsys.readouterr().err
+
+
 @pytest.fixture
 def sleepy(tmp_path, tiny_params):
     """A stage that sleeps, as a command."""

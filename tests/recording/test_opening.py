@@ -14,9 +14,11 @@ import yaml
 from mlflow import MlflowClient
 from tracked_experiment import experiment
 
+from graftwork.cli import doctor
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.process.stopping import status_of
+from graftwork.recording.kept_letters import place
 from graftwork.recording.mlflow_store import PATIENCE
 from graftwork.recording.opening import NAME, PARENT, open_run, open_sweep
 from graftwork.storage.artifacts import Artifacts
@@ -206,7 +208,7 @@ def test_a_locked_database_costs_no_rows_and_no_run(artifacts, monkeypatch):
     run.finish()
     other.execute("ROLLBACK")
     other.close()
-    unsent = artifacts.mlflow_artifacts / ".unsent"
+    unsent = place(artifacts, None)
     assert len(list(unsent.iterdir())) == 1
     assert client(artifacts).get_run(run.run_id).info.status == "RUNNING"
     open_run(experiment(), artifacts, resume=False).finish()
@@ -231,6 +233,28 @@ def test_a_server_that_is_away_is_named(tmp_path, monkeypatch):
         UserError, match=r"store http://127.0.0.1:9 cannot.*Connection refused.*uri=null"
     ):
         open_run(experiment(uri="http://127.0.0.1:9"), Artifacts.at(tmp_path))
+
+
+def test_a_store_that_goes_away_once_a_run_has_begun_costs_nothing(artifacts, monkeypatch, caplog):
+    run = open_run(experiment(), artifacts)
+    run.finish()
+
+    def away(*_):
+        raise UserError("tracking.uri: the store cannot be used")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("graftwork.recording.mlflow_store.open_store", away)
+        with open_run(experiment(), artifacts) as resumed:
+            resumed.log_metrics({"test/top1": 0.5}, step=3)
+    assert resumed.run_id == run.run_id and "cannot be used" in caplog.text
+    assert "4 entries are kept in" in caplog.text and "doctor --fix" in caplog.text
+    (waits,) = doctor._state(artifacts.root, verify=False, fix=False)
+    assert not waits.good and "4 entries wait in" in waits.value
+    (told,) = doctor._state(artifacts.root, verify=False, fix=True)
+    assert told.good and told.name == "told MLflow"
+    assert doctor._state(artifacts.root, verify=False, fix=True) == []
+    found = client(artifacts).get_run(run.run_id)
+    assert found.info.status == "FINISHED" and found.data.metrics == {"test/top1": 0.5}
 
 
 def test_a_deleted_experiment_is_named(artifacts):

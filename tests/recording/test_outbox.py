@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from graftwork.recording import outbox
+from graftwork.recording.kept_letters import place, waiting
 from graftwork.recording.outbox import Outbox
+from graftwork.storage.artifacts import Artifacts
 
 
 class Store:
@@ -65,7 +70,7 @@ def test_a_store_that_is_away_costs_no_rows(store, now, tmp_path):
     box.post(row(4))
     assert store.values() == [1, 2, 3, 4]
     box.close()
-    assert not (tmp_path / "unsent").exists()
+    assert not list((tmp_path / "unsent").iterdir())
 
 
 def test_what_is_left_is_sent_by_the_next_run(store, now, tmp_path, caplog):
@@ -74,13 +79,94 @@ def test_what_is_left_is_sent_by_the_next_run(store, now, tmp_path, caplog):
     store.away = ConnectionError("gone")
     for value in (1, 2, 3):
         box.post(row(value))
-    box.close()
+    assert box.close() == 3
     assert "3 entries are kept" in caplog.text and len(list(folder.iterdir())) == 1
-    Outbox(store, folder).send_left_behind()  # still away: kept, once
+    Outbox(store, folder).close()  # still away: kept, once
     assert [len(p.read_text().splitlines()) for p in folder.iterdir()] == [3]
     store.away = None
-    Outbox(store, folder).send_left_behind()
+    Outbox(store, folder).close()
     assert store.values() == [1, 2, 3] and not list(folder.iterdir())
+
+
+def test_what_earlier_runs_left_is_sent_before_everything_else(store, now, tmp_path):
+    """The order of time decides which status a run ends with."""
+    store.away = BUSY
+    for value in (1, 2):
+        box = Outbox(None, tmp_path)
+        box.post(row(value))
+        assert box.close() == 1
+    box = Outbox(store, tmp_path)
+    box.post(row(3))
+    store.away = None
+    now["time"] += outbox.PAUSE
+    box.post(row(4))
+    assert store.values() == [1, 2, 3, 4]
+
+
+def test_a_killed_process_loses_no_letter(store, tmp_path):
+    """Neither those that wait nor the one that is under way, which may have arrived."""
+    arrived, waits = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        box = Outbox(store, tmp_path)
+        store.away = BUSY
+        box.post(row(1))
+        store.log_batch = lambda *_: (os.write(waits[1], b"x"), os.read(arrived[0], 1))
+        box._next_try = 0.0
+        box.post({"kind": "batch", "run_id": "r", "metrics": [["a", 2, 1, 1]]})
+        os._exit(0)
+    os.read(waits[0], 1)
+    other = Outbox(store, tmp_path)
+    assert store.values() == [], "its process lives: what it keeps is its own"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    store.log_batch("r", [Metric("a", 1, 0, 0)], [], [])
+    other.close()
+    Outbox(store, tmp_path).close()
+    assert store.values() == [1, 2] and not list(tmp_path.iterdir())
+
+
+def test_each_store_has_its_own_letters(tmp_path):
+    artifacts = Artifacts.at(tmp_path)
+    places = [place(artifacts, uri) for uri in (None, "http://a:1", "http://b:1")]
+    assert len(set(places)) == 3 and len({folder.parent for folder in places}) == 1
+    for count, folder in enumerate(places):
+        box = Outbox(None, folder)
+        for value in range(count):
+            box.post(row(value))
+        box.close()
+    assert waiting(artifacts) == {places[1]: 1, places[2]: 2}
+
+
+def test_a_folder_that_cannot_be_written_costs_no_run(store, now, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    box = Outbox(store, tmp_path / "file" / "unsent")
+    store.away = BUSY
+    box.post(row(1))
+    store.away = None
+    now["time"] += outbox.PAUSE
+    box.post(row(2))
+    assert store.values() == [1, 2] and box.close() == 0
+    assert caplog.text.count("kept in memory alone") == 1
+
+
+def test_a_try_that_takes_long_is_repeated_seldom(store, now, tmp_path):
+    box = Outbox(store, tmp_path)
+
+    def slow(*_):
+        now["time"] += 20
+        raise BUSY
+
+    store.log_batch = slow
+    box.post(row(1))
+    begun = now["time"]
+    now["time"] += 20 * outbox.SHARE - 1
+    box.post(row(2))
+    assert now["time"] < begun + 20 * outbox.SHARE
+    box.post(row(3))
+    box.close(hurry=True)
+    assert now["time"] == begun + 20 * outbox.SHARE - 1
+    assert Outbox(None, tmp_path).close() == 0
 
 
 def test_what_can_never_be_sent_is_dropped_and_said(store, now, tmp_path, caplog):

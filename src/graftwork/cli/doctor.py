@@ -33,7 +33,7 @@ def examine(root: Path = Path(), *, verify: bool = False, fix: bool = False) -> 
     Args:
         root: the project whose state is looked at.
         verify: read all of it and compare.
-        fix: close runs that a killed process left RUNNING.
+        fix: close runs that a killed process left RUNNING, and tell MLflow what it missed.
     """
     with ThreadPoolExecutor() as pool:
         registries = pool.map(_registry, ("pip", "npm"))
@@ -102,8 +102,9 @@ def _state(root: Path, verify: bool, fix: bool) -> list[Finding]:
     found = []
     if wrong := verification.records(artifacts):
         found.append(Finding("state", "recorded runs", wrong, good=False))
-    elif artifacts.mlflow_db.is_file():
-        found += _left_running(root, fix)
+    else:
+        found += _unsent(artifacts, fix)
+        found += _left_running(root, fix) if artifacts.mlflow_db.is_file() else []
     if left := leftovers(artifacts):
         said = f"{len(left)} files or folders of killed processes: graftwork store --prune"
         found.append(Finding("state", "left behind", said))
@@ -112,6 +113,20 @@ def _state(root: Path, verify: bool, fix: bool) -> list[Finding]:
         found += [Finding("state", "damaged", text, good=False) for text in wrong_files]
         if not wrong_files:
             found.append(Finding("state", "files", "all that carry a hash are what was written"))
+    return found
+
+
+def _unsent(artifacts: Artifacts, fix: bool) -> list[Finding]:
+    from graftwork.recording.kept_letters import waiting
+    from graftwork.recording.unsent import send
+
+    found = []
+    if fix and (sent := send(artifacts)):
+        found.append(Finding("state", "told MLflow", f"{sent} entries that had not reached it"))
+    for folder, count in waiting(artifacts).items():
+        remedy = "no store of params.yaml" if fix else "graftwork doctor --fix sends them"
+        what = f"{count} entries wait in {folder}: {remedy}"
+        found.append(Finding("state", "not told to MLflow", what, good=False))
     return found
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from graftwork.cli.ui_guard import NAMES, TIED
 from graftwork.config.errors import UserError, check_range
 from graftwork.process.stopping import stop_orderly
-from graftwork.recording.mlflow_store import check_readable, check_recorded
+from graftwork.recording.mlflow_store import check_recorded
+from graftwork.recording.reachable import check_readable
 from graftwork.storage.artifacts import Artifacts
 
 HOST = "127.0.0.1"

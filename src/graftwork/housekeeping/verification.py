@@ -15,7 +15,7 @@ from graftwork.data.sources.fetching import SHELF
 from graftwork.features.engines import frozen, kept_files, openvino_engine
 from graftwork.model_folder.contents import CONTRACT, damaged_files, read_contract
 from graftwork.models.pretrained import RECEIPT
-from graftwork.recording.mlflow_store import check_readable
+from graftwork.recording.reachable import check_readable
 from graftwork.selecting.stored_match import is_whole
 from graftwork.storage import handover
 from graftwork.storage.array_store import ArrayStore

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from graftwork.config.errors import UserError, unknown
-from graftwork.recording.mlflow_store import check_recorded, open_store, store_uri, unavailable
+from graftwork.recording.mlflow_store import check_recorded, open_store
+from graftwork.recording.reachable import store_uri, unavailable
 from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def opened(root: Path) -> tuple[MlflowClient, dict[str, str]]:
         UserError: there is no store, or it cannot be used.
     """
     artifacts = Artifacts.at(root)
-    uri = _uri(artifacts.params)
+    uri = recorded_at(artifacts.params)
     if uri is None:
         check_recorded(artifacts)
     client = open_store(uri, artifacts)
@@ -133,7 +134,7 @@ def _read(run: Run) -> FinishedRun:
     )
 
 
-def _uri(path: Path) -> str | None:
+def recorded_at(path: Path) -> str | None:
     """tracking.uri of params.yaml; None where there is neither."""
     if not path.is_file():
         return None

@@ -7,13 +7,16 @@ import os
 import sqlite3
 import uuid
 import warnings
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from filelock import FileLock
 
 from graftwork.config.errors import UserError
+from graftwork.recording.reachable import check_answers, store_uri, unavailable
 from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
@@ -23,11 +26,6 @@ if TYPE_CHECKING:
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # the pages open on trained models
 OWNER_ALONE = 0o600  # a shared machine has other users, and runs tell paths and names
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
-
-
-def store_uri(uri: str | None, artifacts: Artifacts) -> str:
-    """The tracking URI: what the configuration names, or SQLite in the project's folder."""
-    return uri or f"sqlite:///{artifacts.mlflow_db}"
 
 
 def check_recorded(artifacts: Artifacts) -> None:
@@ -53,10 +51,12 @@ def open_store(uri: str | None, artifacts: Artifacts) -> MlflowClient:
 
     _quiet()
     address = store_uri(uri, artifacts)
+    check_answers(address)
     if uri is None:
         _make_database(artifacts)
     try:
-        return MlflowClient(address, registry_uri=address)
+        with _tried_briefly(address):
+            return MlflowClient(address, registry_uri=address)
     except Exception as error:
         raise unavailable(address, error) from error
 
@@ -84,40 +84,16 @@ def experiment_id(client: MlflowClient, name: str, artifacts: Artifacts, uri: st
     return found.experiment_id
 
 
-def check_readable(artifacts: Artifacts) -> None:
-    """Raises UserError where the project's store is damaged.
+@contextmanager
+def _tried_briefly(address: str) -> Iterator[None]:
+    """MLflow tries ten times to open a database, for 104 s: three times, in half a second."""
+    if address.startswith("http"):
+        yield
+        return
+    import mlflow.store.db.utils
 
-    Needs no MLflow, and reads about 0.6 GB/s. A flipped bit within a value is no damage that SQLite
-    could notice.
-    """
-    try:
-        with closing(sqlite3.connect(artifacts.mlflow_db)) as connection:
-            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if state != "ok":
-            raise sqlite3.DatabaseError(state)
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return  # another process is writing: that is no damage
-        raise unavailable(store_uri(None, artifacts), error) from error
-
-
-def unavailable(address: str, error: BaseException) -> UserError:
-    """The error for a store that does not answer, with the deepest reason that is known."""
-    from graftwork.recording.tracked_params import public
-
-    # MLflow and SQLAlchemy wrap what SQLite said.
-    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
-        error = inner
-    reason = public(str(error).strip().splitlines()[0] if str(error).strip() else repr(error))
-    remedy = (
-        "Start the server, or leave tracking.uri=null to record in the project's folder."
-        if not address.startswith("sqlite")
-        else "Make the file and its folder writable if they are not; if it is damaged, move it "
-        "away: the next experiment begins a new one."
-    )
-    return UserError(
-        f"tracking.uri: the store {public(address)} cannot be used: {reason.rstrip('.')}. {remedy}"
-    )
+    with patch.object(mlflow.store.db.utils, "MAX_RETRY_COUNT", 3):
+        yield
 
 
 def _lock(artifacts: Artifacts) -> Path:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graftwork.process.terminal import visible_lines
 from graftwork.recorders.base import Place, Recording
 from graftwork.recording.stale_runs import WORKER, close_stale, mark
 from graftwork.recording.together import Together
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
     from graftwork.settings.tracking import Tracking
     from graftwork.storage.artifacts import Artifacts
+
+log = logging.getLogger(__name__)
 
 PARENT = "GRAFTWORK_PARENT_RUN"  # environment: id of the sweep's run
 NAME = "GRAFTWORK_RUN_NAME"  # environment: what tells this run from others of its sweep
@@ -41,8 +44,8 @@ def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = Tru
         resume: False begins a new run whatever run.json says.
 
     Raises:
-        UserError: MLflow's store cannot be opened. Once open, a failing store never raises, nor
-            does any other recorder.
+        UserError: MLflow's store cannot be opened, and run.json names no run. A store that fails
+            once a run has begun never raises, nor does any other recorder.
     """
     run, resumed = _open_mlflow(experiment, artifacts, resume)
     if not (recorders := experiment.tracking.recorders):
@@ -60,18 +63,26 @@ def open_run(experiment: Experiment, artifacts: Artifacts, *, resume: bool = Tru
 
 def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> tuple[Run, bool]:
     """The run, and whether an earlier stage began it."""
-    from graftwork.recording.mlflow_store import open_store, store_uri, unavailable
+    from graftwork.recording.mlflow_store import open_store
+    from graftwork.recording.reachable import store_uri, unavailable
 
-    tracking = experiment.tracking
-    client = open_store(tracking.uri, artifacts)
+    tracking, client = experiment.tracking, None
+    noted = noted_run(artifacts) if resume else None
+    known: Mapping[str, str] | None = {}  # tags that the run has
     try:
-        found = _recorded(client, artifacts.run) if resume else None
+        client = open_store(tracking.uri, artifacts)
+        found = _recorded(client, noted)
+        known = found.data.tags if found else None
     except Exception as error:
-        raise unavailable(store_uri(tracking.uri, artifacts), error) from error
-    if found is not None:
-        run = Run(client, found.info.run_id, artifacts)
-        run.resume(experiment, found.data.tags)
+        if noted is None:
+            raise unavailable(store_uri(tracking.uri, artifacts), error) from error
+        client = None  # the run has begun: a store that has gone away since costs nothing
+        log.warning("%s", visible_lines(unavailable(store_uri(tracking.uri, artifacts), error)))
+    if noted is not None and known is not None:
+        run = Run(client, noted, artifacts, tracking.uri)
+        run.resume(experiment, known)
         return run, True
+    assert client is not None
     run = _new(client, tracking, artifacts, _name(experiment))
     if not (resume and artifacts.run.is_file()):
         _write_run(run, artifacts)
@@ -102,16 +113,17 @@ def open_sweep(
     Raises:
         UserError: the store cannot be opened.
     """
-    from graftwork.recording.mlflow_store import open_store, store_uri, unavailable
+    from graftwork.recording.mlflow_store import open_store
+    from graftwork.recording.reachable import store_uri, unavailable
 
     client = open_store(tracking.uri, artifacts)
     try:
-        known = _recorded(client, artifacts.run)
+        known = _recorded(client, noted_run(artifacts))
     except Exception as error:
         raise unavailable(store_uri(tracking.uri, artifacts), error) from error
     params = {key: ", ".join(choices) for key, choices in swept.items()}
     if known is not None:
-        run = Run(client, known.info.run_id, artifacts)
+        run = Run(client, known.info.run_id, artifacts, tracking.uri)
         run.go_on(name, {key: params[key] for key in params if key not in known.data.params})
         return run
     run = _new(client, tracking, artifacts, name)
@@ -121,7 +133,8 @@ def open_sweep(
 
 
 def _new(client: MlflowClient, tracking: Tracking, artifacts: Artifacts, name: str) -> Run:
-    from graftwork.recording.mlflow_store import experiment_id, store_uri, unavailable
+    from graftwork.recording.mlflow_store import experiment_id
+    from graftwork.recording.reachable import store_uri, unavailable
 
     group = experiment_id(client, tracking.experiment, artifacts, tracking.uri)
     close_stale(client, group)
@@ -129,7 +142,7 @@ def _new(client: MlflowClient, tracking: Tracking, artifacts: Artifacts, name: s
         run_id = client.create_run(group, tags=_origin(name)).info.run_id
     except Exception as error:
         raise unavailable(store_uri(tracking.uri, artifacts), error) from error
-    return Run(client, run_id, artifacts)
+    return Run(client, run_id, artifacts, tracking.uri)
 
 
 def _write_run(run: Run, artifacts: Artifacts) -> None:
@@ -137,14 +150,23 @@ def _write_run(run: Run, artifacts: Artifacts) -> None:
     artifacts.run.write_text(json.dumps({"run_id": run.run_id}) + "\n")
 
 
-def _recorded(client: MlflowClient, path: Path) -> RecordedRun | None:
-    """The run named in run.json, if the store knows it."""
-    from mlflow.exceptions import MlflowException
-
+def noted_run(artifacts: Artifacts) -> str | None:
+    """The id in run.json, if there is one."""
     try:
-        run = client.get_run(json.loads(path.read_text())["run_id"])
+        noted = json.loads(artifacts.run.read_text())["run_id"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return noted if isinstance(noted, str) else None
+
+
+def _recorded(client: MlflowClient, run_id: str | None) -> RecordedRun | None:
+    """The run, if the store knows it."""
+    from mlflow.exceptions import MlflowException
+
+    if run_id is None:
+        return None
+    try:
+        run = client.get_run(run_id)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None

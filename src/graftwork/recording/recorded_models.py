@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from graftwork.config.errors import UserError
 from graftwork.data.sources.fetching import new_folder
-from graftwork.recording.mlflow_store import check_recorded, open_store, store_uri, unavailable
+from graftwork.recording.mlflow_store import check_recorded, open_store
+from graftwork.recording.reachable import store_uri, unavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

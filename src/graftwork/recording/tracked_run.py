@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from graftwork.recorders.base import Recording
+from graftwork.recording.kept_letters import place
 from graftwork.recording.lineage import dirty_diff, dvc_lock, lineage, start_of
 from graftwork.recording.outbox import Outbox
 from graftwork.recording.stale_runs import WORKER, mark
@@ -41,12 +42,14 @@ MAX_DIGEST = 36  # characters of a data set's digest that MLflow keeps
 class Run(Recording):
     """A run, open in MLflow."""
 
-    def __init__(self, client: MlflowClient, run_id: str, artifacts: Artifacts) -> None:
+    def __init__(
+        self, client: MlflowClient | None, run_id: str, artifacts: Artifacts, uri: str | None
+    ) -> None:
+        """Open at `tracking.uri`; without a client what is told waits for the next start."""
         self.run_id = run_id
         self._artifacts = artifacts
         self._again = False  # whether an earlier process may have recorded the same numbers
-        self._outbox = Outbox(client, artifacts.mlflow_artifacts / ".unsent")
-        self._outbox.send_left_behind()
+        self._outbox = Outbox(client, place(artifacts, uri))
 
     def begin(self, experiment: Experiment) -> None:
         """Params and origin of a new run."""
@@ -134,7 +137,7 @@ class Run(Recording):
 
     def finish(self, status: str = "FINISHED") -> None:
         self._post("status", status=status, time=int(time.time() * 1000))
-        self._outbox.close()
+        self._outbox.close(hurry=status == "KILLED")
 
     def _post(self, kind: str, **content: Any) -> None:
         self._outbox.post({"kind": kind, "run_id": self.run_id, **content})
