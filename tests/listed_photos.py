@@ -55,6 +55,7 @@ class Photos:
             "decoded_budget_gib": 1.0,
             "max_pixels": 10**6,
             "unreadable": "skip",
+            "leakage": "report",
             "unlabelled": None,
             "unlabelled_watched": {},
             "splits": splits,

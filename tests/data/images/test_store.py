@@ -17,7 +17,9 @@ from graftwork.storage.artifacts import Artifacts
 @pytest.fixture
 def dataset(tmp_path):
     splits = Splits(val_fraction=0.1, test_fraction=0.1, seed=0, train_per_class=None)
-    return Folder("own", ".", 16, 1.0, 10**6, "skip", None, {}, splits, path=str(tmp_path))
+    return Folder(
+        "own", None, ".", 16, 1.0, 10**6, "skip", "report", None, {}, splits, path=str(tmp_path)
+    )
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ class Dataset(Component):
     decoded_budget_gib: float  # a set that decodes to more is decoded anew each time instead
     max_pixels: int  # larger pictures are refused before they are decoded
     unreadable: str  # skip: leave out and list; stop: end the stage
+    leakage: str  # a picture in several splits: report, drop (kept in one) or stop
     unlabelled: str | None  # folder of photos of where the model will be used; null: none
     unlabelled_watched: dict[str, str]  # folder: what `dvc repro` watches of it, a path always
     splits: Splits
@@ -73,6 +74,7 @@ class Dataset(Component):
         check_range("decoded_budget_gib", self.decoded_budget_gib, 0)
         check_range("max_pixels", self.max_pixels, 1)
         check_choice("unreadable", self.unreadable, ("skip", "stop"))
+        check_choice("leakage", self.leakage, ("report", "drop", "stop"))
 
     def check(self) -> None:  # noqa: B027
         """Raises UserError for what can be known before any work: a missing or empty folder."""

@@ -9,7 +9,14 @@ from typing import Any
 import pandas as pd
 
 from graftwork.data.manifest import OK, SPLITS
-from graftwork.data.preparing import duplicates, passed_over, several_labels, splits, without_labels
+from graftwork.data.preparing import (
+    duplicates,
+    leakage,
+    passed_over,
+    several_labels,
+    splits,
+    without_labels,
+)
 from graftwork.data.preparing.counted import counted
 from graftwork.data.preparing.listing import listed
 
@@ -21,6 +28,7 @@ def describe(
     divided: pd.DataFrame,
     said: pd.Series,
     classes: list[str],
+    policy: str,
     beside: Mapping[str, Any],
     beside_unlabelled: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -30,6 +38,7 @@ def describe(
         divided: one row a listed file, judged and divided.
         said: the split of each that the data gave, or None.
         classes: those that can be learned.
+        policy: `dataset.leakage`.
         beside: what lies there besides pictures; see `passed_over`.
         beside_unlabelled: what lies beside the photos without labels: `LeftOut.receipt`.
     """
@@ -54,12 +63,13 @@ def describe(
         "width": _spread(usable["width"]),
         "height": _spread(usable["height"]),
         **_left_out(divided),
+        "same_picture": leakage.describe(divided),
         "beyond_train_per_class": int((divided["verdict"] == splits.BEYOND).sum()),
         "passed_over": dict(beside),
         "groups_in_several_splits": splits.straddling_groups(usable.assign(split=said)),
         "unlabelled": without_labels.describe(unlabelled, beside_unlabelled),
     }
-    return {**report, "findings": _findings(report)}
+    return {**report, "findings": _findings(report, policy)}
 
 
 def _tiny(counts: pd.DataFrame, present: list[str]) -> dict[str, int]:
@@ -79,7 +89,8 @@ def _left_out(divided: pd.DataFrame) -> dict[str, Any]:
     again = verdict == duplicates.IN_ONE_SPLIT
     across = verdict.str.startswith(duplicates.IN_TWO_SPLITS)
     conflicts = verdict.str.startswith(duplicates.CONFLICT)
-    others = ~verdict.isin((OK, splits.BEYOND)) & ~again & ~across & ~conflicts
+    changed = verdict.str.startswith(leakage.IN_OTHER_BYTES)
+    others = ~verdict.isin((OK, splits.BEYOND)) & ~again & ~across & ~conflicts & ~changed
     kinds = {
         "unreadable": others,
         "duplicates": again,
@@ -89,7 +100,7 @@ def _left_out(divided: pd.DataFrame) -> dict[str, Any]:
     return {kind: listed(divided[chosen]) for kind, chosen in kinds.items()}
 
 
-def _findings(report: dict[str, Any]) -> list[str]:
+def _findings(report: dict[str, Any], policy: str) -> list[str]:
     """What a person should know, in words."""
     count = {kind: report[kind]["count"] for kind in _LEFT_OUT}
     found = [
@@ -97,6 +108,7 @@ def _findings(report: dict[str, Any]) -> list[str]:
         for kind, (noun, *text) in _LEFT_OUT.items()
         if count[kind]
     ]
+    found += leakage.findings(report["same_picture"], policy)
     found += passed_over.findings(report["passed_over"])
     found += [
         f"{split}: no pictures of {_some(names)}."

@@ -24,6 +24,7 @@ from graftwork.data.datasets.base import Dataset, Record
 from graftwork.data.images import UnreadableImage
 from graftwork.data.images.decoding import Header, examine, inspect
 from graftwork.data.manifest import OK
+from graftwork.data.preparing import same_pictures
 from graftwork.process.cores import cores
 from graftwork.process.read_ahead import ahead
 from graftwork.storage.array_store import ArrayStore
@@ -46,6 +47,7 @@ SCHEMA = pa.schema(
         "several_frames": pa.bool_(),
         "turned": pa.bool_(),
         "taken": pa.float64(),  # seconds since the epoch, or NaN
+        "look": pa.binary(),  # see same_pictures; null where this one was not decoded
     }
 )
 NOTHING = Header(0, 0, False, False, math.nan)
@@ -67,13 +69,15 @@ class _Look:
     header: Header
     verdict: str
     pixels: np.ndarray | None  # None: unreadable, a copy, or in the store
+    look: bytes | None = None  # None: unreadable or a copy
     is_copy: bool = False  # of a file that was looked at before
 
     def row(self) -> tuple[Any, ...]:
         record, header = self.record, self.header
         text = (str(record.path), record.label, record.split, record.group, self.sha256)
         size = (header.width, header.height)
-        return (*text, *size, self.verdict, header.several_frames, header.turned, header.taken)
+        seen = header.several_frames, header.turned, header.taken, self.look
+        return (*text, *size, self.verdict, *seen)
 
 
 def examine_all(
@@ -134,18 +138,24 @@ class _Looker:
         sha256, bound = digest.hexdigest(), self._dataset.max_pixels
         is_copy = self._is_copy(digest.digest())
         try:
-            if is_copy or sha256 in self._store:
-                return _Look(record, sha256, inspect(content, bound), OK, None, is_copy)
+            if is_copy:
+                return _Look(record, sha256, inspect(content, bound), OK, None, is_copy=True)
+            if (stored := self._store.get(sha256)) is not None:
+                return _Look(record, sha256, inspect(content, bound), OK, None, _look(stored))
             header, pixels = examine(content, bound, self._dataset.decoded_side)
         except UnreadableImage as error:
             return _Look(record, sha256, NOTHING, str(error), None)
-        return _Look(record, sha256, header, OK, pixels)
+        return _Look(record, sha256, header, OK, pixels, _look(pixels))
 
     def _is_copy(self, digest: bytes) -> bool:
         with self._lock:
             before = len(self._begun)
             self._begun.add(digest)
             return len(self._begun) == before
+
+
+def _look(pixels: np.ndarray) -> bytes:
+    return same_pictures.look(pixels).tobytes()
 
 
 class _Keeper:

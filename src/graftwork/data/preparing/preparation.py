@@ -14,7 +14,14 @@ from graftwork.data.datasets.base import RECEIPT, Dataset
 from graftwork.data.datasets.left_out import LeftOut
 from graftwork.data.images import decoded_store
 from graftwork.data.manifest import OK
-from graftwork.data.preparing import data_report, duplicates, passed_over, splits, without_labels
+from graftwork.data.preparing import (
+    data_report,
+    duplicates,
+    leakage,
+    passed_over,
+    splits,
+    without_labels,
+)
 from graftwork.data.preparing import earlier_verdicts as recall
 from graftwork.data.preparing.counted import counted
 from graftwork.data.preparing.examination import Kept, examine_all
@@ -35,7 +42,8 @@ def prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
     Raises:
         UserError: nothing can be read, something cannot and `unreadable` is `stop`, fewer than two
             classes remain, val or test holds classes that train does not, no picture is left
-            to test with, or none of the photos without labels counts.
+            to test with, none of the photos without labels counts, or a picture is in several
+            splits and `leakage` is `stop`.
     """
     state = recall.state_of(dataset, artifacts)
     if recall.taken_over(state, artifacts):
@@ -64,7 +72,7 @@ def _prepare(dataset: Dataset, artifacts: Artifacts) -> dict[str, Any]:
     beside = passed_over.read(raw), left_out.receipt()
     report = {
         "dataset": dataset.name,
-        **data_report.describe(divided, judged["split"], classes, *beside),
+        **data_report.describe(divided, judged["split"], classes, dataset.leakage, *beside),
         # Nothing here may tell one run from the next: stages that read the report would run again.
         "decoded": {"side": dataset.decoded_side, "pictures": kept.pictures, "gib": kept.gib},
     }
@@ -121,10 +129,14 @@ def divide(judged: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
 
     Of train only `train_per_class` stay usable.
     """
-    usable = judged[(judged["verdict"] == OK) & ~without_labels.are(judged)]
+    labelled = ~without_labels.are(judged)
+    judged = judged.assign(shows=leakage.shown_by(judged[labelled]))
+    usable = judged[(judged["verdict"] == OK) & labelled]
     split = judged["split"].fillna("")
-    split.loc[usable.index] = splits.make(usable, dataset.splits)
-    return splits.limit_train(judged.assign(split=split), dataset.splits)
+    together = usable.assign(group=leakage.kept_together(usable))
+    split.loc[usable.index] = splits.make(together, dataset.splits)
+    divided = leakage.judge(judged.assign(split=split), dataset.leakage)
+    return splits.limit_train(divided, dataset.splits)
 
 
 def class_names(divided: pd.DataFrame) -> list[str]:
