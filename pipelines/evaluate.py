@@ -134,19 +134,15 @@ def _write(
     """Writes predictions, pictures and report; returns what all of it took."""
     from graftwork.evaluating import prediction_table as predictions
     from graftwork.profiling.stored import measured_costs, static_costs
-    from graftwork.reporting import evaluation_report
+    from graftwork.reporting import cost_entry, evaluation_report
 
     artifacts.predictions.unlink(missing_ok=True)
     if found.test is not None:
         predictions.write(artifacts.predictions, found.test[0], classes, found.test[1])
     profile = static_costs(experiment.model, len(classes), artifacts)
     measured = measured_costs(experiment.model, len(classes), artifacts)
-    cost = evaluation_report.cost(artifacts, speed, begun, profile, measured)
-    tested, probabilities = found.test or (None, None)
-    evaluation_report.write(
-        experiment, artifacts, tested, classes, probabilities, found.scores, cost, profile,
-        found.record, found.selection, found.start, found.held_out, found.views, found.engine,
-    )  # fmt: skip
+    cost = cost_entry.cost(artifacts, speed, begun, profile, measured)
+    evaluation_report.write(experiment, artifacts, found, classes, cost, profile)
     return cost
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from selection_records import without_parts
 
 from graftwork.metrics.accuracy import TopK
 from graftwork.metrics.log_loss import LogLoss
 from graftwork.profiling.timing import BUSY
 from graftwork.reporting import plots, report
 from graftwork.reporting.calibration_plot import reliability
+from graftwork.reporting.choice import choice
 from graftwork.reporting.confusion_plot import confusion
 from graftwork.reporting.per_class import class_scores
 
@@ -88,8 +90,7 @@ def written(path: Path, **changes: Any) -> str:
             "machine": BUSY,
         },
         "profile": {"input": [3, 224, 224], "groups": GROUPS},
-        "selection": f"By {EVIL}.",
-        "choice": None,
+        "choice": choice(without_parts(words=f"by {EVIL}"), scores, scores, None, METRICS),
         "views": None,
         "engine": f"{EVIL} in fp32",
         "audit": None,

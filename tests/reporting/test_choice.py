@@ -38,7 +38,7 @@ def page(path: Path, known: SelectionRecord, **changes: Any) -> str:
 
 def test_the_section_says_how(tmp_path: Path) -> None:
     text = page(tmp_path, record(why=f"by {EVIL}"))
-    assert "<script" not in text and "How the checkpoint was chosen" not in text
+    assert "<script" not in text
     for words in (
         "<h2>How it was chosen</h2>", "Clusters as far from the rest as new photos are.",
         "By &lt;script&gt;alert(1)&lt;/script&gt;. Whole clusters were held out.",

@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 import yaml
 from report_pages import GROUPS
-from safetensors.numpy import save_file
 from selection_records import record, without_parts
 from tiny_experiment import tiny_experiment
 
 from graftwork.data import manifest
 from graftwork.evaluating import prediction_table as predictions
+from graftwork.evaluating.measurements import Measurements
 from graftwork.evaluating.scoring import measure
-from graftwork.model_folder import contents as model_folder
 from graftwork.reporting import evaluation_report
+from graftwork.selecting.record import SelectionRecord
 
 CLASSES = ["blue", "green", "red"]
 COST: dict[str, Any] = {
@@ -28,13 +28,6 @@ COST: dict[str, Any] = {
     "latency_ms": 4.5, "energy_mj_per_image": 78.9, "energy_source": "time", "machine": "idle",
 }  # fmt: skip
 PROFILE = {"input": [3, 32, 32], "groups": GROUPS}
-
-
-def test_a_head_of_another_kind_is_counted_as_it_is(tmp_path: Path) -> None:
-    bank = {"head.bank": np.zeros((50, 8)), "head.labels": np.zeros(50), "head.centre": np.zeros(8)}
-    save_file(bank, tmp_path / model_folder.HEAD)
-    layers = [{"name": "stem.conv", "macs": 900}, {"name": "head", "macs": 3 * 8}]
-    assert evaluation_report.macs_beyond({"layers": layers}, tmp_path) == 50 * 8 - 3 * 8
 
 
 class Tree:
@@ -64,13 +57,20 @@ class Tree:
         frame, chances = pictures
         return measure(self.experiment.evaluation, chances, frame["label"].to_numpy(), 0)
 
-    def write(self, *, tested: bool, **changes: Any) -> str:
-        frame, chances = self.test if tested else (None, None)
-        scores = self.scores(self.test) if tested else {}
-        evaluation_report.write(
-            self.experiment, self.artifacts, frame, CLASSES, chances, scores, COST, PROFILE,
-            **changes,
-        )  # fmt: skip
+    def write(self, *, tested: bool, held_out: bool, known: SelectionRecord | None = None) -> str:
+        test = self.test if tested else None
+        kept = self.held_out if held_out else None
+        found = Measurements(
+            record=known or record(),
+            held_out=kept,
+            selection=self.scores(kept) if kept else {},
+            test=test,
+            scores=self.scores(test) if test else {},
+            start={"test": self.scores(self.test)} if tested else None,
+            views=None,
+            engine=None,
+        )
+        evaluation_report.write(self.experiment, self.artifacts, found, CLASSES, COST, PROFILE)
         return self.artifacts.report.read_text(encoding="utf-8")
 
     def plots(self) -> set[str]:
@@ -79,18 +79,6 @@ class Tree:
 
 @pytest.fixture
 def tree(tmp_path: Path, tiny_params: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Tree:
-    contract = model_folder.Contract(
-        1,
-        {},
-        CLASSES,
-        None,
-        None,
-        {"selection": "the last epoch"},
-        None,
-        "",
-        {},  # type: ignore[arg-type]
-    )
-    monkeypatch.setattr(model_folder, "read_contract", lambda _: contract)
     monkeypatch.setattr(evaluation_report, "lineage", lambda *_: {"git": "abc"})
     return Tree(tmp_path / "job", tiny_params("evaluation.mistakes=3"))
 
@@ -102,19 +90,10 @@ OF_SCORES = {
 OF_SELECTION = {"distances.svg", "distances.csv", "way.svg", "way.csv"}
 
 
-def test_a_run_without_a_record_says_what_the_model_says(tree: Tree) -> None:
-    text = tree.write(tested=True)
-    assert tree.plots() == OF_SCORES
-    assert "The last epoch." in text and "<h2>How it was chosen" not in text
-
-
 def test_selection_and_test_beside_each_other(tree: Tree) -> None:
-    text = tree.write(
-        tested=True, selection=record(), selection_scores=tree.scores(tree.held_out),
-        held_out=tree.held_out, start={"test": tree.scores(tree.test)},
-    )  # fmt: skip
+    text = tree.write(tested=True, held_out=True)
     assert tree.plots() == OF_SCORES | OF_SELECTION
-    assert "How it was chosen" in text and "The last epoch." not in text
+    assert "How it was chosen" in text
     assert "n = 15 test pictures" in text and text.count("<figure>") == 1
     assert '<td class="n">88.9\u202f%</td>' in text  # 8 of 9 held-out pictures
     assert '<td class="n">93.3\u202f%</td>' in text  # 14 of 15 test pictures
@@ -122,10 +101,7 @@ def test_selection_and_test_beside_each_other(tree: Tree) -> None:
 
 
 def test_a_job_whose_test_nobody_looked_at_draws_the_pictures_held_out(tree: Tree) -> None:
-    text = tree.write(
-        tested=False, selection=record(), selection_scores=tree.scores(tree.held_out),
-        held_out=tree.held_out,
-    )  # fmt: skip
+    text = tree.write(tested=False, held_out=True)
     assert tree.plots() == OF_SCORES | OF_SELECTION
     assert "n = 9 held-out pictures" in text
     assert "The test was not looked at." in text
@@ -135,7 +111,7 @@ def test_a_job_whose_test_nobody_looked_at_draws_the_pictures_held_out(tree: Tre
 
 
 def test_nothing_held_out_and_no_test(tree: Tree) -> None:
-    text = tree.write(tested=False, selection=without_parts(method="none"), selection_scores={})
+    text = tree.write(tested=False, held_out=False, known=without_parts(method="none"))
     assert tree.plots() == set()
     assert "nothing to measure" in text and "nothing can be chosen by this run" in text
 

@@ -33,7 +33,7 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
     text = written(tmp_path / "sub" / "report.html")
     for words in (
         "50.0\u202f%", "95 % interval 25.0 to 75.0\u202f%", "n = 4 test pictures",
-        "How the checkpoint was chosen", "2\u202fmin 10\u202fs", "61.2", "812",
+        "How it was chosen", "2\u202fmin 10\u202fs", "61.2", "812",
         "1\u202f234\u202f567", "2 of 2 pictures", "No epochs", "1\u202f389", "100\u202f%",
         "&lt;1\u202f%", "&lt;/script&gt; is odd.",
     ):  # fmt: skip

@@ -52,8 +52,7 @@ class Report:
     confidence: float  # of the intervals
     cost: Mapping[str, Any]  # as in metrics.json
     profile: Mapping[str, Any]  # of the network (graftwork.profiling.stored)
-    selection: str  # in words, how the checkpoint was chosen; shown where there is no `choice`
-    choice: Choice | None  # the same at length
+    choice: Choice  # how what is kept was chosen
     views: ViewGain | None  # what several views of a test picture gain; None: there was one
     engine: str  # how the network was run on test pictures, in words; empty: it was not
     audit: Audit | None  # what was trained; None: not known
