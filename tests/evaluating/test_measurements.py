@@ -17,9 +17,9 @@ from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.evaluating import prediction_table as predictions
 from graftwork.evaluating.measurements import Measurements, Predicted, measurements
-from graftwork.evaluating.probabilities import softmax
 from graftwork.evaluating.scoring import measure
 from graftwork.evaluating.several_views import Looked
+from graftwork.metrics.softmax import softmax
 from graftwork.models.heads import Linear
 from graftwork.selecting.first_head import FirstHead
 from graftwork.settings.evaluation import Evaluation

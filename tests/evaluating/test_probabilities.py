@@ -16,6 +16,7 @@ from graftwork.config.errors import UserError
 from graftwork.evaluating import probabilities as split_predictions
 from graftwork.evaluating import several_views
 from graftwork.experiment import Experiment
+from graftwork.features.engines import running
 from graftwork.features.engines.trained import AnswersVerdict, lead
 from graftwork.process import distributed
 from graftwork.storage.artifacts import Artifacts
@@ -101,7 +102,7 @@ def test_processes_and_threads_change_nothing(
         assert one == pytest.approx(expected, abs=1e-5 if engine == "eager" else 0.02)  # bf16
         assert np.abs(mean - one).max() > 1e-4
     with monkeypatch.context() as patched:
-        patched.setattr(split_predictions, "cores", lambda: 5)
+        patched.setattr(running, "cores", lambda: 5)
         assert (looked_by(experiment, artifacts, frame) == found).all()
     (tmp_path / "measured.py").write_text(SEVERAL_PROCESSES)
     for folder in (Path(__file__).parents[1], Path(__file__).parent, tmp_path):

@@ -18,6 +18,7 @@ from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
 from graftwork.recording import mlflow_model
 from graftwork.recording.mlflow_model import log_model
+from graftwork.recording.named_models import named_model
 from graftwork.recording.opening import open_run
 from graftwork.recording.recorded_models import bring_model
 from graftwork.storage.artifacts import Artifacts
@@ -144,6 +145,25 @@ def test_recorded_code_is_not_the_code_that_may_be_edited(recorded):
     kept = next(recorded[0].mlflow_artifacts.rglob("code/graftwork/models/network/classifier.py"))
     own = Path(mlflow_model.__file__).parents[1] / "models/network/classifier.py"
     assert kept.read_bytes() == own.read_bytes() and not kept.samefile(own)
+
+
+def test_a_model_is_named_by_its_folder_its_runs_folder_or_its_recorded_run(recorded, tmp_path):
+    artifacts, run_id, _ = recorded
+    for place in (artifacts.model, artifacts.root):
+        assert named_model(str(place), artifacts) == artifacts.model
+    found = named_model(f"run:{run_id}", artifacts)
+    assert found == artifacts.weights("runs") / run_id
+    assert model_folder.read_contract(found) == model_folder.read_contract(artifacts.model)
+    for word, says in {
+        "run:12": "MODEL: 'run:12' names no run. Legal: run: and 32 digits",
+        f"run:{'0' * 32}": "MODEL: there is no run 0000",
+        str(artifacts.root / "modle"): r"MODEL: no such folder: .*Near it: model.*run:ID",
+    }.items():
+        with pytest.raises(UserError, match=says):
+            named_model(word, artifacts)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="no such folder"):
+        named_model(str(tmp_path / "file"), artifacts)
 
 
 def test_a_recorded_model_comes_back_as_a_model_folder(recorded, tmp_path):

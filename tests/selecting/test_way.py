@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from graftwork.evaluating.probabilities import softmax
 from graftwork.metrics.log_loss import log_losses
+from graftwork.metrics.softmax import softmax
 from graftwork.selecting.way import chosen_point, tempered_log_losses
 
 SHARES = [0.0, 0.5, 1.0]

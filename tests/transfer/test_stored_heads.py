@@ -11,8 +11,8 @@ from sklearn.svm import LinearSVC
 
 from graftwork.config.errors import UserError
 from graftwork.data.folds import NEVER, stratified
+from graftwork.metrics.softmax import softmax
 from graftwork.models.heads import Mlp
-from graftwork.transfer.choosing import softmax
 from graftwork.transfer.class_means import ClassMeans, CosineMeans
 from graftwork.transfer.linear_svm import LinearSvm
 from graftwork.transfer.mlp import TrainedMlp

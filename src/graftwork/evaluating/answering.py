@@ -8,19 +8,21 @@ one filled up, so that kernels see one shape whatever the number of pictures and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graftwork.data.images import DecodedImages, eval_view
-from graftwork.evaluating.probabilities import in_turns, network_logits, pooled, softmax
+from graftwork.evaluating.probabilities import in_turns, network_logits
 from graftwork.features.engines.base import Engine
 from graftwork.features.engines.choosing import Request
-from graftwork.features.engines.loading import Picture, Show, load_batch
-from graftwork.features.engines.streaming import stream
-from graftwork.features.engines.trained import TrainedNetwork, lead
+from graftwork.features.engines.loading import Batch, Picture, Show, load_batch
+from graftwork.features.engines.running import Ready
+from graftwork.features.engines.trained import TrainedNetwork
+from graftwork.metrics.softmax import softmax
 from graftwork.model_folder import contents as model_folder
+from graftwork.process import distributed
+from graftwork.process.progress import speed_bar
 from graftwork.settings.evaluation import EAGER
 
 if TYPE_CHECKING:
@@ -95,68 +97,50 @@ class ByEngine(Answering):
             extraction.batch_size, extraction.min_cosine,
         )  # fmt: skip
         self.images = DecodedImages(artifacts, experiment.dataset)
-        self._network = TrainedNetwork(
+        network = TrainedNetwork(
             artifacts.model, artifacts.trained, request, experiment.model.version,
             experiment.trainer.accelerator,
         )  # fmt: skip
         first = _pictures(frame.iloc[: request.batch_size])
-        self._verdict = self._network.answers_verdict(first, self.images)
-        self.engine = self._network.engine(self._verdict.engine, self._verdict.precision)
+        self._ready = Ready(network, network.verdict_of(first, self.images))
+        self.engine, self._size = self._ready.engine, request.batch_size
         self._again = 0
 
     @property
     def input_spec(self) -> InputSpec:
         """Of the pictures that the engine is shown."""
-        return self._network.input_spec
+        return self._ready.network.input_spec
 
     @property
     def entry(self) -> dict[str, Any]:
-        return vars(self._verdict) | {"asked_again": self._again}
+        return vars(self._ready.verdict) | {"asked_again": self._again}
 
     def logits(self, frame: pd.DataFrame, view: View | None = None) -> np.ndarray:
         pictures, show = _pictures(frame), self._show(view or eval_view)
         found = self._run(self.engine, pictures, show)
-        if self._verdict.tie and len(found):
-            near = np.flatnonzero(lead(found, found) < self._verdict.tie)
-            self._again += len(near)
-            if len(near):
-                found[near] = self._run(self._exact, [pictures[row] for row in near], show)
+        near = self._ready.near(found)
+        self._again += len(near)
+        if len(near):
+            found[near] = self._run(self._ready.exact, [pictures[row] for row in near], show)
         return found
-
-    @cached_property
-    def _exact(self) -> Engine:
-        return self._network.engine(self._verdict.engine, "fp32")
-
-    def _run(self, engine: Engine, pictures: list[Picture], show: Show) -> np.ndarray:
-        in_threads = self._verdict.engine == "torch" and not self._network.on_gpu()
-        run = self._in_threads if in_threads else self._streamed
-        size = self._network.request.batch_size
-        return in_turns(len(pictures), size, lambda mine: run(engine, pictures, mine, show))
 
     def _show(self, view: View) -> Show:
         return lambda image, _: view(image, self.input_spec)
 
-    def _streamed(
-        self, engine: Engine, pictures: list[Picture], mine: list[slice], show: Show
-    ) -> list[np.ndarray]:
-        """One batch after the other: only the last of all is not full, and it comes last here."""
-        request, spec = self._network.request, self.input_spec
-        todo = [picture for rows in mine for picture in pictures[rows]]
-        found = stream(engine, todo, self.images, spec, request.batch_size, show, "Evaluating")
-        rows = [row for _, row in found]
-        size = request.batch_size
-        return [np.stack(rows[start : start + size]) for start in range(0, len(rows), size)]
+    def _run(self, engine: Engine, pictures: list[Picture], show: Show) -> np.ndarray:
+        def load(rows: slice) -> Batch:
+            return load_batch(pictures[rows], self.images, self.input_spec, self._size, show)
 
-    def _in_threads(
-        self, engine: Engine, pictures: list[Picture], mine: list[slice], show: Show
-    ) -> list[np.ndarray]:
-        spec, size = self.input_spec, self._network.request.batch_size
+        def run(mine: list[slice]) -> list[np.ndarray]:
+            found: list[np.ndarray] = []
+            count = sum(len(pictures[rows]) for rows in mine)
+            with speed_bar("Evaluating", count, distributed.rank() == 0) as seen:
+                for done, (_, rows) in enumerate(self._ready.over(mine, load, engine), 1):
+                    found.append(rows)
+                    seen(min(done * self._size, count))
+            return found
 
-        def of(rows: slice) -> np.ndarray:
-            batch = load_batch(pictures[rows], self.images, spec, size, show)
-            return engine(batch.images)[: len(batch.keys)]
-
-        return pooled(of, mine)
+        return in_turns(len(pictures), self._size, run)
 
 
 def _pictures(frame: pd.DataFrame) -> list[Picture]:

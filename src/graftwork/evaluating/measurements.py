@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graftwork.evaluating.probabilities import softmax
 from graftwork.evaluating.scoring import measure, paired
 from graftwork.evaluating.several_views import Looked, views_entry
+from graftwork.metrics.softmax import softmax
 from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import SelectionRecord
 

@@ -3,23 +3,20 @@
 A strategy that leaves the backbone as it was needs no network: stored features times the head.
 Any other asks the network of the model folder (graftwork.evaluating.answering), or one that is in
 memory, eagerly in float32. Pictures form fixed batches, and batch b of N processes goes to process
-b mod N. Where torch computes on a CPU each thread takes whole batches and computes them alone: sums
-inside a batch then have one order, however many threads there are.
+b mod N.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
+from graftwork.features.engines.running import each_alone
+from graftwork.metrics.softmax import softmax
 from graftwork.process import distributed
-from graftwork.process.cores import cores
 from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
@@ -41,13 +38,7 @@ def needs_network(artifacts: Artifacts) -> bool:
     """
     from graftwork.model_folder import contents as model_folder
 
-    training = model_folder.read_contract(artifacts.model).training
-    if "trained_share" not in training:
-        raise UserError(
-            f"{artifacts.model}: it does not say how far its network was trained (trained_share). "
-            "Run the stage finetune again, which writes it."
-        )
-    return bool(training["trained_share"])
+    return model_folder.was_trained(artifacts.model, model_folder.read_contract(artifacts.model))
 
 
 def by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFrame) -> np.ndarray:
@@ -66,13 +57,6 @@ def by_features(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFram
     classes = len(model_folder.read_contract(artifacts.model).classes)
     head, tensors = model_folder.read_head(artifacts.model)
     return softmax(head.logits(tensors, features, classes))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Rows of float32 that sum to 1 and never exceed it; computed in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponents = np.exp(shifted)
-    return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def network_logits(
@@ -98,7 +82,9 @@ def network_logits(
     def of(rows: slice) -> np.ndarray:
         return _logits(classifier, shown(frame.iloc[rows]), device)
 
-    return in_turns(len(frame), experiment.extraction.batch_size, lambda mine: pooled(of, mine))
+    return in_turns(
+        len(frame), experiment.extraction.batch_size, lambda mine: list(each_alone(of, mine))
+    )
 
 
 def in_turns(count: int, size: int, run: Callable[[list[slice]], list[np.ndarray]]) -> np.ndarray:
@@ -118,20 +104,6 @@ def in_turns(count: int, size: int, run: Callable[[list[slice]], list[np.ndarray
         parts = distributed.gathered(dict(zip(mine, results, strict=True)))
     of_batch = {start: rows for part in parts for start, rows in part.items()}
     return np.concatenate([of_batch[start] for start in starts])
-
-
-def pooled(of: Callable[[slice], np.ndarray], batches: list[slice]) -> list[np.ndarray]:
-    """What torch makes of batches, each on one thread."""
-    import torch
-
-    before = torch.get_num_threads()
-    threads = max(1, cores() // _processes_here())
-    try:
-        # One torch thread for each Python thread: see the module's first words.
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(of, batches))
-    finally:
-        torch.set_num_threads(before)
 
 
 def _logits(classifier: Classifier, shown: torch.Tensor, device: torch.device) -> np.ndarray:
@@ -160,7 +132,3 @@ def _pictures(
         return torch.from_numpy(np.stack(views))
 
     return shown
-
-
-def _processes_here() -> int:
-    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if distributed.inside() else 1

@@ -12,8 +12,9 @@ import numpy as np
 
 from graftwork.config.errors import UserError
 from graftwork.data.datasets.class_folders import pictures
-from graftwork.data.images import UnreadableImage, decode, eval_view
+from graftwork.data.images import UnreadableImage
 from graftwork.model_folder.contents import Contract
+from graftwork.serving.views import view_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,12 +126,11 @@ def given(paths: Sequence[Path], contract: Contract, count: int) -> tuple[list[P
 
 
 def _view(path: Path, contract: Contract, sha256: str | None = None) -> np.ndarray:
-    seen = contract.preprocessing
     try:
         content = path.read_bytes()
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise UserError(f"{path}: no longer the photo that was evaluated. Run `dvc repro`.")
-        pixels = decode(content, seen.max_pixels, seen.decoded_side)
+        return view_of(content, contract)
     except OSError as error:
         raise UserError(
             f"{path}: {error.strerror}. The predictions name this photo: bring it back, or name "
@@ -138,4 +138,3 @@ def _view(path: Path, contract: Contract, sha256: str | None = None) -> np.ndarr
         ) from error
     except UnreadableImage as error:
         raise UserError(f"{path}: {error}. Name another photo with --photos.") from error
-    return eval_view(pixels, contract.input_spec)

@@ -144,6 +144,12 @@ def _write(path: Path, tensors: Mapping[str, np.ndarray]) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def folder_at(place: Path) -> Path:
+    """The model folder that a path names: it may name a run's folder, which holds one."""
+    inside = place / "model"
+    return inside if (inside / CONTRACT).is_file() else place
+
+
 def read_contract(folder: Path) -> Contract:
     """What model.json says, checked; imports no torch.
 
@@ -194,12 +200,38 @@ def load(folder: Path) -> tuple[Classifier, Contract]:
     return classifier.eval(), contract
 
 
+def was_trained(folder: Path, contract: Contract) -> bool:
+    """Whether training has changed the backbone; else the head was computed from its features.
+
+    Raises:
+        UserError: the contract does not say so; an earlier version trained it.
+    """
+    if "trained_share" not in contract.training:
+        raise UserError(
+            f"{folder}: it does not say how far its network was trained (trained_share). "
+            "Run the stage finetune again, which writes it."
+        )
+    return bool(contract.training["trained_share"])
+
+
+def model_of(folder: Path, contract: Contract) -> Model:
+    """What the network is built by; imports no torch.
+
+    Raises:
+        UserError: the contract names none.
+    """
+    described = {"cut_after": None} | contract.architecture  # older contracts knew no such key
+    try:
+        return build(described, Model, "architecture")  # type: ignore[type-abstract]
+    except UserError as error:
+        raise UserError(f"{folder / CONTRACT}: no network can be built from it: {error}") from error
+
+
 def _network(folder: Path, contract: Contract) -> Classifier:
     import torch
 
+    model = model_of(folder, contract)
     try:
-        described = {"cut_after": None} | contract.architecture  # older contracts knew no such key
-        model = build(described, Model, "architecture")  # type: ignore[type-abstract]
         with torch.random.fork_rng(devices=[]):  # the random start is overwritten
             return model.build(len(contract.classes), None)
     except Exception as error:  # whoever wrote the contract chose the arguments of timm's code

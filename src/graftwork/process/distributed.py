@@ -40,6 +40,11 @@ def world_size() -> int:
     return int(os.environ["WORLD_SIZE"]) if inside() else 1
 
 
+def processes_here() -> int:
+    """How many of them share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if inside() else 1
+
+
 def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:
     """Runs a stage's module in `processes` processes, if it wants several and is only one yet.
 

@@ -12,10 +12,12 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 from graftwork.process.terminal import visible
 
@@ -34,6 +36,23 @@ def count_bar(title: str, total: int | None, shown: bool = True) -> Iterator[See
     """How many of how many, and the time left."""
     with _bar(title, total, MofNCompleteColumn(), shown=shown) as seen:
         yield seen
+
+
+@contextmanager
+def speed_bar(title: str, total: int, shown: bool = True) -> Iterator[Seen]:
+    """How many of how many pictures, pictures/s and the time left."""
+    with _bar(title, total, MofNCompleteColumn(), _Speed(), shown=shown) as seen:
+        yield seen
+
+
+class _Speed(TextColumn):
+    """Pictures per second."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f} images/s" if task.speed else "")
 
 
 @contextmanager

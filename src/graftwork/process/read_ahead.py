@@ -13,17 +13,26 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(function: Callable[[T], R], items: Iterable[T], most: int, name: str) -> Iterator[R]:
-    """Results in order, computed on as many threads as there are cores.
+def ahead(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    most: int,
+    name: str,
+    threads: int | None = None,
+    begin: Callable[[], None] | None = None,
+) -> Iterator[R]:
+    """Results in order, computed on threads.
 
     Decoding and resizing release Python's lock, so that threads are enough.
 
     Args:
         most: results that may wait, done or not, beside the one that is used.
         name: of the threads.
+        threads: how many; None: as many as there are cores.
+        begin: what each thread does first.
     """
     waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(cores(), name)
+    pool = ThreadPoolExecutor(threads or cores(), name, begin)
     try:
         for item in items:
             waiting.append(pool.submit(function, item))

@@ -23,13 +23,26 @@ def bring_model(run_id: str, tracking: Tracking, artifacts: Artifacts, target: P
     Raises:
         UserError: there is no such run, or no model was recorded with it.
     """
+    asked = "transfer.start.run", "transfer/start=earlier_run transfer.start.path=..."
+    bring_model_of(run_id, tracking.uri, artifacts, target, asked)
+
+
+def bring_model_of(
+    run_id: str, uri: str | None, artifacts: Artifacts, target: Path, asked: tuple[str, str]
+) -> None:
+    """The same, whoever asks.
+
+    Args:
+        uri: as of conf/tracking.
+        asked: where the user named the run, and how a folder would be named there.
+    """
     if target.is_dir():
         return
-    if tracking.uri is None:
+    if uri is None:
         check_recorded(artifacts)
-    client = open_store(tracking.uri, artifacts)
-    address = store_uri(tracking.uri, artifacts)
-    place = _place(client, run_id, address)
+    client = open_store(uri, artifacts)
+    address = store_uri(uri, artifacts)
+    place = _place(client, run_id, address, asked)
     # Not by `client.download_artifacts`, which also looks through the run's other files.
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -46,24 +59,25 @@ def bring_model(run_id: str, tracking: Tracking, artifacts: Artifacts, target: P
         model.parent.rmdir()
 
 
-def _place(client: MlflowClient, run_id: str, address: str) -> str:
+def _place(client: MlflowClient, run_id: str, address: str, asked: tuple[str, str]) -> str:
     """Where the run's model lies."""
     from mlflow.exceptions import MlflowException
 
+    key, instead = asked
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise unavailable(address, error) from error
         raise UserError(
-            f"transfer.start.run: there is no run {run_id} in {address}. `graftwork results` shows "
+            f"{key}: there is no run {run_id} in {address}. `graftwork results` shows "
             "those that there are."
         ) from error
     outputs = run.outputs.model_outputs if run.outputs else []
     if not outputs:
         raise UserError(
-            f"transfer.start.run: no model was recorded with {run_id} (tracking.log_model). Name "
-            "the run's folder instead: transfer/start=earlier_run transfer.start.path=..."
+            f"{key}: no model was recorded with {run_id} (tracking.log_model). Name the run's "
+            f"folder instead: {instead}"
         )
     place: str = client.get_logged_model(outputs[0].model_id).artifact_location
     return place

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from graftwork.data.images import decode, eval_view
+from graftwork.data.images import UnreadableImage
 from graftwork.model_folder import contents as model_folder
+from graftwork.serving.views import view_of
 
 BATCH = 32  # pictures at a time
 
@@ -45,12 +46,7 @@ class Predictor:
             return logits.double().softmax(dim=1).float().numpy()
 
     def _view(self, data: bytes, index: int) -> np.ndarray:
-        """The pixels that evaluation would see."""
-        from graftwork.data.images import UnreadableImage
-
-        seen = self._contract.preprocessing
         try:
-            pixels = decode(data, seen.max_pixels, seen.decoded_side)
+            return view_of(data, self._contract)
         except UnreadableImage as error:
             raise UnreadableImage(f"picture {index}: {error}") from error
-        return eval_view(pixels, self._contract.input_spec)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from graftwork.evaluating.probabilities import softmax
+from graftwork.metrics.softmax import softmax
 from graftwork.training.fitting import train
 from graftwork.training.going_on import GoingOn, StillLow
 from graftwork.training.history import Row, Told

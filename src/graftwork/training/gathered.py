@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from graftwork.evaluating.probabilities import softmax
 from graftwork.metrics.log_loss import log_losses
+from graftwork.metrics.softmax import softmax
 from graftwork.training.batch_statistics import settle
 from graftwork.training.datamodule import TrainingData
 from graftwork.training.pictures import loading, pictures_of

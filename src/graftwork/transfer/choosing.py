@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graftwork.data.folds import NEVER, learnable, stratified
+from graftwork.metrics.softmax import softmax
 
 MANY = 4_000_000  # numbers in the feature matrix from which all cores are worth using
 OWN_FOLDS = 5  # where nothing is held out and a constant has to be found all the same
@@ -134,12 +135,6 @@ def log_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     logits = logits - logits.max(1, keepdims=True)
     right = logits[np.arange(len(logits)), labels].astype(np.float64)
     return np.asarray(np.log(np.exp(logits).sum(1)) - right)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """float32 `[n, num_classes]`, computed in float64."""
-    exponents = _exponentials(logits)
-    return np.asarray(exponents / exponents.sum(1, keepdims=True), np.float32)
 
 
 def _exponentials(logits: np.ndarray) -> np.ndarray:

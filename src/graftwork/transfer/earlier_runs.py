@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftwork.config.component_params import params_of
 from graftwork.config.errors import UserError
-from graftwork.model_folder.contents import BACKBONE, CONTRACT, Contract, read_contract
+from graftwork.model_folder.contents import BACKBONE, CONTRACT, Contract, folder_at, read_contract
 from graftwork.models.pretrained import RUNS
 from graftwork.transfer.parts import Start
 from graftwork.transfer.starts import existing
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What of a model is not its backbone's architecture, and may differ from one hop to the next.
 _FREE = ("name", "weights", "pooling", "head", "input_size", "input_channels", "auxiliary_weight")
-_RUN_ID = re.compile("[0-9a-f]{32}")
+RUN_ID = re.compile("[0-9a-f]{32}")
 # What is kept of each hop before the last.
 _HOP = (
     *("origin", "sha256", "pretrained_on", "licence"),
@@ -120,9 +120,7 @@ class EarlierRun(Earlier):
         self.receipt(model, Path())
 
     def model_folder(self, folder: Path) -> Path:
-        place = existing(self.path, "folder")
-        inside = place / "model"
-        return inside if (inside / CONTRACT).is_file() else place
+        return folder_at(existing(self.path, "folder"))
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ class RecordedRun(Earlier):
     run: str  # 32 digits; `graftwork results` shows them
 
     def __post_init__(self) -> None:
-        if not _RUN_ID.fullmatch(self.run):
+        if not RUN_ID.fullmatch(self.run):
             raise UserError(
                 f"run: '{self.run}' is no id of a run in MLflow. Legal: 32 digits 0-9 a-f, as "
                 "`graftwork results` shows them."

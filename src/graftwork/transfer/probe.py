@@ -25,12 +25,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from graftwork.data.folds import NEVER
+from graftwork.metrics.softmax import softmax
 from graftwork.transfer.choosing import (
     MANY,
     few_threads,
     log_losses,
     one_standard_error,
-    softmax,
 )
 from graftwork.transfer.probe_losses import CrossEntropy, Loss
 from graftwork.transfer.probe_solver import solve

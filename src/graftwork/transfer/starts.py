@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 SUFFIXES = (".safetensors", ".pth", ".pt")  # of files whose tensors can be read without their code
 
 
-def existing(path: str, what: str) -> Path:
-    """The absolute path of something that `transfer.start.path` names.
+START = "transfer.start.path"
+
+
+def existing(path: str, what: str, key: str = START, remedy: str = f"Set {START}=...") -> Path:
+    """The absolute path of something that a user names.
 
     Args:
         path: as the user wrote it; relative ones count from the project's folder.
         what: `file` or `folder`.
+        key: where the path stands.
+        remedy: what to do where nothing is there.
 
     Raises:
         UserError: there is nothing; names close by are offered.
@@ -36,9 +41,7 @@ def existing(path: str, what: str) -> Path:
         return wanted
     near = nearest_first(wanted.name, (place.name for place in wanted.parent.glob("*")))[:3]
     hint = f" Near it: {', '.join(near)}." if near else ""
-    raise UserError(
-        f"transfer.start.path: no such {what}: {wanted}.{hint} Set transfer.start.path=..."
-    )
+    raise UserError(f"{key}: no such {what}: {wanted}.{hint} {remedy}")
 
 
 @lru_cache(maxsize=64)  # once a process for each state of a file

@@ -7,8 +7,8 @@ import pytest
 from numbered_pictures import SPEC, Numbered, pictures
 from rich.console import Console
 
-from graftwork.features.engines import streaming
 from graftwork.features.engines.streaming import stream
+from graftwork.process import progress
 
 
 def engine(images: np.ndarray) -> np.ndarray:
@@ -25,7 +25,7 @@ def test_every_picture_once_in_order_and_nothing_for_the_filling() -> None:
 def test_a_terminal_sees_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(
-        streaming, "Console", lambda stderr: Console(file=screen, force_terminal=True, width=120)
+        progress, "Console", lambda stderr: Console(file=screen, force_terminal=True, width=120)
     )
     list(stream(engine, pictures(40), Numbered(), SPEC, 4))  # type: ignore[arg-type]
     assert "Extracting features" in screen.getvalue()

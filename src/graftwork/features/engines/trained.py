@@ -8,28 +8,27 @@ converted last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from graftwork.data.images import DecodedImages
 from graftwork.features.engines import keys, openvino_engine
 from graftwork.features.engines.base import FEATURES, Engine
 from graftwork.features.engines.choosing import Request, Runnable, Verdict
-from graftwork.features.engines.loading import Picture
 from graftwork.model_folder import contents as model_folder
 from graftwork.process.installed import releases
 from graftwork.storage import files
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
+    from graftwork.model_folder.contents import Contract
     from graftwork.models.network.classifier import Classifier
 
 LOGITS = 1  # raise it when the same model folder begins to give other logits, or they lie otherwise
@@ -85,7 +84,8 @@ class TrainedNetwork(Runnable):
         UserError: the folder is not whole.
     """
 
-    outputs, verdicts = "logits", AnswersVerdict
+    outputs = "logits"
+    verdicts: ClassVar[type[Verdict]] = AnswersVerdict
 
     def __init__(
         self, model: Path, kept: Path, request: Request, version: str, accelerator: str
@@ -94,18 +94,24 @@ class TrainedNetwork(Runnable):
         model_folder.read_tensors(model, contract)  # a damaged folder gives no answers
         self.key = keys.digest(
             {
-                "architecture": contract.architecture,
-                "weights": contract.weights_sha256,
                 "input_spec": vars(contract.input_spec),
-                "data": contract.data_digest,  # whose first batch the verdict is about
                 "batch_size": request.batch_size,
                 "accelerator": accelerator,
-                "computes": [FEATURES, LOGITS, version],
                 "versions": releases("torch", "timm", "openvino"),
             }
+            | self._facts(contract, version)
         )
         super().__init__(request, kept / self.key, contract.input_spec)
         self._model, self._accelerator = model, accelerator
+
+    def _facts(self, contract: Contract, version: str) -> dict[str, Any]:
+        """What else decides its outputs, and what the verdict says of them."""
+        return {
+            "architecture": contract.architecture,
+            "weights": contract.weights_sha256,
+            "data": contract.data_digest,  # whose first batch the verdict is about
+            "computes": [FEATURES, LOGITS, version],
+        }
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -122,28 +128,45 @@ class TrainedNetwork(Runnable):
     def on_gpu(self) -> bool:
         return self.device.type == "cuda"
 
-    def answers_verdict(self, pictures: Sequence[Picture], images: DecodedImages) -> AnswersVerdict:
-        """As `verdict_of`."""
-        found = self.verdict_of(pictures, images)
-        assert isinstance(found, AnswersVerdict)
-        return found
-
     def reference(self, images: np.ndarray) -> np.ndarray:
         from graftwork.features.engines.torch_engine import eager_features
 
-        return eager_features(self.classifier, images, self.classifier)
+        return eager_features(self.classifier, images, self._part)
 
     def engine(self, engine: str, precision: str) -> Engine:
         if engine == "torch":
             from graftwork.features.engines.torch_engine import TorchEngine
 
-            return TorchEngine(self.classifier, precision, self.classifier, self.device)
+            return TorchEngine(self.classifier, precision, self._part, self.device)
         if not openvino_engine.is_converted(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             size = self.request.batch_size
-            openvino_engine.convert(self.classifier, size, self.folder, self.classifier)
+            openvino_engine.convert(self.classifier, size, self.folder, self._part)
             keep_newest(self.folder.parent, KEPT)
         return openvino_engine.OpenVinoEngine(self.folder, precision)
+
+    @property
+    def _part(self) -> nn.Module | None:
+        """As of graftwork.features.engines.torch_engine.FromPixels."""
+        return self.classifier
+
+
+class TrainedBackbone(TrainedNetwork):
+    """Its backbone alone, from uint8 pictures to pooled features: for a head computed from such.
+
+    Model folders that share a backbone share it, where their heads are of one kind.
+    """
+
+    outputs, verdicts = "features", Verdict
+
+    def _facts(self, contract: Contract, version: str) -> dict[str, Any]:
+        backbone = contract.architecture | {"head": contract.architecture["head"]["_target_"]}
+        sha256 = contract.weights_sha256[model_folder.BACKBONE]
+        return {"backbone": backbone, "weights": sha256, "computes": [FEATURES, version]}
+
+    @property
+    def _part(self) -> nn.Module | None:
+        return None
 
 
 def keep_newest(folder: Path, count: int) -> None:
