@@ -161,6 +161,23 @@ def card(root: Root = Path(".")) -> None:
 
 
 @app.command()
+def register(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of an experiment, or run:ID.")],
+    name: Annotated[str, typer.Option(help="Of the registered model.")],
+    alias: Annotated[
+        str | None, typer.Option(help="That it gets, such as champion; its holder is compared.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if it is worse.")] = False,
+    root: Annotated[Path, typer.Option("--root", help="Folder of the project.")] = Path("."),
+) -> None:
+    """Put a run's model into MLflow's registry, unless it is worse than the champion there."""
+    from graftwork.recording.registry import register as registered
+
+    for sentence in registered(root, run, name, alias, force=force):
+        print(sentence)
+
+
+@app.command()
 def inspect(
     more: Annotated[
         list[Path] | None, typer.Argument(metavar="[PHOTO]...", help="More of --photos.")

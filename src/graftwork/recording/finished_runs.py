@@ -73,14 +73,26 @@ def recorded_configurations(root: Path) -> Iterator[tuple[Any, dict[str, str]]]:
 
 
 def _configuration(client: MlflowClient, place: str) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = artifact(client, place, PARAMS, Path(folder))
+        try:
+            return path and yaml.safe_load(path.read_text("utf-8"))
+        except (ValueError, yaml.YAMLError):
+            return None
+
+
+def artifact(client: MlflowClient, place: str, name: str, folder: Path) -> Path | None:
+    """One file of a run, brought to a folder; None where it cannot be had.
+
+    Args:
+        place: the run's `artifact_uri`.
+    """
     # Not by `client.download_artifacts`, which also looks through the run's models.
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            artifacts = get_artifact_repository(place, tracking_uri=client.tracking_uri)
-            path = artifacts.download_artifacts(PARAMS, folder)
-            return yaml.safe_load(Path(path).read_text("utf-8"))
+        artifacts = get_artifact_repository(place, tracking_uri=client.tracking_uri)
+        return Path(artifacts.download_artifacts(name, str(folder)))
     except Exception:  # whatever a store of artifacts may raise for what it does not have
         return None
 
