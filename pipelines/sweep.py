@@ -36,6 +36,7 @@ from pipelines.evaluate import TEST
 from pipelines.named_sweep import finished_earlier, swept_with_earlier
 from pipelines.ranking import Ranking, jobs, never_begun, rankings, selection_score
 from pipelines.ranking_tables import as_csv, as_html, table
+from pipelines.shared_sweep import Start
 from pipelines.sweep_costs import accuracy_against_cost
 from pipelines.winners import Evaluate, look_at_tests
 
@@ -74,28 +75,72 @@ def recorded(
         planned: overrides of each job, where all of them are known before.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    swept = swept_with_earlier(folder, swept)
-    write_json(folder / "sweep.json", {"swept": swept})
-    title = " ".join(f"{key}={','.join(found)}" for key, found in swept.items())
-    parent = open_sweep(tracking, Artifacts.at(folder, shared), title or folder.name, swept)
-    ended, found, groups = Ended(), list[Ranking](), list[list[Configuration]]()
+    start, ended = Start(folder), Ended()
+    with start.alone:
+        swept = swept_with_earlier(folder, swept)
+        write_json(folder / "sweep.json", {"swept": swept})
+        title = " ".join(f"{key}={','.join(found)}" for key, found in swept.items())
+        parent = open_sweep(tracking, Artifacts.at(folder, shared), title or folder.name, swept)
+    end = _End(folder, parent, title, swept, baselines, planned, ended)
     try:
-        with _finished(parent, ended):
-            try:
-                yield ended
-                look_at_tests(folder, shared, evaluate)
-            finally:
-                begun, own = jobs(folder), [differing(job, swept) for job in planned]
-                done = [*begun, *never_begun(begun, own, folder)]
-                found = rankings(done)
-                ended.failures = sum(not job.finished or bool(job.error) for job in done)
-                groups = [configurations(ranking, baselines) for ranking in found]
-                groups = [group for group in groups if worth_telling(group)]
-                if found:
-                    _record(found, groups, folder, parent, title, swept)
-    finally:  # last: by now no failure to print can lose a file or leave the parent open
+        yield ended
+    except BaseException as error:
+        with start.ended() as others:
+            end.reached(others, error)
+        raise
+    with start.ended() as others:
+        end.reached(others, None, lambda: look_at_tests(folder, shared, evaluate))
+
+
+@dataclass(frozen=True)
+class _End:
+    """What is done when a sweep's jobs are; fields as in `recorded`."""
+
+    folder: Path
+    parent: Run
+    title: str
+    swept: Mapping[str, Sequence[str]]
+    baselines: Sequence[str]
+    planned: Sequence[Sequence[str]]
+    ended: Ended
+
+    def reached(
+        self, others: int, error: BaseException | None, tests: Callable[[], None] = lambda: None
+    ) -> None:
+        """By the last start of the sweep: tests are looked at, jobs are ranked, the run ends.
+
+        Args:
+            others: starts that are still at work.
+            error: what ended this one, if anything did.
+            tests: looks at those that were left to the end.
+        """
+        if others:
+            self.ended.failures = sum(job.status == "failed" for job in jobs(self.folder))
+            log.warning("%d other start(s) are at work: the last to end ranks the jobs.", others)
+            return
+        found, groups = list[Ranking](), list[list[Configuration]]()
+        try:
+            with _finished(self.parent, self.ended):
+                try:
+                    if error is not None:
+                        raise error
+                    tests()
+                finally:
+                    found, groups = self._ranked()
+        finally:  # last: by now no failure to print can lose a file or leave the parent open
+            if found:
+                _print(found, groups, self.folder)
+
+    def _ranked(self) -> tuple[list[Ranking], list[list[Configuration]]]:
+        begun, own = jobs(self.folder), [differing(job, self.swept) for job in self.planned]
+        done = [*begun, *never_begun(begun, own, self.folder)]
+        found = rankings(done)
+        self.ended.failures = sum(not job.finished or bool(job.error) for job in done)
+        groups = [configurations(ranking, self.baselines) for ranking in found]
+        groups = [group for group in groups if worth_telling(group)]
         if found:
-            _print(found, groups, folder)
+            _record(found, groups, self.folder, self.parent, self.title, self.swept)
+        return found, groups
 
 
 @contextmanager

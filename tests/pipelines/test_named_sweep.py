@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from stand_in_stages import SMALL, STAGES, client, table
 from graftwork.config.errors import UserError
 from pipelines import experiment, named_sweep, sweep
 from pipelines.named_sweep import arguments_of, job_folder, planned
+from pipelines.ranking import jobs
+from pipelines.shared_sweep import OPENING, Start
 
 FOLDER = Path("runs/produce")
 
@@ -102,6 +106,36 @@ def test_a_job_that_is_finished_while_it_is_claimed_is_not_run_again(start, monk
 
     monkeypatch.setattr(sweep, "finished_earlier", under_the_lock)
     assert start("1")[1] == [] and len(seen) == 1
+
+
+def test_the_last_of_several_starts_ranks_and_looks_at_the_test(start, capsys):
+    FOLDER.mkdir(parents=True)
+    other = Start(FOLDER)
+    assert start("1,3") == (0, [1, 3])
+    assert not (FOLDER / "ranking.csv").exists() and "1 other start" in capsys.readouterr().out
+    parent = json.loads((FOLDER / "run.json").read_text())["run_id"]
+    assert client().get_run(parent).info.status == "RUNNING"
+    assert not any(job.test for job in jobs(FOLDER)), "the winner may be another's"
+    with other.ended() as others:
+        assert others == 0
+        with pytest.raises(Timeout), FileLock(FOLDER / OPENING, timeout=0):
+            pass
+    assert start("1,3,2") == (0, [2])
+    assert [row["differs"] for row in table(FOLDER)] == ["seed=3", "seed=2", "seed=1"]
+    assert [bool(job.test) for job in jobs(FOLDER) if job.differs == "seed=3"] == [True]
+    assert client().get_run(parent).info.status == "FINISHED"
+    assert not list(FOLDER.glob(".start-*"))
+
+
+def test_a_start_that_was_killed_is_not_waited_for(tmp_path):
+    if (child := os.fork()) == 0:
+        Start(tmp_path)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert len(list(tmp_path.glob(".start-*.lock"))) == 1
+    with Start(tmp_path).ended() as others:
+        assert others == 0
+    assert not list(tmp_path.glob(".start-*"))
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "a b", "x" * 82, "é"])
