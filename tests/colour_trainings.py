@@ -19,6 +19,7 @@ from graftwork.settings.trainer import Trainer
 from graftwork.training.callbacks import Curves
 from graftwork.training.datamodule import PictureData
 from graftwork.training.graft_module import GraftModule
+from graftwork.training.guard import Guard
 from graftwork.training.lightning_trainer import lightning, quiet
 from graftwork.transfer.samplers import Shuffled
 from graftwork.transfer.strategy import Transfer
@@ -91,6 +92,11 @@ def fitted(
         trainer.fit(module, datamodule=data)
     assert not list(tmp_path.iterdir()), "Lightning must leave no folders behind"
     return module, curves.rows
+
+
+def guard(data: PictureData, *, skips: bool = False, spike: float | None = None) -> Guard:
+    """Of the first attempt of several."""
+    return Guard(data.train_dataloader, skips=skips, spike=spike, last=False)
 
 
 def state(network: Classifier) -> dict[str, torch.Tensor]:

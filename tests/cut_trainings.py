@@ -81,7 +81,7 @@ class Trainings:
             self.steps += 1
             return real(module, *batch)
 
-        legs = None if folder is None else Legs(folder, None, every)
+        legs = None if folder is None else Legs(folder, None, every, None)
         told: list[tuple[int, dict[str, float]]] = []
         with patch.context() as patched:
             patched.setattr(GraftModule, "training_step", step)

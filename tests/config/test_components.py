@@ -21,6 +21,7 @@ TRAINER = {
     "refit_epochs": 1, "refit_rate": 0.5,
     "patience": 0,
     "watch_test": False, "limit_epochs": None, "limit_batches": 2,
+    "on_divergence": "stop", "loss_spike": None,
     "checkpoint_minutes": 5, "checkpoint_steps": None, "resume": "auto",
 }  # fmt: skip
 

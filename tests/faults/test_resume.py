@@ -13,7 +13,6 @@ import torch
 from cut_trainings import Cut, Trainings
 from tiny_transfer import draw_photos, save_weights
 
-from graftwork.training.graft_module import GraftModule
 from graftwork.training.resuming.legs import Legs, digest_of
 from graftwork.training.resuming.ongoing import Ongoing
 from graftwork.training.resuming.settings import plain, settings_of
@@ -111,30 +110,10 @@ def test_a_full_disk_ends_no_training(
     assert "No space left" in caplog.text and str(tmp_path) in caplog.text
 
 
-def test_weights_that_are_no_numbers_are_never_kept(
-    short: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = GraftModule.on_before_optimizer_step
-
-    def broken(module: GraftModule, optimizer: Any) -> None:
-        real(module, optimizer)
-        if module.trainer.global_step == 2:
-            next(p for p in module.classifier.head.parameters()).grad.fill_(torch.nan)
-
-    monkeypatch.setattr(GraftModule, "on_before_optimizer_step", broken)
-    short.run(tmp_path, monkeypatch)  # the probe that training began from
-    names = sorted(path.name for path in tmp_path.glob("*/*.json"))
-    assert not names  # the leg has ended: it has a result
-    monkeypatch.setattr("graftwork.training.resuming.legs.Leg.finish", lambda *_: None)
-    short.run(tmp_path / "unfinished", monkeypatch)
-    names = sorted(path.name for path in (tmp_path / "unfinished").glob("*/*.json"))
-    assert names == ["04-000000001.json", "04-000000002.json"]
-
-
 def test_another_training_is_not_taken_for_it(short: Trainings, made: Made) -> None:
     settings = settings_of(short.experiment)
     assert "evaluation" not in settings and "workers" not in settings["trainer"]
-    legs = Legs(Path("x"), None, None)
+    legs = Legs(Path("x"), None, None, None)
     assert legs.leg(settings) == legs.leg(settings_of(short.experiment))
     changed = {**settings, "seed": 1}
     assert legs.leg(settings).folder != legs.leg(changed).folder

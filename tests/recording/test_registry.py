@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 
 from graftwork.config.errors import UserError
+from graftwork.evaluating.paired_answers import top1_gain
 from graftwork.recording.mlflow_store import open_store
 from graftwork.recording.registry import register
 from graftwork.storage.artifacts import Artifacts
@@ -128,3 +129,12 @@ def test_what_is_no_finished_model_is_refused(recorded, tmp_path, made, message)
 def test_wrong_words_are_named(client, tmp_path, run, name, message) -> None:
     with pytest.raises(UserError, match=message):
         register(tmp_path, run, name, None, force=False)
+
+
+def test_answers_are_compared_by_picture_whatever_their_order() -> None:
+    one, other = answers(80), answers(75)
+    found = top1_gain(one, other.sample(frac=1, random_state=0), 0.95)
+    assert found is not None and found[1] == PICTURES
+    assert found[0].value == pytest.approx(0.05) and found[0].low > 0
+    assert top1_gain(one, other.iloc[1:], 0.95) is None
+    assert top1_gain(one, other.assign(**{"class": "b"}), 0.95) is None

@@ -11,6 +11,7 @@ from colour_trainings import (
     Colours,
     classifier,
     fitted,
+    guard,
     pictures,
     state,
     strategy,
@@ -18,8 +19,7 @@ from colour_trainings import (
 from torch.nn import functional as F
 
 from graftwork.training.callbacks import gatherer
-from graftwork.training.graft_module import Diverged
-from graftwork.training.guard import Guard
+from graftwork.training.diverging import Diverged
 from graftwork.transfer.bound.gathering import BestEpoch
 from graftwork.transfer.schedules import WarmupCosine
 
@@ -109,8 +109,8 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
     data = pictures()
     data._fit._images = Poisoned()
     best = gatherer(BestEpoch(), patience=0)
-    with pytest.raises(Diverged, match=r"the loss is nan in epoch 2, step 1.*transfer\.rates"):
-        fitted(network, strategy(epochs=3), tmp_path, best, Guard(data.train_dataloader), data=data)
+    with pytest.raises(Diverged, match=r"the loss is nan in epoch 2, step 1"):
+        fitted(network, strategy(epochs=3), tmp_path, best, guard(data), data=data)
     assert all(tensor.isfinite().all() for tensor in best.gathering._state.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +15,9 @@ from conftest import composed
 
 from graftwork.config.components import build
 from graftwork.models.base import Model
-from graftwork.training.graft_module import Diverged, GraftModule
-from graftwork.training.guard import Destroyed, Guard
+from graftwork.training.diverging import Diverged
+from graftwork.training.graft_module import GraftModule
+from graftwork.training.guard import IN_A_ROW, Destroyed, Guard
 from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
 from graftwork.transfer.parts import Moment
 from graftwork.transfer.strategy import Transfer
@@ -42,6 +43,10 @@ class Told(SimpleNamespace):
     """A module whose loss on a batch is the batch itself."""
 
     classifier, penalties, shares = torch.nn.Identity(), torch.nn.ModuleDict(), (1.0,)
+    transfer, device = SimpleNamespace(batch_norm="frozen"), torch.device("cpu")
+
+    def modules(self) -> list[torch.nn.Module]:
+        return []
 
     def train(self) -> None: ...
 
@@ -49,6 +54,21 @@ class Told(SimpleNamespace):
 
     def minimised(self, images: torch.Tensor, *_: object) -> SimpleNamespace:
         return SimpleNamespace(loss=images)
+
+
+def watching(batches: Callable[[], Iterable[Batch]], **changes: Any) -> Guard:
+    """Of the first attempt of several, which passes over nothing."""
+    return Guard(batches, **({"skips": False, "spike": None, "last": False} | changes))
+
+
+def judged(
+    guard: Guard, found: Any, module: Any, loss: float, *, total: float | None = None,
+    norm: float = 1.0,
+) -> bool:  # fmt: skip
+    """Whether a step is taken that gives these numbers."""
+    module.latest = torch.tensor(loss)
+    module.latest_total = torch.tensor(loss if total is None else total)
+    return guard.judge(found, module, torch.tensor(norm))
 
 
 def raised_at(before: Iterable[float], losses: Sequence[float]) -> int | None:
@@ -59,14 +79,13 @@ def raised_at(before: Iterable[float], losses: Sequence[float]) -> int | None:
         losses: of every step.
     """
     found, module = trainer(len(losses)), Told()
-    guard = Guard(lambda: [(torch.tensor(loss), torch.tensor(0)) for loss in before])
+    guard = watching(lambda: [(torch.tensor(loss), torch.tensor(0)) for loss in before])
     guard.on_train_start(found, module)  # type: ignore[arg-type]
     for step, loss in enumerate(losses, 1):
         found.global_step = step
         try:
-            module.latest = torch.tensor(loss)
-            outputs = {"loss": module.latest}
-            guard.on_train_batch_end(found, module, outputs, None, step - 1)  # type: ignore[arg-type]
+            assert judged(guard, found, module, loss)
+            guard.on_train_batch_end(found, module, None, None, step - 1)
         except Destroyed as error:
             assert (error.step, error.start_loss) == (step, guard.start_loss)
             return step
@@ -122,7 +141,7 @@ def test_measuring_before_the_first_step_changes_nothing() -> None:
     ]
     drawn = torch.get_rng_state()
     tensors = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    guard = Guard(lambda: shown)
+    guard = watching(lambda: shown)
     guard.on_train_start(trainer(400), module)
     assert torch.equal(torch.get_rng_state(), drawn)
     for name, tensor in network.state_dict().items():
@@ -153,7 +172,7 @@ def test_the_loss_before_the_first_step_is_what_the_first_steps_would_give() -> 
         (torch.randint(0, 256, (8, 32, 32, 3), dtype=torch.uint8), torch.arange(8) % 3)
         for _ in range(8)
     ]
-    guard = Guard(lambda: shown)
+    guard = watching(lambda: shown)
     guard.on_train_start(trainer(400), module)
     module.train()
     with torch.no_grad():
@@ -163,7 +182,74 @@ def test_the_loss_before_the_first_step_is_what_the_first_steps_would_give() -> 
     assert all(each.total > 100 for each in found) and guard.start_loss < 5
     mixed = [module.objective.mix(*shown[0], module.generator(moment))[1] for moment in moments]
     assert len({float(targets[0, 0]) for targets in mixed}) > 4
-    module.latest = torch.tensor(guard.start_loss)
-    guard.on_train_batch_end(trainer(400), module, {"loss": torch.tensor(101.0)}, None, 0)
+    assert judged(guard, trainer(400), module, guard.start_loss, total=101.0)
     with pytest.raises(Diverged, match="the loss is inf in epoch 1"):
-        guard.on_train_batch_end(trainer(400), module, {"loss": torch.tensor(math.inf)}, None, 0)
+        judged(guard, trainer(400), module, guard.start_loss, total=math.inf)
+
+
+LONG = batches(0.5, 0.1, 30)  # losses of a training that is well
+
+
+@pytest.mark.parametrize(
+    ("numbers", "wrong"),
+    [
+        ({"loss": math.nan}, "the loss is nan"),
+        ({"loss": 0.4, "total": math.inf}, "the loss is inf"),
+        ({"loss": 0.4, "norm": math.nan}, "the gradient is nan"),
+        ({"loss": 100.1}, r"the loss is 100.1 \(0.5.. before the first step\)"),
+    ],
+)
+def test_a_training_that_was_well_ends_at_the_step(numbers: dict[str, float], wrong: str) -> None:
+    guard, found, module = well(LONG)
+    with pytest.raises(Diverged, match=f"{wrong} in epoch 1, step 31") as ended:
+        judged(guard, found, module, **numbers)
+    at = ended.value.at
+    assert at is not None and (at.epoch, at.step, at.batch, at.done) == (0, 30, 30, 30)
+    assert ended.value.tags == {"diverged": str(at)}
+
+
+def test_a_large_loss_that_is_no_spike_is_ordinary() -> None:
+    assert judged(*well(LONG), 99.9)
+    assert judged(*well(LONG, spike=None), 1e9)
+
+
+@pytest.mark.parametrize("losses", [LONG[:5], [*LONG, *batches(9.0, 0.1, 10)]])
+def test_where_rates_may_be_the_cause_lower_ones_are_tried(losses: list[float]) -> None:
+    with pytest.raises(Diverged) as early:
+        judged(*well(losses), math.nan)
+    assert early.value.at is None
+    with pytest.raises(Diverged) as early:  # there is no attempt after this one
+        judged(*well(losses, last=True), math.nan)
+    assert early.value.at is not None
+
+
+def test_steps_are_passed_over_until_too_many_come_in_a_row() -> None:
+    guard, found, module = well(LONG, skips=True)
+    for _ in range(IN_A_ROW):
+        assert not judged(guard, found, module, math.nan)
+    assert judged(guard, found, module, 0.5)
+    for _ in range(IN_A_ROW):
+        assert not judged(guard, found, module, 0.4, norm=math.inf)
+    seen = watching(lambda: [])
+    seen.load_state_dict(guard.state_dict())
+    assert seen.passed_over == 2 * IN_A_ROW and seen.latest == guard.latest
+    with pytest.raises(Diverged, match="the loss is nan"):
+        judged(seen, found, module, math.nan)
+
+
+def well(losses: Sequence[float], **changes: Any) -> tuple[Guard, Any, Any]:
+    """A guard that has seen these steps of 160; a loss beyond 100 is a spike."""
+    shown = [(torch.tensor(loss), torch.tensor(0)) for loss in batches(0.5, 0.1, 8)]
+    guard, found, module = (
+        watching(lambda: shown, **({"spike": 100.0} | changes)),
+        trainer(160),
+        Told(),
+    )
+    guard.on_train_start(found, module)  # type: ignore[arg-type]
+    for step, loss in enumerate(losses):
+        guard.on_train_batch_start(found, module, None, step)  # type: ignore[arg-type]
+        assert judged(guard, found, module, loss)
+        guard.on_train_batch_end(found, module, None, None, step)
+        found.global_step = step + 1
+    guard.on_train_batch_start(found, module, None, len(losses))  # type: ignore[arg-type]
+    return guard, found, module

@@ -10,13 +10,13 @@ import torch
 from colour_trainings import (
     classifier,
     fitted,
+    guard,
     pictures,
     strategy,
 )
 
 from graftwork.training.callbacks import gatherer
 from graftwork.training.graft_module import parameter_groups
-from graftwork.training.guard import Guard
 from graftwork.training.lightning import pl
 from graftwork.transfer.bound.gathering import MovingAverage
 from graftwork.transfer.schedules import Plateau, WarmupCosine
@@ -45,12 +45,12 @@ def test_several_passes_make_one_step_of_all_their_pictures(
     for size, count in ((12, 1), (batch_size, passes)):
         data, network = pictures(12, 12, batch_size=size, passes=count), classifier()
         assert data.order().shares == pytest.approx(shares if count > 1 else (1.0,))
-        steps, guard, ema = Steps(), Guard(data.train_dataloader), MovingAverage(0.9, 0.7)
-        watchers = steps, guard, gatherer(ema, 0)
+        steps, watch, ema = Steps(), guard(data), MovingAverage(0.9, 0.7)
+        watchers = steps, watch, gatherer(ema, 0)
         module, rows = fitted(network, strategy(epochs=4), tmp_path, *watchers, data=data)
         assert module.trainer.global_step == len(steps.rates) == 4
         ema.place(network, lambda: None, None)
-        found.append((network, rows, steps.rates, guard.start_loss))
+        found.append((network, rows, steps.rates, watch.start_loss))
     (one, rows, rates, loss), (other, again, same, once_more) = found
     assert rates == same and once_more == pytest.approx(loss, rel=1e-5)
     for name, tensor in one.state_dict().items():

@@ -63,9 +63,10 @@ class Recording:
         """Ends the run: FINISHED, FAILED or KILLED."""
 
     def close(self, error: BaseException | None) -> None:
-        """Ends the run as this exception says."""
+        """Ends the run as this exception says, with tags of its own if it has any."""
         if error is not None:
-            self.set_tags({"error": f"{type(error).__name__}: {error}"})
+            tags: Mapping[str, str] = getattr(error, "tags", {})
+            self.set_tags({"error": f"{type(error).__name__}: {error}", **tags})
         self.finish(status_of(error))
 
     def __enter__(self) -> Recording:

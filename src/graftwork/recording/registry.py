@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graftwork.config.errors import UserError
-from graftwork.metrics.paired import Estimate, mean_over
+from graftwork.evaluating.paired_answers import top1_gain
 from graftwork.recording.finished_runs import artifact, opened
-from graftwork.selecting.luck import answers
 from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
-    import numpy as np
+    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
+
+    from graftwork.metrics.paired import Estimate
 
 PREDICTIONS = "predictions.parquet"  # of a run's artifacts
 CHAMPION = "champion"  # the alias whose holder others are compared with
@@ -128,15 +129,14 @@ def _verdict(client: MlflowClient, run: Run, holder: ModelVersion | None, alias:
     who = f"{alias} (version {holder.version})"
     if holder.run_id == run.info.run_id:
         return Verdict(f"It is the {who} itself.", False, True)
-    found = [_answers(client, one) for one in (run, client.get_run(str(holder.run_id)))]
-    if found[0] is None or found[1] is None:
+    answers = [_answers(client, one) for one in (run, client.get_run(str(holder.run_id)))]
+    if answers[0] is None or answers[1] is None:
         words = f"Not compared with {who}: the answers of one to its test are not recorded."
         return Verdict(words, False, False)
-    (pictures, right), (others, theirs) = found[0], found[1]
-    if pictures != others or len(right) < 2:
+    gain = top1_gain(answers[0], answers[1], CONFIDENCE)
+    if gain is None:
         return Verdict(f"Not compared with {who}: it was tested on other pictures.", False, False)
-    gain = mean_over((right.astype(float) - theirs)[None], CONFIDENCE)
-    return _told(gain, len(right), who)
+    return _told(*gain, who)
 
 
 def _told(gain: Estimate, pictures: int, who: str) -> Verdict:
@@ -151,11 +151,14 @@ def _told(gain: Estimate, pictures: int, who: str) -> Verdict:
     return Verdict(words, is_told and gain.value < 0, True)
 
 
-def _answers(client: MlflowClient, run: Run) -> tuple[bytes, np.ndarray] | None:
-    """See `answers`, of its artifacts."""
+def _answers(client: MlflowClient, run: Run) -> pd.DataFrame | None:
+    """Its predictions of the test pictures, from its artifacts."""
+    import pandas as pd
+
     with tempfile.TemporaryDirectory() as folder:
         path = artifact(client, run.info.artifact_uri, PREDICTIONS, Path(folder))
-        return None if path is None else answers(path)
+        columns = ["sha256", "class", "predicted"]
+        return None if path is None else pd.read_parquet(path, columns=columns)
 
 
 def _version(client: MlflowClient, run: Run, name: str, verdict: Verdict) -> ModelVersion:

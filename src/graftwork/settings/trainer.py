@@ -12,6 +12,8 @@ AUTO = "auto"
 CLIPPED = ("norm", "value")
 RESUMES = ("auto", "never")
 REFITS = ("auto", "on", "again", "never")
+SKIP = "skip"
+DIVERGENCES = ("stop", SKIP)
 COMPILES = ("auto", "on", "off")
 
 
@@ -35,6 +37,8 @@ class Trainer(Component):
     refit_epochs: int  # of training on
     refit_rate: float  # of training on, as a share of the strategy's rates
     watch_test: bool  # test/loss and test/top1 after each epoch: for curves, chooses nothing
+    on_divergence: str  # a loss or gradient that is no number: stop, or skip that step
+    loss_spike: float | None  # such is a loss so many times the first, too; null: never
     patience: int  # epochs without improvement before stopping early, where they choose; 0: never
     limit_epochs: int | None  # at most this many: a training of so many, schedule and all
     limit_batches: int | None  # at most this many steps an epoch
@@ -57,6 +61,9 @@ class Trainer(Component):
         check_range("refit_below", self.refit_below, 0)
         check_range("refit_epochs", self.refit_epochs, 1)
         check_range("refit_rate", self.refit_rate, 0, low_open=True)
+        check_choice("on_divergence", self.on_divergence, DIVERGENCES)
+        if self.loss_spike is not None:
+            check_range("loss_spike", self.loss_spike, 1, low_open=True)
         check_range("patience", self.patience, 0)
         if self.checkpoint_minutes is not None:
             check_range("checkpoint_minutes", self.checkpoint_minutes, 0, low_open=True)

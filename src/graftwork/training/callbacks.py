@@ -115,16 +115,28 @@ def _score(seen: Mapping[str, torch.Tensor]) -> Score | None:
 
 
 class Curves(pl.Callback):
-    """One row an epoch: everything that was logged, and the head's learning rate at its end."""
+    """One row an epoch: everything that was logged, and the head's learning rate at its end.
 
-    def __init__(self, told: Callable[[Row, int], None], rows: list[Row]) -> None:
+    Args:
+        told: called with each new row and its epoch.
+        rows: of earlier attempts.
+        further: what else there is to say at an epoch's end.
+    """
+
+    def __init__(
+        self,
+        told: Callable[[Row, int], None],
+        rows: list[Row],
+        further: Callable[[], Row] = dict,
+    ) -> None:
         self.rows = rows  # grows; those of earlier attempts stay
         self.before = int(rows[-1]["epoch"]) if rows else 0  # a computed head's row is of epoch 0
-        self._told = told  # called with each new row and its epoch
+        self._told, self._further = told, further
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         logged["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        logged |= self._further()
         epoch = self.before + trainer.current_epoch + 1
         self.rows.append({"epoch": epoch, **logged})
         self._told(logged, epoch)

@@ -111,15 +111,29 @@ class TrainingOrder(Sampler[list[Key]]):
         return self.steps * len(self.shares)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        rows = self.sampler.rows(self.labels, self.seed, self.epoch)
-        order = rows + self.count * times_before(rows)
+        order = self._order(self.epoch)
         done = self.begun[1] // len(self.shares) if self.epoch == self.begun[0] else 0
         for step in range(done, self.steps):
-            of_step = order[step * self.whole : (step + 1) * self.whole]
-            for start in range(0, self.whole, self.batch_size):
-                keys = of_step[start : start + self.batch_size]
-                own = np.array_split(keys, self.processes)[self.rank]
-                yield [(self.epoch, int(key)) for key in own]
+            for dealt in self._passes(order, step):
+                yield [(self.epoch, int(key)) for key in dealt[self.rank]]
+
+    def keys(self, epoch: int, step: int) -> list[list[Key]]:
+        """Of a step of an epoch, both counted from 0: of each process those of all its passes."""
+        passes = list(self._passes(self._order(epoch), step))
+        return [
+            [(epoch, int(key)) for dealt in passes for key in dealt[rank]]
+            for rank in range(self.processes)
+        ]
+
+    def _passes(self, order: np.ndarray, step: int) -> Iterator[list[np.ndarray]]:
+        """Keys of each pass of a step, by process."""
+        of_step = order[step * self.whole : (step + 1) * self.whole]
+        for start in range(0, self.whole, self.batch_size):
+            yield np.array_split(of_step[start : start + self.batch_size], self.processes)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        rows = self.sampler.rows(self.labels, self.seed, epoch)
+        return rows + self.count * times_before(rows)
 
 
 def times_before(rows: np.ndarray) -> np.ndarray:

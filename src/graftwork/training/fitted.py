@@ -14,10 +14,12 @@ from graftwork.training.at_hand import TrainingAtHand
 from graftwork.training.bound_parts import attached, bound, fit_module, trained_parameters
 from graftwork.training.callbacks import Planned
 from graftwork.training.datamodule import TrainingData
+from graftwork.training.diverging import Diverged, Step
+from graftwork.training.flight_record import diverged, record_of
 from graftwork.training.gathered import place
 from graftwork.training.going_back import gone_back_of
-from graftwork.training.graft_module import Diverged, GraftModule, check_finite
-from graftwork.training.guard import Destroyed
+from graftwork.training.graft_module import GraftModule, check_finite
+from graftwork.training.guard import ATTEMPTS, Destroyed
 from graftwork.training.pictures import loading, pictures_of
 from graftwork.training.resuming.keeping import Keeping
 from graftwork.training.resuming.legs import digest_of
@@ -150,11 +152,12 @@ class Fitting:
         """
         self.classifier.load_state_dict(self.start)
         torch.manual_seed(self.experiment.seed)
-        watchers = self._watchers(taken_up)
+        watchers = self._watchers(number, taken_up)
         first = number == 1 and watchers.curves.before == 0 and taken_up is None
         planned = Planned(self.start, shown=first and distributed.rank() == 0)
         looking_on = [planned, *watchers.all()]
         if keeping is not None:
+            looking_on += keeping.leg.legs.onlookers(keeping.leg.folder.name, number)
             known = {"attempt": number, "factor": factor, "gone_back": [*map(asdict, gone_back)]}
             known["earlier"] = watchers.earlier - self.told_before
             looking_on.append(
@@ -171,18 +174,34 @@ class Fitting:
             # The very last step has no loss after it that could tell.
             check_finite(self.classifier, watchers.progress.steps)
         except (Destroyed, Diverged) as error:
+            if isinstance(error, Diverged) and error.at is not None:
+                raise self._ended(error.at, number, watchers, keeping) from error
             loss = watchers.guard.start_loss
             raise Failed(gone_back_of(number, error, loss, factor), error) from error
         self.classifier.cpu().eval()
         return self._trained(module, watchers, planned, gone_back, factor)
 
-    def _watchers(self, taken_up: State | None) -> Watchers:
+    def _ended(
+        self, at: Step, number: int, watchers: Watchers, keeping: Keeping | None
+    ) -> Diverged:
+        """What is kept of a training that ends at a step, and what is said."""
+        record = record_of(self, number, at, watchers.guard.latest)
+        pictures = [path for shown in record["shown"] for path in shown["path"]]
+        if keeping is not None:
+            keeping.record(record)
+        return diverged(at, pictures, self.artifacts.root if keeping else None)
+
+    def _watchers(self, number: int, taken_up: State | None) -> Watchers:
         average = self.experiment.transfer.average
         gathering = average.gathering("val" in self.watched, self.enough)
         earlier = 0 if taken_up is None else taken_up["earlier"]
         if taken_up is not None:
             self.tell_again(taken_up["rows"][:earlier])
-        found = Watchers.of(self.experiment, self.data, self.told, self.rows, gathering)
+        worthless = not self.experiment.transfer.head_init.needs_features  # what it began from
+        found = Watchers.of(
+            self.experiment, self.data, self.told, self.rows, gathering,
+            last=number == ATTEMPTS and worthless,
+        )  # fmt: skip
         self.data.begin_at(0, 0)
         if taken_up is not None:
             self.tell_again(taken_up["rows"][earlier:])

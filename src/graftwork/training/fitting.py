@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from graftwork.config.errors import UserError
 from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack
+from graftwork.settings.trainer import SKIP
 from graftwork.training.fitted import Failed, Fitting
 from graftwork.training.going_back import as_it_was, say
 from graftwork.training.guard import ATTEMPTS, SLOWER
@@ -74,7 +75,8 @@ def train(
     )  # fmt: skip
     if legs is None:
         return _attempts(whole, factor)
-    keeping = Keeping.of(legs.leg(*whole.defines, factor))
+    skips = experiment.trainer.on_divergence == SKIP
+    keeping = Keeping.of(legs.leg(*whole.defines, factor, skips=skips))
     if (done := keeping.result()) is not None:
         return whole.taken_from(done)
     with keeping.trying():

@@ -9,7 +9,7 @@ import torch
 
 from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack
-from graftwork.training.graft_module import Diverged
+from graftwork.training.diverging import Diverged
 from graftwork.training.guard import ATTEMPTS, SLOWER, Destroyed
 from graftwork.training.stored_prefix import StoredPrefix
 from graftwork.training.trained import Trained

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch.nn import functional as F
 
-from graftwork.config.errors import UserError
 from graftwork.models.batch_norm import moves_statistics
 from graftwork.process import distributed
+from graftwork.training.diverging import Diverged
 from graftwork.training.lightning import pl, torchmetrics
 from graftwork.transfer.bound.objective import BoundObjective, larger_share
 from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
     from graftwork.training.datamodule import Batch
     from graftwork.transfer.strategy import Transfer
-
-
-class Diverged(UserError):
-    """The loss, or a weight, is no number any more."""
-
-    def __init__(self, what: str, step: int) -> None:
-        super().__init__(
-            f"training diverged: {what}. Nothing of it was kept. Lower the learning rate "
-            "(transfer.rates), lengthen transfer.schedule.warmup, or set trainer.precision=fp32."
-        )
-        self.step = step
 
 
 def check_finite(classifier: Classifier, step: int) -> None:
@@ -96,7 +85,10 @@ class GraftModule(pl.LightningModule):
         self.classifier, self.transfer = classifier, transfer
         self.objective = objective or transfer.objective.bound(Facts.even(num_classes))
         self.penalties = torch.nn.ModuleDict(penalties or {})
-        self.latest = torch.tensor(math.nan)  # the objective's loss of the latest step, so far
+        # Of the latest step, so far: the objective's loss, and what is minimised.
+        self.latest = self.latest_total = torch.tensor(math.nan)
+        # Told the norm of a step's gradient; False: the step is passed over.
+        self.judge: Callable[[torch.Tensor], bool] = lambda norm: True
         self.shares = tuple(shares)
         # Features of normalised pictures in a training step; None: as the classifier has them.
         self.through: Callable[[torch.Tensor], torch.Tensor] | None = None
@@ -179,7 +171,9 @@ class GraftModule(pl.LightningModule):
         part = batch_idx % len(self.shares)
         found = self.minimised(*batch, self.now(), part)
         labels, loss = found.labels, found.loss.detach()
-        self.latest = loss * self.shares[part] + (self.latest if part else 0)
+        share, total = self.shares[part], found.total.detach()
+        self.latest = loss * share + (self.latest if part else 0)
+        self.latest_total = total * share + (self.latest_total if part else 0)
         self.train_loss.update(loss, len(labels))
         self.train_hits.update(found.logits.detach(), labels)
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True)
@@ -278,13 +272,18 @@ class GraftModule(pl.LightningModule):
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
     ) -> None:
         """By the norm of all gradients together, or value by value. Lightning's own refuses a fused
-        optimiser, which could hold scaled gradients; bf16 and fp32 have no scaler."""
-        if gradient_clip_val:
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            if gradient_clip_algorithm == "value":
-                torch.nn.utils.clip_grad_value_(parameters, gradient_clip_val)
-            else:
-                torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        optimiser, which could hold scaled gradients; bf16 and fp32 have no scaler.
+
+        The last that happens before a step, whose gradient is judged here."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if not self.judge(norm):
+            for parameter in parameters:
+                parameter.grad = None  # what has none is not moved
+        elif gradient_clip_val and gradient_clip_algorithm == "value":
+            torch.nn.utils.clip_grad_value_(parameters, gradient_clip_val)
+        elif gradient_clip_val:
+            torch.nn.utils.clip_grads_with_norm_(parameters, gradient_clip_val, norm)
 
 
 def parameter_groups(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graftwork.settings.trainer import SKIP
 from graftwork.training.callbacks import Curves, EndedBySigterm, Gatherer, Progress, gatherer
 from graftwork.training.guard import Guard
 
@@ -34,11 +35,16 @@ class Watchers:
         told: Callable[[Row, int], None],
         rows: list[Row],
         gathering: Gathering | None,
+        *,
+        last: bool,
     ) -> Watchers:
-        guard = Guard(lambda: data.train_dataloader())
-        patience = experiment.trainer.patience
-        gathers = None if gathering is None else gatherer(gathering, patience)
-        return cls(Curves(told, rows), Progress(), guard, gathers, len(rows))
+        settings = experiment.trainer
+        guard = Guard(
+            lambda: data.train_dataloader(), skips=settings.on_divergence == SKIP,
+            spike=settings.loss_spike, last=last,
+        )  # fmt: skip
+        gathers = None if gathering is None else gatherer(gathering, settings.patience)
+        return cls(Curves(told, rows, guard.row), Progress(), guard, gathers, len(rows))
 
     @property
     def kept(self) -> dict[str, Any]:

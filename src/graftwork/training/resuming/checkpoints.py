@@ -11,6 +11,7 @@ import torch
 from graftwork.process.preemption import Request, end
 from graftwork.process.terminal import visible
 from graftwork.training.callbacks import step_is_done
+from graftwork.training.diverging import Diverged
 from graftwork.training.lightning import pl
 from graftwork.training.resuming.files import State, check_room
 from graftwork.training.resuming.legs import Clock, Leg, bytes_of
@@ -71,29 +72,37 @@ class Checkpoints(pl.Callback):
     ) -> None:  # fmt: skip
         inside = batch_idx + 1 < trainer.num_training_batches and step_is_done(pl_module, batch_idx)
         if inside and trainer.global_step != trainer.max_steps:
-            self._look(trainer, cast("GraftModule", pl_module), batch_idx + 1)
+            epoch = trainer.current_epoch
+            self._look(trainer, cast("GraftModule", pl_module), epoch, batch_idx + 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         last = trainer.current_epoch + 1 == trainer.max_epochs or trainer.should_stop
         if not last and trainer.global_step != trainer.max_steps:
-            self._look(trainer, cast("GraftModule", pl_module), 0)
+            self._look(trainer, cast("GraftModule", pl_module), trainer.current_epoch + 1, 0)
 
-    def _look(self, trainer: pl.Trainer, module: GraftModule, batch: int) -> None:
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """A training that diverges is kept as it was before that step."""
+        if isinstance(exception, Diverged) and (at := exception.at) is not None:
+            self._keep(trainer, cast("GraftModule", pl_module), at.epoch, at.batch)
+
+    def _look(self, trainer: pl.Trainer, module: GraftModule, epoch: int, batch: int) -> None:
         """Keeps a checkpoint if one is due, or if the training is to end here."""
         due = self._clock.is_due() and trainer.is_global_zero
         code, wanted = _agreed(trainer, self._request.code, int(due))
         if not code and not wanted:
             return
-        kept = self._keep(trainer, module, batch)
+        kept = self._keep(trainer, module, epoch, batch)
         if code:
             end(code, f"after {trainer.global_step} steps" if kept else None)
 
-    def _keep(self, trainer: pl.Trainer, module: GraftModule, batch: int) -> bool:
+    def _keep(self, trainer: pl.Trainer, module: GraftModule, epoch: int, batch: int) -> bool:
         """Whether it stands. A disk that is full ends no training: the earlier ones stand."""
         broken = not all(bool(t.isfinite().all()) for t in module.classifier.state_dict().values())
         if _agreed(trainer, int(broken))[0]:
             return False  # the guard says so at the next step, and the last finite one stays
-        own = {**self._facts(), **own_state(trainer, module, self._watchers, batch)}
+        own = {**self._facts(), **own_state(trainer, module, self._watchers, epoch, batch)}
         shared = shared_state(trainer, module) if trainer.is_global_zero else {}
         name = f"{self._prefix}{trainer.global_step:09d}"
         with self._clock.writing():

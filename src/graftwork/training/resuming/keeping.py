@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,6 +41,11 @@ class Keeping:
     def latest(self) -> State | None:
         """See `Leg.latest`."""
         return self.leg.latest()
+
+    def record(self, facts: Mapping[str, object]) -> None:
+        """See `Leg.record`."""
+        if distributed.rank() == 0:
+            self.leg.record(facts)
 
     def callback(
         self, attempt: int, facts: Callable[[], State], watchers: Watchers, taken_up: State | None

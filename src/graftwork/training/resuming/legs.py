@@ -8,16 +8,21 @@ that a leg that somebody else began, or that settings have changed since, is nev
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from graftwork.features.engines.keys import digest
 from graftwork.process.installed import releases
+from graftwork.settings.trainer import SKIP
+from graftwork.storage.files import write_durably
+from graftwork.training.flight_record import RECORD
 from graftwork.training.resuming import files
 from graftwork.training.resuming.files import State
 from graftwork.training.resuming.settings import plain
@@ -36,40 +41,66 @@ class Legs:
         folder: of its own; goes when the fine-tuning is done.
         minutes: between checkpoints; None: time asks for none.
         steps: between checkpoints; None: steps ask for none.
+        looking_on: further callbacks, by leg and attempt, of trainings that are only looked at:
+            nothing is written. None: they are trained.
     """
 
     folder: Path
     minutes: float | None
     steps: int | None
+    looking_on: Mapping[tuple[str, int], Sequence[Any]] | None
 
-    def leg(self, *facts: object) -> Leg:
-        """The leg whose result follows from these facts, code and libraries apart."""
+    def onlookers(self, leg: str, attempt: int) -> Sequence[Any]:
+        return () if self.looking_on is None else self.looking_on.get((leg, attempt), ())
+
+    def leg(self, *facts: object, skips: bool = False) -> Leg:
+        """The leg whose result follows from these facts, code and libraries apart.
+
+        Args:
+            skips: whether it passes over steps. Until it has done so, it is the one that does not.
+        """
         versions = releases("torch", "timm", "pytorch-lightning", "torchmetrics", "albumentations")
         key = digest([LAYOUT, versions, [plain(fact) for fact in facts]])
-        return Leg(self.folder / key, self)
+        found = Leg(self.folder / key, self, None)
+        return Leg(self.folder / f"{key}-{SKIP}", self, found) if skips else found
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One training of a network."""
+    """One training of a network.
+
+    Attributes:
+        like: one that is the same as far as it came; None: there is none.
+    """
 
     folder: Path
     legs: Legs
+    like: Leg | None
 
     def result(self) -> State | None:
         """What `finish` wrote, as far as this process needs it; None: it has not ended yet."""
-        return files.newest(self.folder / RESULT)
+        found = files.newest(self.folder / RESULT)
+        return self.like.result() if found is None and self.like is not None else found
 
     def latest(self) -> State | None:
         """The newest checkpoint of it that is whole; None where there is none."""
-        return files.newest(self.folder)
+        found = files.newest(self.folder)
+        return self.like.latest() if found is None and self.like is not None else found
 
     def write(self, name: str, shared: State, own: State) -> None:
         """See `files.write`."""
-        files.write(self.folder, name, shared, own)
+        if self.legs.looking_on is None:
+            files.write(self.folder, name, shared, own)
+
+    def record(self, facts: Mapping[str, object]) -> None:
+        """Writes down a step that was not taken, beside the checkpoints."""
+        if self.legs.looking_on is None:
+            write_durably(self.folder / RECORD, (json.dumps(facts, indent=1) + "\n").encode())
 
     def finish(self, state: State) -> None:
         """Keeps its result, and none of its checkpoints."""
+        if self.legs.looking_on is not None:
+            return
         files.write(self.folder / RESULT, RESULT, {}, state)
         for path in self.folder.glob("*.*"):
             if path.is_file():

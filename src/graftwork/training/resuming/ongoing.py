@@ -57,7 +57,7 @@ class Ongoing:
             return None
         from graftwork.training.resuming.legs import Legs
 
-        return Legs(self.folder, trainer.checkpoint_minutes, trainer.checkpoint_steps)
+        return Legs(self.folder, trainer.checkpoint_minutes, trainer.checkpoint_steps, None)
 
     def take_up_run(self) -> None:
         """Goes on with the MLflow run in which it was cut: DVC has removed its name."""

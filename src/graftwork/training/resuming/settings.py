@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
 
 # Fields of conf/trainer that decide no result.
-MACHINE = ("checkpoint_minutes", "checkpoint_steps", "resume", "workers")
+MACHINE = (
+    *("checkpoint_minutes", "checkpoint_steps", "resume", "workers"),
+    "on_divergence",  # a leg that passes over steps says so itself
+)
 
 
 def settings_of(experiment: Experiment) -> dict[str, Any]:

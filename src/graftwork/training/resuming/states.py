@@ -9,7 +9,7 @@ Nothing here draws from Python's or numpy's global ones.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -32,61 +32,70 @@ def shared_state(trainer: pl.Trainer, module: GraftModule) -> State:
     }
 
 
-def own_state(trainer: pl.Trainer, module: GraftModule, watchers: Watchers, batch: int) -> State:
+def own_state(
+    trainer: pl.Trainer, module: GraftModule, watchers: Watchers, epoch: int, batch: int
+) -> State:
     """What each process has of its own: BatchNorm's statistics, sums of metrics, generators.
 
     Args:
-        batch: of the epoch, that comes next; 0: the epoch before has just ended.
+        epoch: that comes next, or is under way.
+        batch: of the epoch, that comes next; 0: the epoch before has ended.
     """
-    epoch = trainer.current_epoch + (batch == 0)
+    open_passes = _processed(trainer) - batch if epoch == trainer.current_epoch else 0
     return {
         "epoch": epoch,
         "batch": batch,
-        "loops": _between(trainer.fit_loop.state_dict(), epoch, batch),
-        "buffers": {name: buffer for name, buffer in _buffers(module)},
-        "metrics": [dict(metric.metric_state) for metric in _metrics(module)] if batch else [],
+        "loops": _between(trainer.fit_loop.state_dict(), epoch, batch, open_passes),
+        "buffers": {name: buffer for name, buffer in buffers_of(module)},
+        "metrics": [dict(metric.metric_state) for metric in metrics_of(module)] if batch else [],
         "seen": dict(trainer.callback_metrics),
         "validated": list(module.validated),
         "watchers": {name: watcher.state_dict() for name, watcher in watchers.items()},
-        "random": _random(module.device),
+        "random": random_of(module.device),
     }
 
 
 def give_back(trainer: pl.Trainer, module: GraftModule, state: State) -> None:
     """The training is where it was, when its first hook has run; `loops` are given back before."""
     _fill(dict(_parameters(module)), state["parameters"])
-    _fill(dict(_buffers(module)), state["buffers"])
+    _fill(dict(buffers_of(module)), state["buffers"])
     trainer.optimizers[0].load_state_dict(state["optimiser"])
     _schedule(trainer).load_state_dict(state["schedule"])
     module.validated = tuple(state["validated"])
     trainer.callback_metrics.update(state["seen"])
-    for metric, values in zip(_metrics(module), state["metrics"], strict=bool(state["batch"])):
+    for metric, values in zip(metrics_of(module), state["metrics"], strict=bool(state["batch"])):
         for name, value in values.items():
             setattr(metric, name, value)
     if state["batch"]:  # inside an epoch, whose beginning Lightning does not tell again
         module.on_train_epoch_start()
-    torch.set_rng_state(state["random"]["cpu"])
-    if "gpu" in state["random"]:
-        torch.cuda.set_rng_state(state["random"]["gpu"], module.device)
+    set_random(state["random"], module.device)
 
 
-def _between(loops: dict[str, Any], epoch: int, batch: int) -> dict[str, Any]:
+def _between(loops: dict[str, Any], epoch: int, batch: int, open_passes: int) -> dict[str, Any]:
     """Lightning's counters, as they stand between two steps, or two epochs.
 
-    In its hooks they say that a step, or an epoch, is not quite complete; taken up from there,
-    steps are left out. Those of validation, which is not under way, are left out.
+    In its hooks, and within a step, they say that a step, or an epoch, is not quite complete; taken
+    up from there, steps are left out. Those of validation, which is not under way, are left out.
     """
     found = {name: value for name, value in loops.items() if "val_loop" not in name}
     under_way = epoch + (batch > 0)
     found["epoch_progress"] = _counters(found["epoch_progress"], under_way, epoch)
     steps = found["epoch_loop.batch_progress"]
-    total = steps["total"]["processed"]
+    total = steps["total"]["processed"] - open_passes
     found["epoch_loop.batch_progress"] = {
         "total": dict.fromkeys(steps["total"], total),
         "current": dict.fromkeys(steps["current"], batch),
         "is_last_batch": False,
     }
+    taken = found["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
+    for counted in taken.values():
+        counted["ready"] = counted["completed"]
     return found
+
+
+def _processed(trainer: pl.Trainer) -> int:
+    """Batches of this epoch that are done, those of a step that is under way included."""
+    return int(cast(Any, trainer.fit_loop.epoch_loop.batch_progress.current).processed)
 
 
 def _counters(progress: Mapping[str, Any], begun: int, done: int) -> dict[str, Any]:
@@ -105,7 +114,7 @@ def _parameters(module: GraftModule) -> Iterator[tuple[str, torch.nn.Parameter]]
     return (pair for pair in module.named_parameters() if not pair[0].startswith(resting))
 
 
-def _buffers(module: GraftModule) -> Iterator[tuple[str, torch.Tensor]]:
+def buffers_of(module: GraftModule) -> Iterator[tuple[str, torch.Tensor]]:
     """Those that training may move. The others are not persistent: the first weights that a
     penalty holds to, weights of classes."""
     resting, persistent = _resting(module), module.state_dict(keep_vars=True).keys()
@@ -119,7 +128,7 @@ def _resting(module: GraftModule) -> tuple[str, ...]:
     return tuple(f"{name}." for name, m in module.named_modules() if isinstance(m, Resting))
 
 
-def _metrics(module: GraftModule) -> list[torchmetrics.Metric]:
+def metrics_of(module: GraftModule) -> list[torchmetrics.Metric]:
     return [m for m in module.modules() if isinstance(m, torchmetrics.Metric)]
 
 
@@ -127,6 +136,14 @@ def _schedule(trainer: pl.Trainer) -> Any:
     return trainer.lr_scheduler_configs[0].scheduler
 
 
-def _random(device: torch.device) -> dict[str, torch.Tensor]:
+def random_of(device: torch.device) -> dict[str, torch.Tensor]:
+    """States of the generators that a training draws from."""
     found = {"cpu": torch.get_rng_state()}
     return found | ({"gpu": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def set_random(states: Mapping[str, torch.Tensor], device: torch.device) -> None:
+    """The way back of `random_of`."""
+    torch.set_rng_state(states["cpu"])
+    if "gpu" in states:
+        torch.cuda.set_rng_state(states["gpu"], device)
