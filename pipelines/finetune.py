@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graftwork.data import manifest
@@ -24,7 +25,11 @@ from pipelines.ahead import check_ahead
 from pipelines.stage import main
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from graftwork.profiling.batch_size import Found
+    from graftwork.selecting.held_out import HeldOut
+    from graftwork.training.resuming.legs import Legs
 
 
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
@@ -32,21 +37,11 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     wanted = experiment.trainer.processes if experiment.transfer.epochs else 1
     if distributed.relaunched(wanted, artifacts, "pipelines.finetune"):
         return
-    frame = manifest.read(artifacts.manifest)
-    classes = manifest.read_classes(artifacts.classes)
+    given, batch = inputs(experiment, artifacts)
     ongoing = Ongoing.of(experiment, artifacts)
     if experiment.trainer.resume == "never" and distributed.rank() == 0:
         ongoing.forget()
-    check_ready(experiment, artifacts, classes)
-    chooses = held_out(
-        experiment,
-        frame,
-        len(classes),
-        lambda rows: features_of(experiment, artifacts, rows),
-        stored(artifacts.folds),
-    )
-    experiment, batch = _with_batch(experiment, len(classes), len(chooses.rows))
-    test = manifest.of_split(frame, "test") if experiment.trainer.watch_test else None
+    experiment = given.experiment
     legs = ongoing.legs(experiment)
     with ExitStack() as stack:
         tell: Told = lambda row, epoch: None  # noqa: E731
@@ -61,14 +56,51 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             curves = kept_first(artifacts.history, tell)
             if batch is not None:
                 tell({"batch_size/images": batch.images, "batch_size/rates": batch.rates}, 0)
-        found = finetune(experiment, artifacts, chooses, test, len(classes), curves, legs)
+        found = given.finetuned(artifacts, curves, legs)
         if distributed.rank() == 0:
-            _save(experiment, artifacts, classes, found)
+            _save(experiment, artifacts, given.classes, found)
             tracked.log_artifacts(artifacts.audit, "audit")
             gone_back, ended = len(found.record.gone_back), found.record.ended_as_start
             tell({"guard/gone_back": gone_back, "guard/ended_as_start": float(ended)}, 0)
             if moved := found.audit.moved:
                 tell(moved, found.facts["epochs"])
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is fine-tuned, and on what."""
+
+    experiment: Experiment  # with a number of images a batch
+    classes: list[str]
+    chooses: HeldOut
+    test: pd.DataFrame | None  # that is watched
+
+    def finetuned(self, artifacts: Artifacts, told: Told, legs: Legs | None) -> Finetuned:
+        """See `graftwork.training.transferring.finetune`."""
+        return finetune(
+            self.experiment, artifacts, self.chooses, self.test, len(self.classes), told, legs
+        )
+
+
+def inputs(experiment: Experiment, artifacts: Artifacts) -> tuple[Inputs, Found | None]:
+    """All that training begins from, and the batch that fits, where it was looked for.
+
+    Raises:
+        UserError: something of it is missing, damaged, or does not fit the rest.
+    """
+    frame = manifest.read(artifacts.manifest)
+    classes = manifest.read_classes(artifacts.classes)
+    check_ready(experiment, artifacts, classes)
+    chooses = held_out(
+        experiment,
+        frame,
+        len(classes),
+        lambda rows: features_of(experiment, artifacts, rows),
+        stored(artifacts.folds),
+    )
+    experiment, batch = _with_batch(experiment, len(classes), len(chooses.rows))
+    test = manifest.of_split(frame, "test") if experiment.trainer.watch_test else None
+    return Inputs(experiment, classes, chooses, test), batch
 
 
 def forget(experiment: Experiment, artifacts: Artifacts) -> None:

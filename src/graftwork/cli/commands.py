@@ -230,6 +230,16 @@ def preview(
 
 
 @app.command()
+def replay(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of the experiment, or run:ID.")],
+) -> None:
+    """Run the step again at which a training diverged: where its numbers end, and the pictures."""
+    from graftwork.cli.replay import run as run_again
+
+    raise typer.Exit(run_again(run))
+
+
+@app.command()
 def pareto(
     root: Root = Path("."),
     metric: Annotated[str, typer.Option(help="top1, macro_f1, log_loss, ...")] = "top1",

@@ -190,6 +190,11 @@ class Artifacts:
     def inspection(self) -> Path:
         return self.root / "reports" / "inspect.html"
 
+    # written by `graftwork replay`
+    @property
+    def replay(self) -> Path:
+        return self.root / "reports" / "replay.html"
+
     # written by `graftwork preview`
     @property
     def preview(self) -> Path:
