@@ -240,6 +240,20 @@ def replay(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN...", help="Folders of experiments, or run:ID.")
+    ],
+    root: Root = Path("."),
+    html: Annotated[Path | None, typer.Option(help="Write a page, with the photos.")] = None,
+) -> None:
+    """Hold finished runs against each other, photo by photo: who is better, and is it luck?"""
+    from graftwork.comparing.command import compare as compared
+
+    compared(runs, root, html)
+
+
+@app.command()
 def pareto(
     root: Root = Path("."),
     metric: Annotated[str, typer.Option(help="top1, macro_f1, log_loss, ...")] = "top1",

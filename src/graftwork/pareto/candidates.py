@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from graftwork.config.errors import UserError, unknown
 from graftwork.pareto.axes import TIMED, costs
 from graftwork.pareto.frontier import Candidate, Measured
-from graftwork.pareto.naming import names
 from graftwork.recording.finished_runs import FinishedRun
+from graftwork.reporting.run_names import names
 
 SELECTION, TEST = "selection", "test"  # what a score is of: held-out pictures, or the test set
 COST = "cost/"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from graftwork.pareto.naming import names
+from graftwork.reporting.run_names import names
 
 
 def run(model: str, transfer: str, **more: str) -> dict[str, str]:
