@@ -207,6 +207,24 @@ def inspect(
 
 
 @app.command()
+def labels(
+    root: Root = Path("."),
+    html: Annotated[
+        Path | None, typer.Option(help="The gallery.", show_default="reports/labels.html")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(metavar="labels.csv", help="Every label, to be corrected.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Photos in the gallery at most.", min=1)] = 60,
+) -> None:
+    """Show training labels that look wrong, by answers of models that had not seen the photos."""
+    from graftwork.inspecting.labels import run
+    from graftwork.storage.artifacts import Artifacts
+
+    run(root, html or Artifacts.at(root).doubtful_labels, write, count)
+
+
+@app.command()
 def preview(
     overrides: Annotated[
         list[str] | None,

@@ -195,6 +195,11 @@ class Artifacts:
     def replay(self) -> Path:
         return self.root / "reports" / "replay.html"
 
+    # written by `graftwork labels`
+    @property
+    def doubtful_labels(self) -> Path:
+        return self.root / "reports" / "labels.html"
+
     # written by `graftwork preview`
     @property
     def preview(self) -> Path:
