@@ -15,7 +15,6 @@ import pytest
 from conftest import composed
 from untrained_model import untrained
 
-from graftwork.config.errors import UserError
 from graftwork.evaluating.answering import answering
 from graftwork.evaluating.probabilities import by_features
 from graftwork.features.engines.trained import AnswersVerdict, lead
@@ -110,5 +109,4 @@ def test_a_folder_alone_is_run_as_conf_says(tmp_path: Path) -> None:
     )
     assert Settings.of(model, trained=False) == replace(ALONE, precision="bf16", batch_size=8)
     (tmp_path / "params.yaml").write_text("extraction: 1")
-    with pytest.raises(UserError, match="params.yaml: is no configuration of this version"):
-        Settings.of(model, trained=True)
+    assert Settings.of(model, trained=True) == ALONE  # of another version

@@ -178,6 +178,48 @@ def register(
 
 
 @app.command()
+def predict(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model folder, a run's folder, or run:ID.")
+    ],
+    photos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Files, folders, patterns, a .csv with a column of paths; - for standard input.",
+        ),
+    ],
+    to: Annotated[
+        Path | None, typer.Option(help="File of answers: .csv, .jsonl or .parquet.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="Likeliest classes of each photo.")] = 3,
+    copy_into: Annotated[
+        Path | None, typer.Option(help="Folder of links to photos, sorted by class.")
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copies there instead of links.")] = False,
+    gallery: Annotated[
+        Path | None, typer.Option(help="Page with the surest and the least sure of each class.")
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="auto, openvino or torch.", show_default="as the run's evaluation"),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, fp32 or bf16.", show_default="likewise")
+    ] = None,
+) -> None:
+    """Ask a model about photos: a table, files, a page. Started again, it goes on."""
+    from graftwork.predicting.command import Outputs
+    from graftwork.predicting.command import predict as asked
+
+    if copy and copy_into is None:
+        raise UserError("--copy: says how --copy-into FOLDER is filled. Name the folder, too.")
+    outputs = Outputs(to, top, copy_into, copy, gallery)
+    if code := asked(model, photos, outputs, engine, precision):
+        raise typer.Exit(code)
+
+
+@app.command()
 def inspect(
     more: Annotated[
         list[Path] | None, typer.Argument(metavar="[PHOTO]...", help="More of --photos.")

@@ -8,7 +8,6 @@ from pathlib import Path
 import yaml
 
 from graftwork.config.components import build
-from graftwork.config.errors import UserError
 from graftwork.settings.evaluation import EAGER
 from graftwork.settings.extraction import Extraction
 
@@ -25,28 +24,21 @@ class Settings:
 
     @classmethod
     def of(cls, model: Path, trained: bool) -> Settings:
-        """As the run's own evaluation was told, where params.yaml lies beside the model folder.
+        """As the run's own evaluation was told, where params.yaml lies beside the model folder and
+        is of this version; else as a folder alone.
 
         Args:
             trained: whether the network was, so that conf/evaluation tells and not conf/extraction.
-
-        Raises:
-            UserError: params.yaml is damaged.
         """
         path = model.absolute().parent / "params.yaml"
-        if not path.is_file():
-            return ALONE
         try:
             params = yaml.safe_load(path.read_text("utf-8"))
             wanted = build(params["extraction"], Extraction, "extraction")
             told = params["evaluation"] if trained else params["extraction"]
             engine, precision = str(told["engine"]), str(told["precision"])
             accelerator = str(params["trainer"]["accelerator"])
-        except (yaml.YAMLError, ValueError, KeyError, TypeError, UserError) as error:
-            raise UserError(
-                f"{path}: is no configuration of this version ({error}). Copy the model folder to "
-                "another place, where it is run as a folder alone is."
-            ) from error
+        except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError):
+            return ALONE
         if engine == EAGER:  # the nearest that streams
             engine, precision = "torch", "fp32"
         return cls(engine, precision, wanted.batch_size, wanted.min_cosine, accelerator)
