@@ -1,4 +1,4 @@
-"""Photos sorted into folders of their classes, none of which leads out of the one that was named."""
+"""Photos sorted into folders of their classes, none of which leads anywhere else."""
 
 from __future__ import annotations
 
