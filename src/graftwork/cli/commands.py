@@ -313,6 +313,27 @@ def compare(
     compared(runs, root, html)
 
 
+@app.command("learning-curve")
+def learning_curve(
+    root: Root = Path("."),
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Folder of another run; may be repeated.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="The page.", show_default="reports/learning_curve.html")
+    ] = None,
+    more: Annotated[
+        int, typer.Option("--next", help="Photos without labels to propose for labelling.", min=0)
+    ] = 0,
+    table: Annotated[Path, typer.Option(help="Where these are written.")] = Path("next.csv"),
+) -> None:
+    """Say what twice the labels would bring, and whether another strategy brings more."""
+    from graftwork.advising.command import run
+    from graftwork.storage.artifacts import Artifacts
+
+    run(root, against or [], html or Artifacts.at(root).learning_curve, more, table)
+
+
 @app.command()
 def pareto(
     root: Root = Path("."),

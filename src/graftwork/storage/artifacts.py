@@ -200,6 +200,11 @@ class Artifacts:
     def doubtful_labels(self) -> Path:
         return self.root / "reports" / "labels.html"
 
+    # written by `graftwork learning-curve`
+    @property
+    def learning_curve(self) -> Path:
+        return self.root / "reports" / "learning_curve.html"
+
     # written by `graftwork preview`
     @property
     def preview(self) -> Path:

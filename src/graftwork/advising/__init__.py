@@ -1,0 +1,1 @@
+"""What to do next: more labels, or another strategy?"""
