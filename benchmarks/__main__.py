@@ -26,7 +26,17 @@ from benchmarks.workplace import Workplace
 from graftwork.config.errors import UserError
 from graftwork.process.terminal import literal, visible_lines
 
-BENCHMARKS = ("extract", "evaluate", "step", "heads", "prefix", "probe", "memory", "rank")
+BENCHMARKS = (
+    "extract",
+    "evaluate",
+    "predict",
+    "step",
+    "heads",
+    "prefix",
+    "probe",
+    "memory",
+    "rank",
+)
 STUDIES = ("strategy_table", "few_labels", "label_fraction", "two_hop")
 KEPT = (
     "defaults",
@@ -126,6 +136,13 @@ def measure(name: str, folder: Path, repeats: int, epochs: int) -> Iterable[str]
         from benchmarks.memory import forecast_against_measured
 
         return forecast_against_measured(folder)
+    if name == "predict":
+        from benchmarks.predicting import predicting
+
+        try:
+            return list(predicting(PROJECT, folder, repeats))
+        except UserError as error:  # likewise
+            return [str(error)]
     if name == "evaluate":
         from benchmarks.evaluation import evaluation_against_engine
 

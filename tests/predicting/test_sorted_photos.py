@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from graftwork.config.errors import UserError
-from graftwork.predicting.sorted_photos import SortedPhotos, folder_names
+from graftwork.predicting.sorted_photos import SortedPhotos
+from graftwork.serving.folder_names import folder_names
 
 HOSTILE = [
     "../up",

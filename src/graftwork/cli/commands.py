@@ -219,6 +219,24 @@ def predict(
         raise typer.Exit(code)
 
 
+@app.command("add-class")
+def add_class(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A run's folder, or a model folder in it.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new class.")],
+    photos: Annotated[Path, typer.Argument(metavar="FOLDER", help="Of its photos.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The new model folder.", show_default="model-with-NAME in the run's"),
+    ] = None,
+) -> None:
+    """Teach a model a class more: a new head on its own features, in seconds."""
+    from graftwork.extending.command import add_class as extend
+
+    extend(model, name, photos, to)
+
+
 @app.command()
 def inspect(
     more: Annotated[

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from graftwork.process.terminal import visible
 from graftwork.recording.named_models import named_model
 from graftwork.reporting.numbers import number
 from graftwork.serving.answering import ModelAnswers
+from graftwork.serving.places import kept_networks
 from graftwork.serving.reading import Photo, PhotoBatch, read_batch
 from graftwork.serving.settings import Settings
 from graftwork.settings.extraction import ENGINES, PRECISIONS
@@ -82,7 +81,7 @@ def predict(
     with ExitStack() as stack:
         if file is not None:
             stack.enter_context(file)
-        kept = stack.enter_context(store_of(folder))
+        kept = stack.enter_context(kept_networks(folder))
         work = _Work(contract, settings, file, sorted_photos)
         cut = work.done(folder, kept, paths)
     if outputs.to is not None:
@@ -115,26 +114,6 @@ def identity(contract: Contract) -> str:
     """What tells a model from others: all that decides what it says of a photo's bytes."""
     names = ("architecture", "classes", "input_spec", "preprocessing", "weights_sha256")
     return digest({name: getattr(contract, name) for name in names})[:12]
-
-
-@contextmanager
-def store_of(model: Path) -> Iterator[Path]:
-    """Where converted networks are kept: in the store of the project that the model lies in, or of
-    the current folder; else in a folder `store` beside the model; else for the moment only."""
-    places = [*model.absolute().parents, Path.cwd()]
-    stores = (Artifacts.at(place) for place in places)
-    found = next((a for a in stores if a.decoded.is_dir() or a.trained.is_dir()), None)
-    if found is not None:
-        yield found.trained
-        return
-    beside = Artifacts.at(model.absolute().parent)
-    if os.access(beside.root, os.W_OK):
-        print(f"The converted network is kept in {visible(beside.trained)}")
-        yield beside.trained
-        return
-    with tempfile.TemporaryDirectory(prefix="graftwork-") as folder:
-        print(f"{visible(beside.root)} cannot be written: the converted network is not kept.")
-        yield Artifacts.at(folder).trained
 
 
 class _Work:

@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from graftwork.config.errors import UserError
-from graftwork.process.terminal import visible
-
-LONGEST = 200  # bytes of a folder's name
-_PARTING = re.compile(r'[/\\:*?"<>|]')  # what parts paths, or no name may hold on some systems
-
-
-def folder_names(classes: Sequence[str]) -> list[str]:
-    """A name for each class that is one folder below another and no other: never a way out of it.
-
-    Names of classes come with the model, from whoever made it.
-    """
-    found: list[str] = []
-    taken: set[str] = set()
-    for label, name in enumerate(classes):
-        safe = (
-            _PARTING.sub("_", visible(name)).strip(" .").encode()[:LONGEST].decode(errors="ignore")
-        )
-        while not safe or safe.lower() in taken:
-            safe = f"{safe}_{label}"
-        taken.add(safe.lower())
-        found.append(safe)
-    return found
+from graftwork.serving.folder_names import LONGEST, folder_names
 
 
 class SortedPhotos:
