@@ -22,13 +22,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from graftwork.config.errors import UserError, unknown
+from graftwork.config.plain_values import check_no_environment
 from pipelines import sweepers
 from pipelines.composing import MISTAKES, composed, culprits, mistake
 from pipelines.override_names import Groups, check_key, check_options, check_secret, choices_of
 
 CONF = Path(__file__).parents[1] / "conf"
 Check = Callable[[Mapping[str, Any]], object]
-ENVIRONMENT = re.compile(r"\$\{\s*oc\.(env|decode)\b")
 MANY = 12  # choices of one key that are all checked
 
 
@@ -211,7 +211,7 @@ def _at(override: Override, choice: str) -> str:
 def _check_composition(
     config: DictConfig, overrides: list[str], name: str, check: Check, *, several: bool
 ) -> None:
-    _check_no_environment(OmegaConf.to_container(config, resolve=False))
+    check_no_environment(OmegaConf.to_container(config, resolve=False))
     try:
         params: Any = OmegaConf.to_container(config, resolve=True)
     except MISTAKES as error:
@@ -221,22 +221,3 @@ def _check_composition(
     except UserError as error:
         # In a sweep it matters which of the choices is wrong.
         raise UserError(f"{error} (In: {' '.join(overrides)})" if several else str(error)) from None
-
-
-def _check_no_environment(values: Any, key: str = "") -> None:
-    """Raises UserError where a value would come from the environment.
-
-    It would be written, as it is then, into params.yaml, logs, the report and the tracking store.
-    """
-    if isinstance(values, dict):
-        for name, value in values.items():
-            _check_no_environment(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(values, list):
-        for value in values:
-            _check_no_environment(value, key)
-    elif isinstance(values, str) and ENVIRONMENT.search(values):
-        raise UserError(
-            f"{key}: {values} would be written into params.yaml and the tracking store, whatever "
-            "it holds. Write the value itself; a tracking server's user and password are read "
-            "from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, unwritten."
-        )

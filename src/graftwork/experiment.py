@@ -13,6 +13,7 @@ from graftwork.augmentations.base import Augmentation
 from graftwork.augmentations.fixed_views import fixed_views
 from graftwork.config.components import Component, build, placed
 from graftwork.config.errors import UserError, check_range
+from graftwork.config.plain_values import check_no_environment, check_size
 from graftwork.data.datasets import unlabelled
 from graftwork.data.datasets.base import Dataset
 from graftwork.models.base import Model
@@ -140,6 +141,8 @@ class Experiment(Component):
         Raises:
             UserError: for anything in it that is wrong.
         """
+        check_size(params)
+        check_no_environment(params)
         experiment = build(params, cls, "")
         try:
             experiment.dataset.check()

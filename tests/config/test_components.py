@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from attacks.configurations import GADGETS
 from graftwork.config import components
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
@@ -67,16 +68,6 @@ def test_optional_takes_null_and_others_do_not():
 def test_bounds_name_the_full_path():
     with pytest.raises(UserError, match=r"^dataset\.splits\.val_fraction: 2\.0 is out of bounds"):
         build({**SPLITS, "val_fraction": 2}, Splits, "dataset.splits")
-
-
-GADGETS = [
-    "os.system", "subprocess.run", "builtins.eval", "builtins.open", "torch.load", "numpy.load",
-    "pandas.read_pickle", "torch.utils.collect_env.run", "pickle.loads", "shutil.rmtree",
-    "graftwork.config.components.importlib.import_module", "graftwork.config.components.build",
-    "graftwork.storage.array_store.os.remove", "graftwork.settings.trainer.Trainer",
-    "graftwork.config.errors.UserError",
-    "graftwork.metrics.base.Metric", "graftwork.nothing.Here", "Trainer", "", "...", "hydra.main",
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("target", GADGETS)

@@ -235,7 +235,6 @@ def test_no_contract_reads_the_environment(
         ({"options": {"checkpoint_path": "/tmp/x.pth"}}, "options.checkpoint_path: is no property"),
         ({"options": {"nonsense": 1}}, "cannot be built with {'nonsense': 1}"),
         ({"options": {"norm_layer": "batchnorm2d", "num_classes": "many"}}, "no network"),
-        ({"input_size": 10**30}, "no network"),
         ({"pooling": "none"}, "architecture.pooling: 'none' is unknown"),
         ({"architecture": "hf-hub:some/where"}, "'hf-hub:some/where' is unknown"),
     ],
@@ -258,23 +257,6 @@ def test_a_file_without_tensors_is_refused_though_its_sha256_is_right(
     hashes = changed(tmp_path)["weights_sha256"]
     changed(tmp_path, weights_sha256=hashes | {HEAD: hashlib.sha256(b"none").hexdigest()})
     with pytest.raises(UserError, match=f"{HEAD}: holds no tensors that can be read"):
-        load(tmp_path)
-
-
-def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
-    for text in ("{", "[" * 100_000):
-        (tmp_path / CONTRACT).write_text(text)
-        with pytest.raises(UserError, match="is damaged"):
-            read_contract(tmp_path)
-
-
-def test_no_code_runs_from_a_folder(tmp_path: Path, trained: Trained) -> None:
-    write(tmp_path, trained)
-    path = tmp_path / CONTRACT
-    contract = json.loads(path.read_text())
-    contract["architecture"] = {"_target_": "os.system", "command": "touch attacked"}
-    path.write_text(json.dumps(files.seal(contract)))
-    with pytest.raises(UserError, match="architecture._target_: 'os.system' is unknown"):
         load(tmp_path)
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pickle
-import re
 from pathlib import Path
 from typing import Any
 
@@ -153,22 +151,6 @@ def test_counters_that_old_files_lack_are_no_mismatch(tiny: Any, tmp_path: Path)
 def test_wrapped_states_are_unwrapped(tmp_path: Path, key: str) -> None:
     path = saved({key: {"a": torch.ones(1)}, "epoch": 3}, tmp_path / "w.pth")
     assert list(weights.read_tensors(path)) == ["a"]
-
-
-class Attack:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (open, ("attacked", "w"))
-
-
-def test_no_code_runs_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "raw.pth").write_bytes(pickle.dumps(Attack(), protocol=2))
-    saved({"a": Attack()}, tmp_path / "wrapped.pth")
-    for name in ("raw.pth", "wrapped.pth"):
-        with pytest.raises(UserError, match=re.escape(name)) as refused:
-            weights.read_tensors(tmp_path / name)
-        assert "weights_only" not in str(refused.value), "nobody is advised to run it"
-    assert not (tmp_path / "attacked").exists()
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from tiny_transfer import save_weights
 
+from attacks.attack import CANARY, Payload
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.features.engines import backbone, keys
@@ -80,23 +81,18 @@ def test_a_file_that_does_not_fit_says_where(
         backbone.build(starting(tiny_params, weights), Artifacts.at(tmp_path))
 
 
-class Bomb:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("exploded"),)
-
-
 def test_nothing_in_a_file_is_run(
     weights: Path, tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for content in (pickle.dumps(Bomb(), protocol=2), b"no weights"):
+    monkeypatch.setenv(CANARY, str(tmp_path / "canary"))
+    for content in (pickle.dumps(Payload(), protocol=2), b"no weights"):
         weights.write_bytes(content)
         with pytest.raises(UserError, match=r"transfer\.start: .* cannot be read as weights"):
             backbone.build(starting(tiny_params, weights), Artifacts.at(tmp_path))
-    torch.save({"a": Bomb()}, weights)
+    torch.save({"a": Payload()}, weights)
     with pytest.raises(UserError, match="cannot be read as weights"):
         backbone.build(starting(tiny_params, weights), Artifacts.at(tmp_path))
-    assert not Path("exploded").exists()
+    assert not (tmp_path / "canary").exists()
 
 
 @pytest.mark.parametrize(

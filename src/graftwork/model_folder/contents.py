@@ -22,6 +22,7 @@ from graftwork.config.component_params import params_of
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.model_folder.contract_checks import check_contract
+from graftwork.model_folder.growth import no_larger_than
 from graftwork.models.base import Head, InputSpec, Model
 from graftwork.models.network.tensors import part, serialised, tensors_of, within
 from graftwork.storage.files import (
@@ -186,7 +187,7 @@ def load(folder: Path) -> tuple[Classifier, Contract]:
 
     contract = read_contract(folder)
     tensors = read_tensors(folder, contract)
-    classifier = _network(folder, contract)
+    classifier = _network(folder, contract, tensors)
     if classifier.input_spec != contract.input_spec:
         raise UserError(
             f"{folder / CONTRACT}: the network wants {classifier.input_spec}, the model was "
@@ -227,12 +228,12 @@ def model_of(folder: Path, contract: Contract) -> Model:
         raise UserError(f"{folder / CONTRACT}: no network can be built from it: {error}") from error
 
 
-def _network(folder: Path, contract: Contract) -> Classifier:
+def _network(folder: Path, contract: Contract, tensors: Mapping[str, np.ndarray]) -> Classifier:
     import torch
 
     model = model_of(folder, contract)
     try:
-        with torch.random.fork_rng(devices=[]):  # the random start is overwritten
+        with no_larger_than(tensors), torch.random.fork_rng(devices=[]):  # a start that goes
             return model.build(len(contract.classes), None)
     except Exception as error:  # whoever wrote the contract chose the arguments of timm's code
         said = str(error) if isinstance(error, UserError) else repr(error)

@@ -2,7 +2,8 @@
 
 A model folder may come from anybody. Its architecture goes through the machinery that reads
 configurations, where `${...}` means a variable of the environment, among others; so text like that
-is refused there. The rest is never resolved: a class may be called what it likes.
+is refused there. The rest is never resolved: a class may be called what it likes. Numbers become
+how often something is done before the first layer stands: none is larger than any network's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from typing import Any
+
+LARGEST = 2**16  # of whole numbers that describe a network: layers, channels, classes, px
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "architecture": (dict,),
@@ -25,7 +28,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 def check_contract(values: Mapping[str, Any]) -> None:
     """Raises ValueError or KeyError for what no contract can say."""
-    _check_no_interpolation(values["architecture"])
+    _check_plain(values["architecture"])
     for name, types in _TYPES.items():
         _check(isinstance(values[name], types), name, values[name])
     classes = values["classes"]
@@ -37,14 +40,16 @@ def check_contract(values: Mapping[str, Any]) -> None:
     _check_input_spec(values["input_spec"])
 
 
-def _check_no_interpolation(value: Any) -> None:
+def _check_plain(value: Any) -> None:
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError(f"{value}: larger than any number of an architecture ({LARGEST})")
     if isinstance(value, str) and "${" in value:
         raise ValueError(f"{value!r}: architectures hold plain values, no ${{...}}")
     if isinstance(value, Mapping):
         value = [*value.keys(), *value.values()]
     if isinstance(value, list):
         for item in value:
-            _check_no_interpolation(item)
+            _check_plain(item)
 
 
 def _check_input_spec(spec: Mapping[str, Any]) -> None:

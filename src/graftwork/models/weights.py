@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,13 +98,17 @@ def read_tensors(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
     """The tensors of a .safetensors or torch file, in the file's order. Runs no code from it.
 
     Raises:
-        UserError: the file is neither, or holds more than tensors.
+        UserError: the file is neither, or holds more than tensors, or would take more memory than
+            it takes of the disk.
     """
     import pickle
 
     import torch
     from safetensors.torch import load_file
 
+    if not path.is_file():  # a pipe or device would be waited for, for ever
+        raise UserError(f"{key}: {path}: {'no plain file' if path.exists() else 'no such file'}.")
+    _check_not_packed(path, key)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -120,17 +125,32 @@ def read_tensors(path: Path, key: str = "model.weights") -> dict[str, Tensor]:
             f"{asked[1]}, which is code. Nothing of it was run. Ask whoever made it for a file of "
             "the tensors alone (.safetensors)."
         ) from None
-    except FileNotFoundError:
-        raise UserError(f"{key}: {path}: no such file.") from None
     except Exception as error:  # bytes that are no such file raise whatever they lead to
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        if "weights_only" in reason:  # as above
+            reason = "it is none that holds tensors alone"
         raise UserError(
             f"{key}: {path} cannot be read as weights: {reason}. It is damaged, or no such file: "
             "take it again from where it is published."
         ) from error
-    for key in ("state_dict", "model"):  # how training scripts wrap it
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    for wrapper in ("state_dict", "model"):  # how training scripts wrap it
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
     if not (isinstance(content, dict) and all(torch.is_tensor(v) for v in content.values())):
         raise UserError(f"{key}: {path} holds more than named tensors.")
+    if any(tensor.nbytes > path.stat().st_size for tensor in content.values()):
+        raise UserError(f"{key}: {path} holds a tensor that is larger than the file.")
     return dict(content)
+
+
+def _check_not_packed(path: Path, key: str) -> None:
+    """Refuses a bomb: torch packs nothing in its zips, and members do not overlap."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise UserError(
+            f"{key}: {path} is packed ({unpacked} bytes in {path.stat().st_size}), as torch packs "
+            "nothing. Unpack it and save it again, or take it from where it is published."
+        )

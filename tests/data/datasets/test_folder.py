@@ -243,13 +243,3 @@ def test_one_class_in_two_splits_may_be_one_folder(tmp_path: Path) -> None:
     (tmp_path / "val").mkdir()
     (tmp_path / "val/cat").symlink_to(tmp_path / "train/cat", target_is_directory=True)
     assert ("val/cat/1.jpg", "cat", "val") in found(tmp_path)
-
-
-def test_what_is_no_file_is_counted_and_never_opened(tmp_path: Path) -> None:
-    root, raw = tmp_path / "photos", tmp_path / "raw"
-    touch(root, "cat/1.jpg", "dog/1.jpg")
-    os.mkfifo(root / "cat/2.jpg")
-    dataset(root).download(raw, tmp_path)
-    assert [name for name, _, _ in found(root)] == ["cat/1.jpg", "dog/1.jpg"]
-    receipt = json.loads((raw / "source.json").read_text())
-    assert receipt["left_out"]["kinds"] == {"pipe, socket or device": 1}

@@ -39,6 +39,8 @@ POLICY = 1  # raise it when the same bytes begin to give other pixels: decoded s
 # Those that photos come in; none of them makes Pillow start another program (EPS does).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 ORIENTATION = 0x0112  # EXIF tag
+STRIP = 2**22  # pixels that are converted at once
+MOST_SCANNED = 10**10  # pixels of progressive JPEGs, about ten seconds; ten scans are usual
 WIDE = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of more than 8 bits a channel
 
 
@@ -111,6 +113,8 @@ def _opened(data: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
             if image.width * image.height > max_pixels:
                 size = f"{image.width} x {image.height} px"
                 raise UnreadableImage(f"{size} are more than max_pixels={max_pixels}")
+            if _scanned(image, content) > MOST_SCANNED:
+                raise UnreadableImage("so many scans that decoding would take minutes: a bomb")
             yield image
     except (UnreadableImage, MemoryError):
         raise
@@ -119,6 +123,12 @@ def _opened(data: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
     except Exception as error:  # a decoder may raise anything at damaged data
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableImage(reason) from error
+
+
+def _scanned(image: Image.Image, content: bytes) -> int:
+    """Pixels that all scans of a progressive JPEG go through: its last ones may be a few bytes."""
+    scans = content.count(b"\xff\xda") if image.info.get("progressive") else 0
+    return scans * image.width * image.height
 
 
 def _file(content: bytes) -> Image.Image:
@@ -190,9 +200,27 @@ def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
+    """Strip by strip: what large pictures need beside themselves and the result is a few MiB."""
     if image.mode in WIDE:
         grey = _eight_bits(np.asarray(image), image.mode)
         return np.repeat(grey[:, :, None], 3, axis=2)
+    width, height = image.size
+    strips = list(_strips(height, width))
+    if len(strips) == 1:
+        return _opaque(image)
+    pixels = np.empty((height, width, 3), np.uint8)
+    for rows in strips:
+        pixels[rows] = _opaque(image.crop((0, rows.start, width, rows.stop)))
+    return pixels
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    rows = max(1, STRIP // max(1, width))
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
+def _opaque(image: Image.Image) -> np.ndarray:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -202,13 +230,17 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 def _eight_bits(values: np.ndarray, mode: str) -> np.ndarray:
     """Grey values of more than 8 bits, `[height, width]`, to uint8."""
-    values = values.astype(np.float64)
     if not np.isfinite(values).all():
         raise UnreadableImage("holds values that are not finite")
     low, high = float(values.min()), float(values.max())
     if mode != "F" and low >= 0 and high <= 65535:  # some 16-bit formats open as 32-bit integers
         low, high = 0, 65535
-    return np.rint((values - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+    result = np.empty(values.shape, np.uint8)
+    for rows in _strips(*values.shape):
+        result[rows] = np.rint(
+            (values[rows].astype(np.float64) - low) * (255 / ((high - low) or 1))
+        )
+    return result
 
 
 class _Silence:
