@@ -52,7 +52,7 @@ slow: $(READY) ## tests that take minutes or need a browser
 	python -m pytest -m slow
 
 chaos: $(READY) ## kill trainings at random, and see that they go on: make chaos ARGS="--seed 1"
-	OMP_NUM_THREADS=1 PYTHONPATH=src:.:tests python tests/faults/chaos.py $(ARGS)
+	OMP_NUM_THREADS=1 PYTHONPATH=src:.:tests python -m faults.chaos $(ARGS)
 
 params: $(READY) ## compose conf/ into params.yaml: make params SET="transfer=linear_probe seed=1"
 	python -m pipelines.params $(SET)

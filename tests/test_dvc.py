@@ -3,75 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import COLOURS, CONF, draw_photo
+from cloned_project import TINY, cloned, probe_of, run
+from conftest import COLOURS, draw_photo
 
 from pipelines.composed_anew import dropped, told
 from pipelines.params import write
-
-PROJECT = CONF.parent
-TINY = ("model=tiny_cnn", "transfer=from_scratch", "trainer=smoke", "dataset=folder")
-# A head on features runs a network in one stage of five: the others need not import torch.
-PROBE = ("transfer=linear_probe", "transfer/start=random")
-Run = Callable[..., subprocess.CompletedProcess]
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_folder: Path) -> Path:
     """A repository as a newcomer clones it, set to the tiny folder of photos."""
-    return cloned(tmp_path / "a project", *settings(tiny_folder))
-
-
-def settings(photos: Path) -> list[str]:
-    tiny = [*TINY, *PROBE, "tracking.log_model=false", f"dataset.path={photos}"]
-    return [override for override in tiny if override != "transfer=from_scratch"]
+    return cloned(tmp_path / "a project", *probe_of(tiny_folder))
 
 
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository in which no stage ever runs."""
     return cloned(tmp_path_factory.mktemp("mistakes") / "a project", *TINY[:3])
-
-
-def cloned(copy: Path, *overrides: str) -> Path:
-    """A copy of this project, committed with these settings."""
-    copy.mkdir()
-    for name in ("conf", "pipelines", "src", ".dvc"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "cache", "tmp")
-        shutil.copytree(PROJECT / name, copy / name, ignore=ignored)
-    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
-        shutil.copy(PROJECT / name, copy / name)
-    git = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost"]
-    run(copy, "pipelines.params", *overrides)
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
-        subprocess.run([*git, *command], cwd=copy, check=True)
-    return copy
-
-
-def run(folder: Path, *arguments: str, code: int = 0) -> str:
-    """What `python -m ...` printed in a folder."""
-    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    env = {
-        **ours,  # compiled files appear beside the code, as everywhere else
-        "PYTHONPATH": str(folder / "src"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "GIT_AUTHOR_NAME": "tests",
-        "GIT_AUTHOR_EMAIL": "tests@localhost",
-        "GIT_COMMITTER_NAME": "tests",
-        "GIT_COMMITTER_EMAIL": "tests@localhost",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=folder, env=env, capture_output=True, text=True
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def photos(project: Path) -> int:
@@ -87,7 +39,7 @@ def test_a_newcomers_way_through_dvc(project: Path, tiny_folder: Path) -> None:
     assert "Top-1 accuracy" in run(project, "graftwork", "results")
 
     # DVC composes conf/ anew for every experiment: what differs from its defaults is said again.
-    again = [f"-S{override}" for override in settings(tiny_folder)]
+    again = [f"-S{override}" for override in probe_of(tiny_folder)]
     changed = run(project, "dvc", "exp", "run", *again, "-Sevaluation.bootstrap_samples=150")
     assert "Running stage 'evaluate'" in changed
     assert "Running stage 'finetune'" not in changed and "gone from it" not in changed
