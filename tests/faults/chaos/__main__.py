@@ -11,7 +11,9 @@ import json
 import random
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from faults.chaos import checkpoints, metric, stages, store, sweeps, trainings
@@ -46,25 +48,24 @@ def main() -> None:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     table = Table("what", "trials", "as they should be", "seconds")
     for row in found:
-        table.add_row(row["what"], str(row["trials"]), str(row["held"]), row["seconds"])
+        what = f"{row['what']} ({row['note']})" if row["note"] else row["what"]
+        table.add_row(what, *(str(row[key]) for key in ("trials", "held", "seconds")))
     Console(width=120).print(table)
     raise SystemExit(int(any(row["held"] != row["trials"] for row in found)))
 
 
-def measured(subjects: list[str], seed: int, kills: int) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
+def measured(subjects: list[str], seed: int, kills: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="chaos-") as place, quiet():
         get_ready()
         for subject in subjects:
             folder = Path(place) / subject
             folder.mkdir()
             begun = time.monotonic()
-            rows = SUBJECTS[subject](Ground(seed, folder), kills)
-            seconds = f"{time.monotonic() - begun:.0f}"
-            for row in rows:
-                note = f" ({row.note})" if row.note else ""
-                told = {"subject": subject, "what": row.what + note, "trials": row.trials}
-                found.append({**told, "held": row.held, "seconds": seconds})
+            for row in SUBJECTS[subject](Ground(seed, folder), kills):
+                seconds = round(time.monotonic() - begun)
+                found.append({"subject": subject, **asdict(row), "seconds": seconds})
+                begun = time.monotonic()
     return found
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from faults.chaos.ground import Ground, Row
 from graftwork.training.resuming import files
 
 
-def rows(ground: Ground, kills: int) -> list[Row]:
-    return [writes(ground, kills), full_disks(ground, max(1, kills // 10))]
+def rows(ground: Ground, kills: int) -> Iterator[Row]:
+    yield writes(ground, kills)
+    yield full_disks(ground, max(1, kills // 10))
 
 
 def writes(ground: Ground, kills: int) -> Row:
@@ -29,7 +30,12 @@ def writes(ground: Ground, kills: int) -> Row:
         ground.forked(lambda: dying_after(at, lambda: write(folder, 3))).wait()  # noqa: B023
         found = files.newest(folder)
         held += found is not None and found["number"] >= last
-    return Row("killed while writing a checkpoint: the last good one stands", kills, held)
+    return Row(
+        "killed while writing a checkpoint: the last good one stands",
+        kills,
+        held,
+        stock="killed in a save",
+    )
 
 
 def full_disks(ground: Ground, trials: int) -> Row:
@@ -46,7 +52,12 @@ def full_disks(ground: Ground, trials: int) -> Row:
         assert ground.forked(work).wait() == [0]
         found = files.newest(folder)
         held += found is not None and found["number"] == last
-    return Row("disk full while writing a checkpoint: the last good one stands", trials, held)
+    return Row(
+        "disk full while writing a checkpoint: the last good one stands",
+        trials,
+        held,
+        stock="disk full",
+    )
 
 
 def _two(ground: Ground) -> tuple[Path, int]:

@@ -28,6 +28,7 @@ class Row:
     trials: int
     held: int  # trials that ended as they should
     note: str = ""
+    stock: str = ""  # the name of the same injection in benchmarks.stock_lightning or stock_mlflow
 
 
 class Ground:

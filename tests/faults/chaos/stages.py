@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,13 +20,13 @@ TRAINS = (
 )
 
 
-def rows(ground: Ground, kills: int) -> list[Row]:
-    share = 1 if kills >= 10 else 4
-    return [*injections(ground, share), trained(ground, 1 + (kills > 50))]
+def rows(ground: Ground, kills: int) -> Iterator[Row]:
+    yield from injections(ground, 1 if kills >= 10 else 4)
+    yield trained(ground, 1 + (kills > 50))
 
 
-def injections(ground: Ground, share: int) -> list[Row]:
-    """Twenty on the stage of a probe, which takes a second or two."""
+def injections(ground: Ground, share: int) -> Iterator[Row]:
+    """Twenty on the stage of a probe, which takes some seconds."""
     project = cloned(ground.new("cloned"), *probe_of(ground.photos))
     run(project, "dvc", "repro")
     stage = Stage(project, ground.random)
@@ -38,13 +38,11 @@ def injections(ground: Ground, share: int) -> list[Row]:
         ("SIGTERM or -9 to a stage", stage.ended, 6),
         ("a cached object damaged, and checked out", stage.damaged, 4),
     ]
-    found = []
-    for what, trial, count in kinds:
-        count = max(1, count // share)
-        found.append(Row(f"{what}: recorded and written right", count,
-                         sum(trial() for _ in range(count))))  # fmt: skip
+    for what, trial, most in kinds:
+        count = max(1, most // share)
+        held = sum(trial() for _ in range(count))
+        yield Row(f"{what}: the stage is recorded and written right", count, held)
     assert stage.again()
-    return found
 
 
 def trained(ground: Ground, kills: int) -> Row:

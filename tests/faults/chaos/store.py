@@ -28,8 +28,10 @@ LOCKED = 25.0  # seconds: SQLite waits for 20
 ROWS = 60
 
 
-def rows(ground: Ground, kills: int) -> list[Row]:
-    return [locked(ground), *server(ground), killed(ground, max(2, 2 * kills // 5))]
+def rows(ground: Ground, kills: int) -> Iterator[Row]:
+    yield locked(ground)
+    yield from (server(ground, dies) for dies in (False, True))
+    yield killed(ground, max(2, 2 * kills // 5))
 
 
 def locked(ground: Ground) -> Row:
@@ -44,31 +46,27 @@ def locked(ground: Ground) -> Row:
     told = run.codes == [0] and _once(artifacts, range(ROWS))
     unsent.send(artifacts)
     held = told or _once(artifacts, range(ROWS))
-    return Row(f"the store locked for {LOCKED:.0f} s: {ROWS} rows, none lost or twice", 1, held)
+    return Row(f"the store locked for {LOCKED:.0f} s: {ROWS} rows, none lost or twice", 1, held,
+               stock="locked")  # fmt: skip
 
 
-def server(ground: Ground) -> list[Row]:
+def server(ground: Ground, dies: bool) -> Row:
     """Killed by -9 while a run goes on, which ends, or is killed as well; started again later."""
-    found = []
-    for dies in (False, True):
-        artifacts = _new(ground)
-        step, port = ground.random.randrange(1, ROWS), free_port()
-        uri = f"http://127.0.0.1:{port}"
-        artifacts.params.write_text(yaml.safe_dump({"tracking": {"uri": uri}}))
-        with serving(artifacts, port) as stop:
-            work = lambda noted: _log(artifacts, uri, noted, step, dies)  # noqa: B023, E731
-            with _let_go(ground, work) as run:
-                run.wait_for()
-                stop()
-                run.go_on()
-        with serving(artifacts, port):
-            unsent.send(artifacts)
-        codes = [-signal.SIGKILL] if dies else [0]
-        held = run.codes == codes and _once(artifacts, range(ROWS))
-        end = "killed, too" if dies else "which ended well"
-        found.append(Row(f"the server killed during a run, {end}: {ROWS} rows sent again, none "
-                         "lost or twice", 1, held))  # fmt: skip
-    return found
+    artifacts = _new(ground)
+    step, port = ground.random.randrange(1, ROWS), free_port()
+    uri = f"http://127.0.0.1:{port}"
+    artifacts.params.write_text(yaml.safe_dump({"tracking": {"uri": uri}}))
+    with serving(artifacts, port) as stop:
+        with _let_go(ground, lambda wait: _log(artifacts, uri, wait, step, dies)) as run:
+            run.wait_for()
+            stop()
+            run.go_on()
+    with serving(artifacts, port):
+        unsent.send(artifacts)
+    codes = [-signal.SIGKILL] if dies else [0]
+    held = run.codes == codes and _once(artifacts, range(ROWS))
+    end = "and the run too" if dies else "and the run goes on"
+    return Row(f"the server killed during a run, {end}: {ROWS} rows, none lost or twice", 1, held)
 
 
 def killed(ground: Ground, kills: int) -> Row:

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,12 +35,10 @@ ASKED = ((1, "0"), (2, "0"), (2, "1"), (2, "01"))  # processes, and those of the
 PATCH = pytest.MonkeyPatch()
 
 
-def rows(ground: Ground, kills: int) -> list[Row]:
-    return [
-        killed(ground, kills, 1),
-        killed(ground, 2 * kills // 5, 2),
-        asked(ground, 2 * kills // 5),
-    ]
+def rows(ground: Ground, kills: int) -> Iterator[Row]:
+    yield killed(ground, kills, 1)
+    yield killed(ground, 2 * kills // 5, 2)
+    yield asked(ground, 2 * kills // 5)
 
 
 def made(ground: Ground, *overrides: str) -> Trainings:
@@ -78,7 +77,9 @@ def killed(ground: Ground, kills: int, processes: int) -> Row:
         said = "the same" if equal else "NOT THE SAME"
         print(f"  {name}, {processes} processes: {number} kills, {said}", flush=True)
     who = "one process" if processes == 1 else "one of two processes"
-    return Row(f"{who} killed at a random step: went on to the same tensors and rows", done, held)
+    what = f"{who} killed by -9 at a random step: goes on to the same tensors, rows and facts"
+    stock = "killed, one process" if processes == 1 else "killed, two processes"
+    return Row(what, done, held, stock=stock)
 
 
 def _whole(ground: Ground, trainings: Trainings, processes: int) -> Any:
@@ -122,5 +123,5 @@ def asked(ground: Ground, trials: int) -> Row:
         last = ground.forked(lambda: trainings.run(folder, PATCH), processes)  # noqa: B023
         equal = last.wait() == [0] * processes and last.value == whole[processes]
         kept += equal and codes == [128 + number] * processes
-    what = "SIGTERM, SIGINT or SIGUSR1 to one process, each rank, both: kept, exit code, went on"
-    return Row(what, trials, kept, f"the longest {longest:.1f} s")
+    what = "SIGTERM, SIGINT or SIGUSR1 to one process, each rank, both: kept, exit code, goes on"
+    return Row(what, trials, kept, f"the longest {longest:.1f} s", stock="asked to end")
