@@ -33,8 +33,8 @@ def written(
         "killed store, DVC killed in the midst, on trainings of tiny_cnn on small photos. *Ours* "
         "and *stock* say how many of the trials ended as they should. Stock are Lightning's own "
         "Trainer and ModelCheckpoint (a checkpoint every step, resumed by `ckpt_path`) and "
-        "MLflow's own client, under the same injection; where there is none, stock has no such part "
-        "or was not tried.\n\n"
+        "MLflow's own client, under the same injection; where there is none, stock has no such "
+        "part or was not tried.\n\n"
         + "\n".join([line(HEAD), line(["---"] * len(HEAD)), *rows])
         + f"\n\nWritten by `python -m benchmarks faults` with seed {seed} on {day}, in "
         f"{seconds / 60:.0f} minutes, two subjects at a time; {machine()}.\n"

@@ -60,7 +60,7 @@ class KeptLetters:
         """Writes them behind the others. The system has them then, and a kill loses none."""
         with self._told():
             if not self._lock.is_locked:
-                self.folder.mkdir(parents=True, exist_ok=True)
+                self.folder.mkdir(0o700, parents=True, exist_ok=True)  # runs tell paths and names
                 self._lock.acquire()
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(_lines(letters))
@@ -97,7 +97,9 @@ class KeptLetters:
             letters = [{**each, "again": True} for each in _read(path)]
             if letters:
                 self.add(letters)
-            path.unlink(missing_ok=True)
+            if not self._fails:  # else they lie there for whoever is next
+                path.unlink(missing_ok=True)
+                path.with_suffix(".partial").unlink(missing_ok=True)
             _release(lock)
             found += letters
         return found

@@ -46,7 +46,7 @@ def locked(ground: Ground) -> Row:
     told = run.codes == [0] and _once(artifacts, range(ROWS))
     unsent.send(artifacts)
     held = told or _once(artifacts, range(ROWS))
-    return Row(f"the store locked for {LOCKED:.0f} s: {ROWS} rows, none lost or twice", 1, held,
+    return Row(f"the store locked for {LOCKED:.0f} s: {ROWS} rows, none lost or twice", 1, int(held),
                stock="locked")  # fmt: skip
 
 
@@ -56,17 +56,19 @@ def server(ground: Ground, dies: bool) -> Row:
     step, port = ground.random.randrange(1, ROWS), free_port()
     uri = f"http://127.0.0.1:{port}"
     artifacts.params.write_text(yaml.safe_dump({"tracking": {"uri": uri}}))
-    with serving(artifacts, port) as stop:
-        with _let_go(ground, lambda wait: _log(artifacts, uri, wait, step, dies)) as run:
-            run.wait_for()
-            stop()
-            run.go_on()
+    work = lambda wait: _log(artifacts, uri, wait, step, dies)  # noqa: E731
+    with serving(artifacts, port) as stop, _let_go(ground, work) as run:
+        run.wait_for()
+        stop()
+        run.go_on()
     with serving(artifacts, port):
         unsent.send(artifacts)
     codes = [-signal.SIGKILL] if dies else [0]
     held = run.codes == codes and _once(artifacts, range(ROWS))
     end = "and the run too" if dies else "and the run goes on"
-    return Row(f"the server killed during a run, {end}: {ROWS} rows, none lost or twice", 1, held)
+    return Row(
+        f"the server killed during a run, {end}: {ROWS} rows, none lost or twice", 1, int(held)
+    )
 
 
 def killed(ground: Ground, kills: int) -> Row:
