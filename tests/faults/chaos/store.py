@@ -43,11 +43,10 @@ def locked(ground: Ground) -> Row:
         with _exclusive(artifacts):
             run.go_on()
             time.sleep(LOCKED)
-    told = run.codes == [0] and _once(artifacts, range(ROWS))
     unsent.send(artifacts)
-    held = told or _once(artifacts, range(ROWS))
-    return Row(f"the store locked for {LOCKED:.0f} s: {ROWS} rows, none lost or twice", 1, int(held),
-               stock="locked")  # fmt: skip
+    held = run.codes == [0] and _once(artifacts, range(ROWS))
+    what = f"the store locked for {LOCKED:.0f} s: {ROWS} rows, none lost or twice"
+    return Row(what, 1, int(held), stock="locked")
 
 
 def server(ground: Ground, dies: bool) -> Row:
@@ -66,9 +65,8 @@ def server(ground: Ground, dies: bool) -> Row:
     codes = [-signal.SIGKILL] if dies else [0]
     held = run.codes == codes and _once(artifacts, range(ROWS))
     end = "and the run too" if dies else "and the run goes on"
-    return Row(
-        f"the server killed during a run, {end}: {ROWS} rows, none lost or twice", 1, int(held)
-    )
+    what = f"the server killed during a run, {end}: {ROWS} rows, none lost or twice"
+    return Row(what, 1, int(held))
 
 
 def killed(ground: Ground, kills: int) -> Row:
