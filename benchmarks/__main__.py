@@ -10,7 +10,8 @@ More run only where they are named, and take up again what an earlier start left
 and four networks, and ends with exit code 1 where they do not hold; `selection` (docs/selection.md)
 compares the score that may choose with the test score. So do the studies of strategies, each with a
 page in docs/: `strategy_table`, `few_labels`, `label_fraction`, `two_hop`,
-`wise_curve`.
+`wise_curve`. `export` (an hour) exports six networks to every format, and ends with exit code 1
+where one of them in fp32 says something else.
 
 `faults` (docs/faults.md) does to trainings, stages and records what `make chaos` does, and the same
 to stock Lightning and MLflow; it keeps no folder, needs no data, and takes a quarter of an hour.
@@ -47,6 +48,7 @@ KEPT = (
     "wise_curve",
     *STUDIES,
 )  # in a folder that is kept; only where they are named
+ALONE = ("export", "faults")  # only where they are named, and nothing else then
 PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
 
@@ -56,6 +58,12 @@ def main() -> None:
     out = Console(soft_wrap=True, highlight=False)
     if "rank" in options.names:
         rank(out, options.rounds)
+    if "export" in options.names:
+        from benchmarks.export import exports
+
+        raise SystemExit(
+            exports(PROJECT, options.repeats, lambda line: out.print(line, markup=False))
+        )
     code = max([kept(out, name, options) for name in KEPT if name in options.names], default=0)
     if "faults" in options.names:
         from benchmarks.faults import faults
@@ -74,7 +82,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    legal = (*BENCHMARKS, *KEPT, "faults")
+    legal = (*BENCHMARKS, *KEPT, *ALONE)
     parser.add_argument("names", nargs="*", default=BENCHMARKS, metavar="|".join(legal))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=20, help="of the naive loop")

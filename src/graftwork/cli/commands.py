@@ -238,6 +238,32 @@ def add_class(
 
 
 @app.command()
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model folder, a run's folder, or run:ID.")
+    ],
+    format: Annotated[str, typer.Option(help="onnx, openvino, torch_export or torchscript.")],
+    precision: Annotated[str, typer.Option(help="fp32, fp16, bf16 or int8.")] = "fp32",
+    takes: Annotated[
+        str,
+        typer.Option(help="photos: of any size; views: resized and cropped as evaluation does it."),
+    ] = "photos",
+    to: Annotated[
+        Path | None, typer.Option(help="Folder.", show_default="exports/ of the run")
+    ] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of photos to try it on instead of the run's.")
+    ] = None,
+    root: Annotated[Path, typer.Option("--root", help="Folder of the project.")] = Path("."),
+) -> None:
+    """Write a file that other programs open, preprocessing inside, with a certificate beside it."""
+    from graftwork.cli.export import run
+    from graftwork.serving.exporting import Wanted
+
+    run(model, Wanted(format, precision, takes), to, photos, root)
+
+
+@app.command()
 def inspect(
     more: Annotated[
         list[Path] | None, typer.Argument(metavar="[PHOTO]...", help="More of --photos.")

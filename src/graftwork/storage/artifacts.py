@@ -185,6 +185,12 @@ class Artifacts:
     def card(self) -> Path:
         return self.root / "reports" / "card.md"
 
+    # written by `graftwork export`
+    @property
+    def exports(self) -> Path:
+        """One folder an export."""
+        return self.root / "exports"
+
     # written by `graftwork inspect`
     @property
     def inspection(self) -> Path:

@@ -1,0 +1,179 @@
+"""Four formats, six families: how true exports are, and how fast; of views as evaluation sees them.
+
+The project's own trained network, where it is of one of the families, is exported as it is; the
+others have random weights, whose answers are as hard to reproduce.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.workplace import told
+from graftwork.config.errors import UserError
+from graftwork.model_folder import contents as model_folder
+from graftwork.process.progress import count_bar
+from graftwork.profiling.chosen import model_of
+from graftwork.serving.certificate import BATCH, Answers, compared
+from graftwork.serving.exporting import Wanted, described
+from graftwork.serving.formats import FORMATS
+from graftwork.serving.real_photos import RealPhotos, of_experiment
+from graftwork.storage.artifacts import Artifacts
+
+if TYPE_CHECKING:
+    from graftwork.model_folder.contents import Contract
+    from graftwork.models.network.classifier import Classifier
+
+FAMILIES = {
+    "efficientnet_lite0": "EfficientNet",
+    "mobilenetv2": "MobileNet",
+    "resnet18": "ResNet",
+    "vit_tiny": "ViT",
+    "convnext_atto": "ConvNeXt",
+    "vgg11": "VGG",
+}
+SMALLER = {"vgg11": ("model.input_size=128",)}  # a third of its work
+PRECISIONS = {"onnx": ("fp32", "int8"), "openvino": ("fp32", "int8")}  # of others fp32 alone
+MOST, FLIPS = 1e-4, 0  # in fp32
+HEAD = (
+    "| family | network | format | precision | largest difference | other answers | accuracy |"
+    " images/s | of fp32 | MB |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One export."""
+
+    family: str
+    word: str
+    wanted: Wanted
+    told: dict[str, Any]  # as of `compared`
+    rate: list[float]  # images/s, in batches
+    size: int  # bytes
+
+    def line(self, fp32: Row) -> str:
+        """Of the table, beside the same format in fp32."""
+        apart, photos = self.told["network"], self.told["photos"]
+        speed = np.median(self.rate) / np.median(fp32.rate)
+        gain = self.told["accuracy"]["difference"]
+        points = [f"{100 * gain[name]:+.1f}" for name in ("value", "low", "high")]
+        cells = (
+            *(self.family, self.word, self.wanted.format, self.wanted.precision),
+            f"{apart['largest_difference']:.1e}",
+            f"{apart['flips']} of {photos}",
+            f"{points[0]} ({points[1]} to {points[2]}) points" if self.word == TRAINED else "",
+            *(told(self.rate, 0), "" if self is fp32 else f"{speed:.2f}", f"{self.size / 1e6:.1f}"),
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+TRAINED = "efficientnet_lite0"  # the default's own
+
+
+def exports(project: Path, repeats: int, say: Callable[[str], None]) -> int:
+    """Prints the table. Returns 1 where an export in fp32 is not what it should be.
+
+    Raises:
+        UserError: there is no trained network in the project.
+    """
+    artifacts = Artifacts.at(project)
+    trained, contract = model_folder.load(artifacts.model)
+    if contract.architecture.get("name") != TRAINED:
+        raise UserError(f"{artifacts.model}: is no {TRAINED}. Run `make repro` first.")
+    photos = of_experiment(artifacts, contract)
+    say(HEAD)
+    wrong = []
+    for word in FAMILIES:
+        network = trained if word == TRAINED else _random(word, len(contract.classes))
+        fp32: dict[str, Row] = {}
+        for row in _of_network(word, network, contract, photos, repeats):
+            fp32.setdefault(row.wanted.format, row)
+            say(row.line(fp32[row.wanted.format]))
+            apart = row.told["network"]
+            if row.wanted.precision == "fp32":
+                good = apart["largest_difference"] <= MOST and apart["flips"] <= FLIPS
+                wrong += [] if good else [f"{word} as {row.wanted.format}"]
+    say(f"in fp32 beyond {MOST} or with other answers: {', '.join(wrong) or 'none'}")
+    return bool(wrong)
+
+
+def _random(word: str, classes: int) -> Classifier:
+    import torch
+
+    torch.manual_seed(0)
+    classifier = model_of(word, SMALLER.get(word, ())).build(classes, None).eval()
+    torch.nn.init.normal_(classifier.head.weight, std=0.1)  # type: ignore[arg-type]
+    return classifier
+
+
+def _of_network(
+    word: str, classifier: Classifier, contract: Contract, photos: RealPhotos, repeats: int
+) -> Iterator[Row]:
+    from dataclasses import replace
+
+    from graftwork.features.engines.torch_engine import eager_features
+
+    contract = replace(contract, input_spec=classifier.input_spec)
+    views = np.stack([photos.seen(ref, contract).view for ref in photos.refs])
+    expected = _over(lambda images: eager_features(classifier, images, classifier), views, word)
+    calibration = list(photos.inputs("views", contract))
+    for name in FORMATS:
+        for precision in PRECISIONS.get(name, ("fp32",)):
+            wanted = Wanted(name, precision, "views")
+            with tempfile.TemporaryDirectory() as folder:
+                place = Path(folder)
+                run = _written(wanted, classifier, contract, calibration, place)
+                found = _over(run, views, f"{word} {wanted.name}")
+                size = sum(path.stat().st_size for path in place.iterdir())
+                rate = [_rate(run, views[:BATCH]) for _ in range(repeats)]
+            own, exported = _chances(expected), _chances(found)
+            said = Answers(exported, own, own, np.zeros(len(views)))
+            yield Row(FAMILIES[word], word, wanted, compared(said, photos.labels), rate, size)
+
+
+def _written(
+    wanted: Wanted,
+    classifier: Classifier,
+    contract: Contract,
+    calibration: list[np.ndarray],
+    folder: Path,
+) -> Callable[[np.ndarray], np.ndarray]:
+    from graftwork.serving.exported_network import ExportedNetwork
+
+    kind = wanted.checked()
+    network = ExportedNetwork(classifier, contract, wanted.takes, "fp32")
+    about = described(contract, wanted, kind)
+    kind.write(network, folder, wanted.precision, calibration, about)
+    return kind.load(folder, wanted.precision)
+
+
+def _over(run: Callable[[np.ndarray], np.ndarray], views: np.ndarray, title: str) -> np.ndarray:
+    rows = []
+    with count_bar(title, len(views)) as bar:
+        for start in range(0, len(views), BATCH):
+            rows.append(run(views[start : start + BATCH]))
+            bar(start)
+    return np.concatenate(rows)
+
+
+def _rate(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> float:
+    """Images/s; the best of three, since other programs only ever make it slower."""
+    took = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        run(images)
+        took.append(time.perf_counter() - begun)
+    return len(images) / min(took)
+
+
+def _chances(logits: np.ndarray) -> np.ndarray:
+    from graftwork.metrics.softmax import softmax
+
+    return softmax(logits)
