@@ -61,4 +61,4 @@ bench: $(READY) ## measure the ratios that the README reports
 	python -m benchmarks
 
 clean: ## remove what runs made (data, store, results), not the environment
-	rm -rf data store model reports costs runs run.json mlflow.db* mlartifacts .mlflow.lock .graftwork.* tensorboard dvclive dvc_plots dvc.lock .dvc/cache .dvc/tmp
+	rm -rf data store model exports reports costs runs run.json mlflow.db* mlartifacts .mlflow.lock .graftwork.* tensorboard dvclive dvc_plots dvc.lock .dvc/cache .dvc/tmp

@@ -25,7 +25,9 @@ assert not {"graftwork", "timm", "torchvision", *FORBIDDEN} & set(sys.modules)
 
 
 def snippet(file: str) -> str:
-    (found,) = (code for code in re.findall(r"```python\n(.*?)```", README, re.S) if f'"{file}"' in code)
+    (found,) = (
+        code for code in re.findall(r"```python\n(.*?)```", README, re.S) if f'"{file}"' in code
+    )
     assert len(found.splitlines()) <= 13
     return str(found)
 

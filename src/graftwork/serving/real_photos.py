@@ -16,6 +16,7 @@ from graftwork.data import manifest
 from graftwork.data.datasets.base import Dataset
 from graftwork.data.datasets.class_folders import pictures
 from graftwork.data.images import UnreadableImage, decode, eval_view, fit_side
+from graftwork.serving.views import view_of
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import read_json
 
@@ -54,15 +55,14 @@ class RealPhotos:
         try:
             content = self.read(ref)
             pixels = decode(content, limits.max_pixels)
-            evaluated = decode(content, limits.max_pixels, limits.decoded_side)
+            view = view_of(content, contract)
         except (OSError, UnreadableImage) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(
                 f"{ref}: {reason}. Bring it back, or name other photos with --photos."
             ) from error
-        spec = contract.input_spec
-        fitted = eval_view(fit_side(pixels, limits.decoded_side), spec)
-        return Seen(pixels, fitted, eval_view(evaluated, spec))
+        fitted = eval_view(fit_side(pixels, limits.decoded_side), contract.input_spec)
+        return Seen(pixels, fitted, view)
 
     def inputs(self, takes: str, contract: Contract) -> Iterator[np.ndarray]:
         """Those that int8 is fitted on, as an export takes them, `[1, H, W, 3]`."""

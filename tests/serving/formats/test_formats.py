@@ -56,7 +56,13 @@ def written(
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's own, about TorchScript
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("onnx", "torchscript") else [pytest.mark.slow])
+        for name in FORMATS
+    ],
+)
 def test_photos_of_any_size_and_any_number(tiny: Classifier, tmp_path: Path, name: str) -> None:
     exported = written(tiny, tmp_path, name)
     run = named(name).load(tmp_path, "fp32")
@@ -72,7 +78,10 @@ def test_photos_of_any_size_and_any_number(tiny: Classifier, tmp_path: Path, nam
     assert told["input"].startswith("images: uint8 RGB [B, H, W, 3]")
 
 
-SLOW = (("onnx", "int8"), ("torch_export", "fp16"), ("torch_export", "bf16"), ("openvino", "fp16"))
+SLOW = {
+    *(("onnx", "int8"), ("openvino", "int8"), ("openvino", "fp16")),
+    *(("torch_export", "fp16"), ("torch_export", "bf16")),
+}
 
 
 @pytest.mark.parametrize(
