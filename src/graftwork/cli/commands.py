@@ -264,6 +264,32 @@ def export(
 
 
 @app.command()
+def serve(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Model folder, a run's folder, or run:ID.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port.")] = 8000,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="HOST:PORT", help="Under which it is asked, too."),
+    ] = None,
+    origins: Annotated[
+        list[str] | None,
+        typer.Option("--origin", metavar="https://HOST", help="Of pages that may ask (CORS)."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A limit, such as body_mib=32."),
+    ] = None,
+) -> None:
+    """Answer over HTTP what photos show, and serve a page to try it on."""
+    from graftwork.cli.serve import serve as run
+
+    run(model, host, port, names or [], origins or [], changes or [])
+
+
+@app.command()
 def inspect(
     more: Annotated[
         list[Path] | None, typer.Argument(metavar="[PHOTO]...", help="More of --photos.")

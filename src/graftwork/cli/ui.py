@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -30,7 +31,7 @@ def serve(root: Path, port: int) -> None:
     artifacts = Artifacts.at(root)
     check_recorded(artifacts)
     check_readable(artifacts)
-    _check_free(port)
+    check_free(port)
     print(f"MLflow on http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
     # A group of its own: the server has processes of its own, and all shall end together; the pipe
     # tells them when this process was killed (see ui_guard).
@@ -97,13 +98,18 @@ def _names(port: int) -> list[str]:
     return [f"localhost:{port}", f"{HOST}:{port}"]
 
 
-def _check_free(port: int) -> None:
+def check_free(port: int, host: str = HOST) -> None:
+    """Raises UserError where another program has the port, or a host is none of this machine."""
     check_range("--port", port, 1024, 65535)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
+        except socket.gaierror as error:
+            raise UserError(f"--host: '{host}' is no address of this machine.") from error
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise UserError(f"--host: {host} is no address of this machine.") from error
             raise UserError(
                 f"--port: {port} is taken by another program. Free: {_free()}."
             ) from error

@@ -11,59 +11,29 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+
+from graftwork.serving.http.guard import App, Guard, Message, Receive, Send, refuse
 
 NAMES = "GRAFTWORK_UI_NAMES"  # environment: host:port, comma-separated, under which it answers
 TIED = "GRAFTWORK_UI_TIED"  # environment, set: standard input is a pipe that the starter holds
 MOST_BODY = 64 * 2**20  # bytes of a request that is looked at
 CREATES = "/experiments/create"  # ends the path of what may name a place for artifacts
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
+class Placeless:
+    """An ASGI app that passes on what names no place for artifacts."""
 
-class Guard:
-    """An ASGI app that passes on what comes from its own pages alone.
-
-    Args:
-        app: what is guarded.
-        names: under which it may be asked, such as `localhost:5000`.
-    """
-
-    def __init__(self, app: App, names: list[str]) -> None:
-        self._app, self._names = app, names
-        self._origins = [f"http://{name}" for name in names]
+    def __init__(self, app: App) -> None:
+        self._app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answers 403 to a foreign host or origin, and 400 to a place for artifacts."""
-        if scope["type"] not in ("http", "websocket"):
-            return await self._app(scope, receive, send)
-        sent = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
-        ]
-        hosts, origins = (
-            [value for name, value in sent if name == wanted] for wanted in ("host", "origin")
-        )
-        own_page = all(origin in self._origins for origin in origins)
-        if len(hosts) != 1 or hosts[0] not in self._names or not own_page:
-            return await _refuse(scope, send, 403, "Not from a page of this address.")
+        """Answers 400 to a place for artifacts."""
         if scope["type"] == "http" and scope["path"].rstrip("/").endswith(CREATES):
             body = await _body(receive)
             if body is None or _names_a_place(body):
-                return await _refuse(scope, send, 400, "artifact_location: not from a page.")
+                return await refuse(scope, send, 400, "artifact_location: not from a page.")
             receive = _again(body, receive)
         return await self._app(scope, receive, send)
-
-
-async def _refuse(scope: Message, send: Send, status: int, text: str) -> None:
-    if scope["type"] == "websocket":
-        return await send({"type": "websocket.close", "code": 1008})
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -118,4 +88,4 @@ def app() -> App:
 
     if TIED in os.environ:
         _end_with_starter()
-    return Guard(pages, os.environ[NAMES].split(","))
+    return Guard(Placeless(pages), os.environ[NAMES].split(","))

@@ -4,7 +4,14 @@ Everything that looks at a picture goes through here, so that training, evaluati
 see the same pixels.
 """
 
-from graftwork.data.images.decoding import POLICY, Header, UnreadableImage, decode, inspect
+from graftwork.data.images.decoding import (
+    POLICY,
+    Header,
+    TooManyPixels,
+    UnreadableImage,
+    decode,
+    inspect,
+)
 from graftwork.data.images.resizing import VIEW, eval_view, fit_side
 from graftwork.data.images.store import DecodedImages, decoded_store
 
@@ -13,6 +20,7 @@ __all__ = [
     "VIEW",
     "DecodedImages",
     "Header",
+    "TooManyPixels",
     "UnreadableImage",
     "decode",
     "decoded_store",

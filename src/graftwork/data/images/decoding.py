@@ -48,6 +48,10 @@ class UnreadableImage(ValueError):
     """A file that cannot be used as a picture; the text says why, without the file's name."""
 
 
+class TooManyPixels(UnreadableImage):
+    """More than are admitted."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What a picture says of itself before it is decoded."""
@@ -112,7 +116,7 @@ def _opened(data: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
         with _PILLOW_SILENT, _file(content) as image:
             if image.width * image.height > max_pixels:
                 size = f"{image.width} x {image.height} px"
-                raise UnreadableImage(f"{size} are more than max_pixels={max_pixels}")
+                raise TooManyPixels(f"{size} are more than max_pixels={max_pixels}")
             if _scanned(image, content) > MOST_SCANNED:
                 raise UnreadableImage("so many scans that decoding would take minutes: a bomb")
             yield image
@@ -120,6 +124,8 @@ def _opened(data: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError:
         raise UnreadableImage(_what_else(content)) from None
+    except Image.DecompressionBombError as error:  # Pillow's own bound, of twice 89 megapixels
+        raise TooManyPixels(str(error)) from error
     except Exception as error:  # a decoder may raise anything at damaged data
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableImage(reason) from error

@@ -1,0 +1,113 @@
+"""From a request to what is said of its photos, within the limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from graftwork.data.images import TooManyPixels, UnreadableImage
+from graftwork.process.terminal import visible
+from graftwork.serving.http.bodies import Refused, Sent, photos_of
+from graftwork.serving.http.limits import Limits
+from graftwork.serving.http.measures import Measures
+from graftwork.serving.http.served import Served, Serving
+
+
+class Room:
+    """So many at once, and no more: who comes too late is told at once.
+
+    Args:
+        most: how many.
+        what: they are, for messages.
+    """
+
+    def __init__(self, most: int, what: str) -> None:
+        self._most, self._what, self.taken = most, what, 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Raises `Refused`."""
+        if self.taken >= self._most:
+            raise Refused(503, f"{self._most} {self._what} are under way. Ask again in a second.")
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+
+class Answering:
+    """Answers requests by the version of the model that is current when they come."""
+
+    def __init__(self, serving: Serving, limits: Limits, measures: Measures) -> None:
+        self._serving, self._limits, self._measures = serving, limits, measures
+        self._room = Room(limits.requests, "requests")
+        self._explained = Room(limits.explanations, "explanations")
+        self._one = asyncio.Semaphore(1)
+        measures.under_way.set_function(lambda: self._room.taken)
+
+    async def predicted(self, request: Request, top: int) -> dict[str, Any]:
+        """As of `messages.Predicted`. Raises `Refused`."""
+        async with self._room.place():
+            sent = await photos_of(request, self._limits)
+            with self._serving.current.used() as served:
+                found = await self._in_time(_said(served, sent))
+        self._measures.photos.inc(len(sent))
+        if all(isinstance(each, Refused) for each in found) and isinstance(found[0], Refused):
+            raise found[0]
+        classes = served.contract.classes
+        pairs = zip(sent, found, strict=True)
+        photos = [_photo(each.name, said, classes, top) for each, said in pairs]
+        return {"version": served.version, "photos": photos}
+
+    async def explained(self, request: Request) -> dict[str, Any]:
+        """Of one photo, what the model looks at and what is like it. Raises `Refused`."""
+        async with self._explained.place():
+            sent = await photos_of(request, self._limits)
+            if len(sent) != 1:
+                raise Refused(400, "One photo is explained at a time.")
+            with self._serving.current.used() as served:
+                (said,) = await self._in_time(_said(served, sent))
+                if isinstance(said, Refused):
+                    raise said
+                if served.explanation is None:
+                    raise Refused(501, "This service explains nothing.")
+                async with self._one:
+                    found = await run_in_threadpool(served.explanation, sent[0].content, said)
+        return {"version": served.version, **found}
+
+    async def _in_time(self, work: Any) -> list[np.ndarray | Refused]:
+        try:
+            return await asyncio.wait_for(work, self._limits.answer_seconds)
+        except TimeoutError:
+            text = f"Not answered within {self._limits.answer_seconds:g} s."
+            raise Refused(504, text) from None
+
+
+async def _said(served: Served, sent: Sequence[Sent]) -> list[np.ndarray | Refused]:
+    return await asyncio.gather(*(_of_one(served, each.content) for each in sent))
+
+
+async def _of_one(served: Served, content: bytes) -> np.ndarray | Refused:
+    try:
+        return await served.chances(content)
+    except TooManyPixels as error:
+        return Refused(422, f"{error}."[:500])
+    except UnreadableImage as error:
+        return Refused(415, visible(f"Not a photo that can be read: {error}.")[:500])
+
+
+def _photo(
+    name: str, said: np.ndarray | Refused, classes: Sequence[str], top: int
+) -> dict[str, Any]:
+    if isinstance(said, Refused):
+        return {"photo": name, "answers": [], "error": said.detail}
+    order = np.argsort(-said, kind="stable")[:top]
+    answers = [{"name": classes[k], "probability": float(said[k])} for k in order]
+    return {"photo": name, "answers": answers, "error": ""}
