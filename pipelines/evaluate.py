@@ -42,9 +42,8 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
     if not leaves_the_test_out(experiment):
         several = experiment.evaluation.views > 1
         parallel = several or split_predictions.needs_network(artifacts)
-        if parallel and distributed.relaunched(
-            experiment.trainer.processes, artifacts, "pipelines.evaluate"
-        ):
+        wanted, limit = experiment.trainer.processes, experiment.trainer.group_timeout
+        if parallel and distributed.relaunched(wanted, artifacts, "pipelines.evaluate", limit):
             return
         looked = several_views.looked(experiment, artifacts, frame)
         test = frame, looked.mean

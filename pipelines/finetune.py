@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 def run(experiment: Experiment, artifacts: Artifacts) -> None:
     """Writes the model folder, the training curves, what chose and run.json; records in MLflow."""
     wanted = experiment.trainer.processes if experiment.transfer.epochs else 1
-    if distributed.relaunched(wanted, artifacts, "pipelines.finetune"):
+    if distributed.relaunched(
+        wanted, artifacts, "pipelines.finetune", experiment.trainer.group_timeout
+    ):
         return
     given, batch = inputs(experiment, artifacts)
     ongoing = Ongoing.of(experiment, artifacts)

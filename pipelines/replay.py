@@ -96,7 +96,12 @@ def main() -> None:
     with left_as_asked(), reported():
         artifacts = Artifacts.at(options.root, options.shared)
         experiment = Experiment.from_file(artifacts.params)
-        if distributed.relaunched(experiment.trainer.processes, artifacts, "pipelines.replay"):
+        if distributed.relaunched(
+            experiment.trainer.processes,
+            artifacts,
+            "pipelines.replay",
+            experiment.trainer.group_timeout,
+        ):
             return
         same = replay(experiment, artifacts)
     raise SystemExit(0 if same or distributed.inside() else 1)

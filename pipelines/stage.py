@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -102,6 +101,9 @@ def left_as_asked() -> Iterator[None]:
         if error.code in CODES:
             raise SystemExit(ended.exit_code(error.code)) from None
         raise
+    except Exception:
+        ended.first_to_tell()
+        raise
 
 
 class Told(SystemExit):
@@ -115,7 +117,7 @@ class reported:
         print_in_any_encoding()
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if mistake := as_mistake(error):
+        if mistake := as_mistake(error) or distributed.as_fault(error):
             _tell(2, str(mistake))
         if isinstance(error, KeyboardInterrupt):
             _tell(130, "interrupted.")
@@ -127,6 +129,6 @@ class reported:
 
 
 def _tell(code: int, message: str) -> NoReturn:
-    if os.environ.get("RANK", "0") == "0":  # one message, however many processes
+    if ended.first_to_tell():  # one message, however many processes
         print(f"graftwork: {visible_lines(message)}", file=sys.stderr)
     raise Told(code) from None

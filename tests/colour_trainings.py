@@ -36,7 +36,13 @@ class Colours:
 
 
 def pictures(
-    count: int = 24, val: int = 13, batch_size: int = 8, test: int = 0, passes: int = 1
+    count: int = 24,
+    val: int = 13,
+    batch_size: int = 8,
+    test: int = 0,
+    passes: int = 1,
+    workers: int = 0,
+    timeout: float = 0,
 ) -> PictureData:
     numbers = np.arange(count)
     frame = pd.DataFrame({"sha256": numbers.astype(str), "path": "", "label": numbers % 3})
@@ -48,7 +54,8 @@ def pictures(
         np.copy,
         batch_size=batch_size,
         passes=passes,
-        workers=0,
+        workers=workers,
+        timeout=timeout,
         seed=0,
         sampler=Shuffled(),
     )

@@ -18,7 +18,8 @@ SPLITS = {"val_fraction": 0.1, "test_fraction": 0.2, "seed": 0, "train_per_class
 TRAINER = {
     "name": "t", "batch_size": 4, "accumulate": 1, "compile": "off", "rates_batch": 4,
     "precision": "fp32", "gradient_clip": 1.0, "processes": 1,
-    "accelerator": "cpu", "workers": 0, "clip_by": "norm", "refit": "auto", "refit_below": 500,
+    "accelerator": "cpu", "workers": 0, "loader_timeout": 0, "group_timeout": 9,
+    "clip_by": "norm", "refit": "auto", "refit_below": 500,
     "refit_epochs": 1, "refit_rate": 0.5,
     "patience": 0,
     "watch_test": False, "limit_epochs": None, "limit_batches": 2,

@@ -171,3 +171,22 @@ def test_who_started_it_by_torchrun_learns_the_code(monkeypatch: pytest.MonkeyPa
         with pytest.raises(SystemExit) as left, left_as_asked():  # all of them by agreement
             preemption.end(130, None)
         assert left.value.code == 0 and told.code == 130
+
+
+def test_where_one_has_failed_the_others_do_not_say_that_they_were_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """torchrun ends them by SIGTERM."""
+    with ended.told() as told:
+        for name, value in told.environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ZeroDivisionError), left_as_asked():
+            raise ZeroDivisionError
+        assert not ended.first_to_tell()
+        with pytest.raises(SystemExit, match="143"), left_as_asked():
+            raise SystemExit(143)
+        assert told.code == 0
+    monkeypatch.delenv(ended.FILE)
+    for rank, first in (("0", True), ("1", False)):
+        monkeypatch.setenv("RANK", rank)
+        assert ended.first_to_tell() is first

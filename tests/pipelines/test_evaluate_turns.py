@@ -59,7 +59,7 @@ def test_several_processes_only_where_the_network_runs(
     monkeypatch.setattr(distributed, "relaunched", lambda *args: asked.append(args) or True)
     experiment, artifacts = job("trainer.processes=2")
     evaluate.run(experiment, artifacts)
-    assert asked == [(2, artifacts, "pipelines.evaluate")]
+    assert asked == [(2, artifacts, "pipelines.evaluate", experiment.trainer.group_timeout)]
     assert not artifacts.metrics.exists()  # the new processes write
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from graftwork.config.errors import UserError
@@ -123,12 +125,79 @@ def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done == ["wait", "SIGTERM", "wait", "terminate", "wait", "kill", "wait"]
 
 
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def stubborn() -> subprocess.Popen[bytes]:
+    """A process that does not end by SIGTERM, and has begun."""
+    process = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    process.stdout.close()
+    return process
+
+
+def test_none_is_left_behind_where_torchrun_was_ended_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = stubborn()
+    monkeypatch.setattr(distributed, "_children", lambda pid: [psutil.Process(worker.pid)])
+    ended = SimpleNamespace(pid=0, waits=0, terminate=None, kill=None)
+
+    def wait(timeout: float | None = None) -> int:
+        ended.waits += 1
+        if ended.waits == 1:
+            raise SystemExit(143)
+        return 1
+
+    ended.wait = wait
+    with pytest.raises(SystemExit):
+        distributed._finished(ended)  # type: ignore[arg-type]
+    assert worker.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("gloo: Timed out waiting 9000ms for recv", "not answered for 9 s.*group_timeout=3600"),
+        ("wait timeout after 9000ms, keys: /default_pg", "not answered for 9 s"),
+        ("Connection closed by peer [127.0.0.1]:9", "has ended.*trainer.batch_size"),
+        ("shape mismatch", None),
+    ],
+)
+def test_another_process_that_is_late_or_gone_is_named(
+    words: str, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were stopped go on, since they do not end otherwise."""
+    assert distributed.as_fault(RuntimeError(words)) is None  # alone
+    sibling = stubborn()
+    monkeypatch.setattr(distributed, "_children", lambda pid: [psutil.Process(sibling.pid)])
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), (distributed.TIMEOUT, "9")):
+        monkeypatch.setenv(name, value)
+    psutil.Process(sibling.pid).suspend()
+    os.waitpid(sibling.pid, os.WUNTRACED)
+    fault = distributed.as_fault(RuntimeError(words))
+    stopped = psutil.Process(sibling.pid).status() == psutil.STATUS_STOPPED
+    sibling.kill()
+    sibling.wait()
+    assert (fault is None) == (said is None) == stopped
+    assert said is None or re.search(said, str(fault))
+    assert distributed.as_fault(ValueError(words)) is None
+
+
 def test_a_group_is_left_as_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch.distributed as dist
 
     called: list[str] = []
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
-    monkeypatch.setattr(dist, "init_process_group", lambda backend: called.append(backend))
+    monkeypatch.setenv(distributed.TIMEOUT, "9")
+    monkeypatch.setattr(
+        dist, "init_process_group", lambda kind, timeout: called.append(f"{kind} {timeout}")
+    )
     monkeypatch.setattr(dist, "destroy_process_group", lambda: called.append("end"))
 
     def gather(values: list[str], value: str) -> None:
@@ -137,8 +206,8 @@ def test_a_group_is_left_as_it_was_found(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(dist, "all_gather_object", gather)
     with distributed.joined():
         assert distributed.gathered("mine") == ["mine", "other"]
-    assert called == ["gloo", "end"]
+    assert called == ["gloo 0:00:09", "end"]
     monkeypatch.setattr(dist, "is_initialized", lambda: True)  # Lightning's own
     with distributed.joined():
         pass
-    assert called == ["gloo", "end"]
+    assert called == ["gloo 0:00:09", "end"]

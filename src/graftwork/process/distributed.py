@@ -9,8 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -23,6 +24,13 @@ from graftwork.process.parent import end_with_parent
 if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
 
+TIMEOUT = "GRAFTWORK_GROUP_TIMEOUT"  # environment: seconds, see `timeout`
+LATE = (  # words of gloo, NCCL, and the store where processes meet
+    "Timed out waiting",
+    "Watchdog caught collective operation timeout",
+    "wait timeout after",
+)
+GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 PATIENCE = 15.0  # seconds for a checkpoint to be written, before what goes on is ended
 
 
@@ -45,13 +53,21 @@ def processes_here() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if inside() else 1
 
 
-def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:
+def timeout() -> timedelta:
+    """How long a process waits for another one."""
+    return timedelta(seconds=float(os.environ.get(TIMEOUT, 1800)))
+
+
+def relaunched(
+    processes: int, artifacts: Artifacts, module: str, seconds: float | None = None
+) -> bool:
     """Runs a stage's module in `processes` processes, if it wants several and is only one yet.
 
     Args:
         processes: how many the stage wants.
         artifacts: of the experiment; its params.yaml must be the experiment's.
         module: such as `pipelines.finetune`.
+        seconds: that one waits for another; None: as torch has it.
 
     Returns:
         True when all of it has been done by the new processes; False when it is for this process
@@ -67,7 +83,8 @@ def relaunched(processes: int, artifacts: Artifacts, module: str) -> bool:
     command += ["--nproc-per-node", str(processes), "-m", module]
     command += ["--root", str(artifacts.root), "--shared", str(artifacts.shared)]
     with ended.told() as told:
-        code = _run(command, {**_environment(processes), **told.environment})
+        limit = {} if seconds is None else {TIMEOUT: str(seconds)}
+        code = _run(command, {**_environment(processes), **limit, **told.environment})
         if told.code:
             raise SystemExit(told.code)
     if code:
@@ -91,10 +108,12 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
 
 def _finished(process: subprocess.Popen[bytes]) -> int:
     """Waits; when this process is asked to end, so are the others, and none is left behind."""
+    workers: list[psutil.Process] = []
     try:
         return process.wait()
     except BaseException as error:
-        _pass_on(process, _signal_of(error))
+        workers = _children(process.pid)
+        _pass_on(process, workers, _signal_of(error))
         for end in (process.terminate, process.kill):
             try:
                 process.wait(PATIENCE)
@@ -103,19 +122,60 @@ def _finished(process: subprocess.Popen[bytes]) -> int:
                 end()
         process.wait()
         raise
+    finally:
+        for worker in workers:  # torchrun may have been ended before it could end them
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
 
 
-def _pass_on(process: subprocess.Popen[bytes], number: int) -> None:
-    """To what torchrun has started: it would itself end with a traceback, and as a failure."""
+def _children(pid: int) -> list[psutil.Process]:
     try:
-        workers = psutil.Process(process.pid).children()
+        return psutil.Process(pid).children()
     except psutil.NoSuchProcess:
-        return
+        return []
+
+
+def _pass_on(
+    process: subprocess.Popen[bytes], workers: Sequence[psutil.Process], number: int
+) -> None:
+    """To what torchrun has started: it would itself end with a traceback, and as a failure."""
     for worker in workers:
         with suppress(psutil.NoSuchProcess):
             worker.send_signal(number)
+    go_on(workers)
     if not workers:
         process.send_signal(number)
+
+
+def go_on(processes: Sequence[psutil.Process]) -> None:
+    """One that was stopped (Ctrl-Z, SIGSTOP) does not end before it goes on."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess, OSError):
+            process.resume()
+
+
+def as_fault(error: BaseException | None) -> UserError | None:
+    """What a failed exchange between processes is: another one that is late, or gone; None for
+    other errors. Those that were stopped go on, so that whoever started them can end them."""
+    if not inside() or not isinstance(error, RuntimeError):
+        return None
+    words = str(error)
+    late = any(each in words for each in LATE)
+    if not late and not any(each in words for each in GONE):
+        return None
+    go_on([each for each in _children(os.getppid()) if each.pid != os.getpid()])
+    if late:
+        return UserError(
+            f"trainer.processes: another process of this stage has not answered for "
+            f"{timeout().total_seconds():g} s (trainer.group_timeout): it hangs, or was stopped. "
+            "Started again, training goes on from its last checkpoint; where a process may be so "
+            "slow, allow more (trainer.group_timeout=3600)."
+        )
+    return UserError(
+        "trainer.processes: another process of this stage has ended. If it says nothing itself, it "
+        "was killed, often for want of memory: choose fewer (trainer.processes), or a smaller "
+        "trainer.batch_size. Started again, training goes on from its last checkpoint."
+    )
 
 
 def _signal_of(error: BaseException) -> int:
@@ -136,7 +196,7 @@ def joined() -> Iterator[None]:
 
     own = not dist.is_initialized()
     if own:
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", timeout=timeout())
     try:
         yield
     finally:

@@ -13,14 +13,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 FILE = "GRAFTWORK_ENDED"  # environment: where the exit code is written
+FAILED = ".failed"  # the file beside it that the first process to fail makes
 
 
 def note(code: int) -> None:
-    """Every process calls it, where all of them end; nothing where torchrun did not start this."""
-    if (path := os.environ.get(FILE)) is not None:
+    """Every process calls it, where all of them end; nothing where torchrun did not start this, or
+    where one has failed: torchrun ends the others then."""
+    if (path := os.environ.get(FILE)) is not None and not Path(f"{path}{FAILED}").exists():
         own = Path(f"{path}.{os.getpid()}")
         own.write_text(str(code))
         own.replace(path)
+
+
+def first_to_tell() -> bool:
+    """Whether this process is the one that says what went wrong: of several the first to fail, from
+    which follows what happens to the others."""
+    if (path := os.environ.get(FILE)) is None:
+        return os.environ.get("RANK", "0") == "0"
+    try:
+        Path(f"{path}{FAILED}").open("x").close()
+    except FileExistsError:
+        return False
+    return True
 
 
 def exit_code(code: int) -> int:

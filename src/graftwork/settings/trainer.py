@@ -32,6 +32,8 @@ class Trainer(Component):
     processes: int  # one a device; more than one starts torchrun
     accelerator: str  # auto, cpu, gpu
     workers: int  # loader processes; 0: load in the training process
+    loader_timeout: float  # seconds that those may take for a batch; 0: for ever
+    group_timeout: float  # seconds that several processes may wait for one of them
     refit: str  # with held-out pictures too: on from what they chose, again; auto: see refit_below
     refit_below: int  # pictures, fewer than which auto trains on; else what chose is kept
     refit_epochs: int  # of training on
@@ -57,6 +59,8 @@ class Trainer(Component):
         check_range("processes", self.processes, 1)
         check_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         check_range("workers", self.workers, 0)
+        check_range("loader_timeout", self.loader_timeout, 0)
+        check_range("group_timeout", self.group_timeout, 0, low_open=True)
         check_choice("refit", self.refit, REFITS)
         check_range("refit_below", self.refit_below, 0)
         check_range("refit_epochs", self.refit_epochs, 1)

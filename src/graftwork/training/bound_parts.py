@@ -16,6 +16,7 @@ from graftwork.training.fast_forward import fast_forward
 from graftwork.training.graft_module import GraftModule
 from graftwork.training.kept_memory import kept_memory
 from graftwork.training.lightning_trainer import lightning, quiet
+from graftwork.training.loader_faults import named_faults
 from graftwork.training.stored_prefix import StoredPrefix
 from graftwork.transfer.parts import Facts
 
@@ -93,5 +94,5 @@ def fit_module(
         pairs = foldable(module.classifier) if frozen else []
         faster = fast_forward(module.classifier, fold=pairs, depthwise_fp32=bf16_on_cpu)
         reading = nullcontext() if prefix is None else prefix.reading(module.classifier)
-        with kept_memory(), faster, reading:
+        with kept_memory(), faster, reading, named_faults(trainer):
             engine.fit(module, data)

@@ -188,6 +188,7 @@ class TrainingData(pl.LightningDataModule):
         passes: forward passes a step, at most.
         sampler: which training pictures an epoch shows.
         workers: loader processes of each training process.
+        timeout: seconds that they may take for a batch; 0: for ever.
     """
 
     def __init__(
@@ -202,11 +203,13 @@ class TrainingData(pl.LightningDataModule):
         rank: int = 0,
         processes: int = 1,
         passes: int = 1,
+        timeout: float = 0,
     ) -> None:
         super().__init__()
         self._fit = fit
         self._watched = {split: rows for split, rows in watched.items() if len(rows)}
         self._batch_size, self._workers, self._seed = batch_size, workers, seed
+        self._timeout = timeout if workers else 0
         self._place = {"rank": rank, "processes": processes}
         self._sampler, self._passes = sampler, passes
         self._begun = (0, 0)
@@ -253,6 +256,7 @@ class TrainingData(pl.LightningDataModule):
             batch_size=None,  # the order gives whole batches
             sampler=order,
             num_workers=self._workers,
+            timeout=self._timeout,
             persistent_workers=self._workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self._seed),  # leaves the global one alone

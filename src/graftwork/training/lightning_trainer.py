@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graftwork.models.precision import chosen
+from graftwork.process import distributed
 from graftwork.process.cores import cores
 from graftwork.settings.trainer import Trainer
 from graftwork.training.lightning import pl
@@ -60,7 +61,9 @@ def lightning(
 def _several_processes(on_gpu: bool) -> Any:
     # Validation gives processes different numbers of batches: nothing may be broadcast there.
     return pl.strategies.DDPStrategy(
-        process_group_backend="nccl" if on_gpu else "gloo", broadcast_buffers=False
+        process_group_backend="nccl" if on_gpu else "gloo",
+        broadcast_buffers=False,
+        timeout=distributed.timeout(),
     )
 
 

@@ -9,6 +9,7 @@ from graftwork.data.images import DecodedImages, eval_view
 from graftwork.features.prefixes.views import repeated
 from graftwork.process import distributed
 from graftwork.training.datamodule import PictureData, View
+from graftwork.training.loader_faults import check_room
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,7 @@ def pictures_of(
         alone: as if this were the only process.
     """
     experiment.dataset.warn_if_enlarged(spec)
+    check_room(experiment.trainer.workers, experiment.trainer.images_a_pass * spec.size**2 * 3)
     return PictureData(
         fit,
         watched,
@@ -60,6 +62,7 @@ def loading(experiment: Experiment, *, alone: bool = False) -> dict[str, Any]:
         "batch_size": experiment.trainer.images_a_pass,
         "passes": experiment.trainer.accumulate,
         "workers": experiment.trainer.workers,
+        "timeout": experiment.trainer.loader_timeout,
         "seed": experiment.seed,
         "rank": 0 if alone else distributed.rank(),
         "processes": 1 if alone else distributed.world_size(),

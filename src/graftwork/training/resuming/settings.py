@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # Fields of conf/trainer that decide no result.
 MACHINE = (
     *("checkpoint_minutes", "checkpoint_steps", "resume", "workers"),
+    *("loader_timeout", "group_timeout"),
     "on_divergence",  # a leg that passes over steps says so itself
 )
 
