@@ -51,7 +51,7 @@ tests: $(READY)
 slow: $(READY) ## tests that take minutes or need a browser
 	python -m pytest -m slow
 
-chaos: $(READY) ## kill trainings at random, and see that they go on: make chaos ARGS="--seed 1"
+chaos: $(READY) ## kill trainings at random, and see that they go on: make chaos ARGS="--seed 1", or "--fuzz 10"
 	OMP_NUM_THREADS=1 PYTHONPATH=src:.:tests python -m faults.chaos $(ARGS)
 
 params: $(READY) ## compose conf/ into params.yaml: make params SET="transfer=linear_probe seed=1"

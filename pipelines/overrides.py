@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from graftwork.config.errors import UserError, unknown
 from graftwork.config.plain_values import check_no_environment
+from graftwork.recording.tracked_params import public
 from pipelines import sweepers
 from pipelines.composing import MISTAKES, composed, culprits, mistake
 from pipelines.override_names import Groups, check_key, check_options, check_secret, choices_of
@@ -135,9 +136,10 @@ def _parsed(text: str, groups: Groups) -> Override:
         return OverridesParser.create(config_loader=groups.loader).parse_overrides([text])[0]
     except HydraException as error:
         reason = str(error).strip().partition("\n")[0].partition(" expecting ")[0]
+        said = public(f"'{text}' is not an override ({reason})")
         raise UserError(
-            f"'{text}' is not an override ({reason}). Write key=value, +key=value to add, ~key to "
-            "take away; quote values with blanks, commas or braces."
+            f"{said}. Write key=value, +key=value to add, ~key to take away; quote values with "
+            "blanks, commas or braces."
         ) from error
 
 
