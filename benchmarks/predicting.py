@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -24,8 +23,9 @@ from graftwork.serving.reading import read_batch
 from graftwork.serving.settings import Settings
 from graftwork.storage.artifacts import Artifacts
 
-MANY, FEW = 10_000, 1_000  # photos
-SAMPLE = 1_000  # photos of one timing of the engine, and of decoding
+MANY, FEW = 10_000, 1_000  # photos whose memory is compared
+MEASURED = 2_000  # of one timing of the command
+SAMPLE = 1_024  # photos of one timing of the engine, and of decoding
 
 
 def predicting(project: Path, folder: Path, repeats: int) -> Iterator[str]:
@@ -53,24 +53,33 @@ def predicting(project: Path, folder: Path, repeats: int) -> Iterator[str]:
     def decoding() -> float:
         return _rate(SAMPLE, lambda: list(ahead(load, chunks, max(AHEAD, cores()), "decoding")))
 
-    rates: list[tuple[float, int]] = []
+    def streaming() -> float:
+        return _rate(SAMPLE, lambda: list(answers.of(chunks, load)))
 
-    def whole() -> float:
-        rates.append(command(artifacts.model, folder / "photos", folder, MANY))
-        return rates[-1][0]
+    def whole(count: int = MEASURED) -> tuple[float, int]:
+        return command(artifacts.model, folder, count)
 
-    bare()
-    alone, decoded, asked = alternating(repeats, bare, decoding, whole)
-    yield f"predict, {MANY} photos, {answers.ready.verdict.engine}, photos/s: engine alone "
-    yield f"  {told(alone, 0)}, decoding alone {told(decoded, 0)}, predict {told(asked, 0)}"
+    streaming()  # and what it loads for near ties
+    costs = [_cpu(SAMPLE, work) for work in (bare, decoding, streaming)]
+    alone, decoded, asked = alternating(repeats, bare, decoding, lambda: whole()[0])
+    verdict = answers.ready.verdict
+    yield (
+        f"predict, {MEASURED} photos, {verdict.engine} {verdict.precision}, photos/s: engine alone "
+        f"{told(alone, 0)}, decoding alone {told(decoded, 0)}, predict {told(asked, 0)}"
+    )
     lower = [min(pair) for pair in zip(alone, decoded, strict=True)]
-    yield f"  of the lower of the two: {told(ratio(asked, lower), 2)}"
     both = [1 / (1 / a + 1 / b) for a, b in zip(alone, decoded, strict=True)]
-    yield f"  of one after the other on the same cores: {told(ratio(asked, both), 2)}"
-    few = command(artifacts.model, folder / "photos", folder, FEW)[1]
-    peak = rates[-1][1]
-    yield f"  peak memory, MiB: {FEW} photos {few / 1024:.0f}, {MANY} photos {peak / 1024:.0f}"
-    yield f"  more: {100 * (peak / few - 1):.1f} %"
+    yield (
+        f"  of the lower of the two: {told(ratio(asked, lower), 2)}; of one after the other on the "
+        f"same cores: {told(ratio(asked, both), 2)}"
+    )
+    engine, decode, stream = (f"{1000 * seconds:.2f}" for seconds in costs)
+    yield f"  CPU, ms a photo: engine {engine}, decoding {decode}, streaming both {stream}"
+    (_, few), (rate, many) = whole(FEW), whole(MANY)
+    yield (
+        f"  peak memory, MiB: {FEW} photos {few / 1024:.0f}, {MANY} photos {many / 1024:.0f} "
+        f"({100 * (many / few - 1):+.1f} %, at {rate:.0f} photos/s)"
+    )
 
 
 def written(photos: Sequence[Path], folder: Path, count: int) -> list[str]:
@@ -88,26 +97,41 @@ def written(photos: Sequence[Path], folder: Path, count: int) -> list[str]:
     return paths
 
 
-def command(model: Path, photos: Path, folder: Path, count: int) -> tuple[float, int]:
+def command(model: Path, folder: Path, count: int) -> tuple[float, int]:
     """Photos/s that `graftwork predict` says of itself, and its peak memory, KiB."""
-    out = folder / "out.csv"
+    out, listed, said = (folder / name for name in ("out.csv", "list.txt", "said.txt"))
     out.unlink(missing_ok=True)
-    names = "".join(f"{photos / f'{number:06}.jpg'}\n" for number in range(count))
-    (folder / "list.txt").write_text(names)
+    listed.write_text("".join(f"{folder / 'photos' / f'{n:06}.jpg'}\n" for n in range(count)))
     arguments = [sys.executable, "-m", "graftwork", "predict", str(model), "-", "--to", str(out)]
-    with (folder / "list.txt").open() as listed, (folder / "said.txt").open("w+") as said:
-        process = subprocess.Popen(arguments, stdin=listed, stdout=said, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read()
-    found = re.search(r"([\d.]+) photos/s", text)
+    peak = 0
+    with listed.open() as stdin, said.open("w") as stdout:
+        process = subprocess.Popen(arguments, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            peak = max(peak, _peak(process.pid))
+            time.sleep(0.1)
+    found = re.search(r"([\d.]+) photos/s", said.read_text())
     if process.returncode or found is None:
-        raise SystemExit(text)
-    return float(found[1]), used.ru_maxrss
+        raise SystemExit(said.read_text())
+    return float(found[1]), peak
+
+
+def _peak(pid: int) -> int:
+    """Of its resident memory so far, KiB; not by wait4, which counts what its parent had."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0
+    return max((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), default=0)
 
 
 def _rate(count: int, work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return count / (time.perf_counter() - start)
+
+
+def _cpu(count: int, work: Callable[[], object]) -> float:
+    """Seconds of all threads, for each photo: whatever else runs on the machine."""
+    start = time.process_time()
+    work()
+    return (time.process_time() - start) / count
