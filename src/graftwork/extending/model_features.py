@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,12 +18,13 @@ from graftwork.features.engines.trained import TrainedBackbone
 from graftwork.model_folder import contents as model_folder
 from graftwork.process.installed import releases
 from graftwork.process.progress import speed_bar
-from graftwork.serving.reading import Photo, read_batch
+from graftwork.serving.reading import Photo, PhotoBatch, read_batch
 from graftwork.serving.settings import Settings
 from graftwork.storage.array_store import ArrayStore
 from graftwork.storage.artifacts import Artifacts
 
 T = TypeVar("T")
+B = TypeVar("B", bound=Batch)
 STORED = "its features are stored"
 
 
@@ -69,29 +70,26 @@ class ModelFeatures:
         load = partial(
             load_batch, images=self._images, spec=self._contract.input_spec, batch_size=self._size
         )
-        self._run(todo, load)
+        for _ in self._run(todo, load):
+            pass
         return self._store.rows([picture.sha256 for picture in pictures])
 
     def of_files(self, paths: Sequence[str]) -> tuple[list[Photo], np.ndarray]:
         """Files as `graftwork predict` reads them: all photos, the unreadable with their reason;
         and float32 `[n, num_features]` of the others, each content once."""
-        photos: list[Photo] = []
 
-        def load(chunk: Sequence[str]) -> Batch:
-            batch = read_batch(chunk, self._contract, self._size, self._passed_over)
-            photos.extend(batch.photos)
-            return batch
+        def load(chunk: Sequence[str]) -> PhotoBatch:
+            return read_batch(chunk, self._contract, self._size, self._passed_over)
 
-        self._run(paths, load)
-        order = {path: place for place, path in enumerate(paths)}  # threads finish as they like
-        photos.sort(key=lambda photo: order[photo.path])
+        photos = [photo for batch in self._run(paths, load) for photo in batch.photos]
         found = dict.fromkeys(p.sha256 for p in photos if p.reason in ("", STORED))
         return photos, self._store.rows(list(found)) if found else np.zeros((0, 0), np.float32)
 
     def _passed_over(self, path: str, sha256: str) -> str:
         return STORED if sha256 in self._store else ""
 
-    def _run(self, items: Sequence[T], load: Callable[[Sequence[T]], Batch]) -> None:
+    def _run(self, items: Sequence[T], load: Callable[[Sequence[T]], B]) -> Iterator[B]:
+        """Stores the features of each batch, and hands it on, in order."""
         chunks = [items[start : start + self._size] for start in range(0, len(items), self._size)]
         if not chunks:
             return
@@ -99,3 +97,4 @@ class ModelFeatures:
             for count, (batch, rows) in enumerate(self._ready.over(chunks, load), 1):
                 self._store.append(zip(batch.keys, rows, strict=True))
                 seen(min(count * self._size, len(items)))
+                yield batch
