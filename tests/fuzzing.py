@@ -23,19 +23,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import fuzzed_pictures
 from conftest import CONF, composed
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from attacks.pictures import ODD
 from graftwork.config.errors import UserError
-from graftwork.data.images import UnreadableImage, decode
 from graftwork.experiment import Experiment
 from pipelines.overrides import requested
 
 PATIENCE = 20  # seconds of the processor that one input may take
-MOST_PIXELS = 10**6
 EXTREME = (
     b"\0\0\0\0",
     b"\xff\xff\xff\xff",
@@ -94,22 +92,12 @@ def changed(content: bytes, chance: random.Random, others: list[bytes]) -> bytes
     return bytes(data)
 
 
-def take_picture(content: bytes) -> None:
-    """Raises AssertionError (or whatever escapes) where it is neither seen nor refused."""
-    try:
-        pixels = decode(content, MOST_PIXELS, side=32)
-    except UnreadableImage as error:
-        assert str(error), "without a reason"
-    else:
-        assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
-
-
 def picture_trials(number: int, chance: random.Random) -> list[str]:
     """What escaped of so many changed pictures."""
     known, found = originals(), []
     for _ in range(number):
         content = changed(chance.choice(known), chance, known)
-        found += caught(lambda: take_picture(content), content.hex())  # noqa: B023
+        found += caught(lambda: fuzzed_pictures.take_picture(content), content.hex())  # noqa: B023
     return found
 
 
@@ -234,23 +222,17 @@ def by_atheris(seconds: float, start: int) -> tuple[str, int, list[str]]:
         for at, content in enumerate(originals()):
             (Path(place) / str(at)).write_bytes(content)
         limits = (f"-max_total_time={seconds:.0f}", f"-timeout={PATIENCE}", "-rss_limit_mb=4096")
-        command = [sys.executable, __file__, place, f"-seed={start}", "-max_len=20000", *limits]
+        command = [
+            sys.executable,
+            fuzzed_pictures.__file__,
+            place,
+            f"-seed={start}",
+            "-max_len=20000",
+            *limits,
+        ]
         done = subprocess.run(
             [*command, f"-artifact_prefix={place}/"], stderr=subprocess.PIPE, text=True, check=False
         )
         runs = re.search(r"Done (\d+) runs|stat::number_of_executed_units: (\d+)", done.stderr)
         number = int(runs[1] or runs[2]) if runs else 0
         return "pictures, by atheris", number, [done.stderr[-5000:]] if done.returncode else []
-
-
-if __name__ == "__main__":
-    import atheris
-
-    from graftwork.data.images import decoding
-
-    with atheris.instrument_imports(include=["PIL"]):
-        for name in [name for name in sys.modules if name.startswith("PIL")]:
-            __import__(name)
-    atheris.instrument_func(decoding.examine)
-    atheris.Setup(sys.argv, take_picture)
-    atheris.Fuzz()

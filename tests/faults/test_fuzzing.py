@@ -26,6 +26,6 @@ def test_what_escapes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyError("lost")
 
     monkeypatch.setattr(Experiment, "from_params", broken)
-    monkeypatch.setattr("fuzzing.take_picture", broken)
+    monkeypatch.setattr("fuzzed_pictures.take_picture", broken)
     assert "KeyError('lost') of" in picture_trials(1, random.Random(0))[0]
     assert all("lost" in found for found in configuration_trials(2, 2, start=0))

@@ -56,9 +56,9 @@ def judge(divided: pd.DataFrame, policy: str) -> pd.DataFrame:
     """
     late = _late(divided)
     if policy == "stop" and len(late):
+        what = f"{counted(len(late), 'picture')} of train or val {_is(len(late))} also in another split"
         raise UserError(
-            f"dataset: {counted(len(late), 'picture')} of train or val also in another split:"
-            f"{_pairs(late)}\nRemove them, or set dataset.leakage=drop, which leaves them out."
+            f"dataset: {what}:{_pairs(late)}\nRemove them, or set dataset.leakage=drop, which leaves them out."
         )
     if policy == "drop":
         late = late[late["verdict"] == OK]
@@ -79,6 +79,10 @@ def _late(divided: pd.DataFrame) -> pd.DataFrame:
         kept_in=known["shows"].map(kept["split"]), same_as=known["shows"].map(kept["path"])
     )
     return found[found["split"] != found["kept_in"]]
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _pairs(late: pd.DataFrame) -> str:
@@ -113,8 +117,10 @@ def findings(found: Mapping[str, Any], policy: str) -> list[str]:
         verb = "is another of its" if again == 1 else "are others of their"
         said.append(f"{counted(again, 'picture')} {verb} split, {how}.")
     if late := found["across_splits"]["count"]:
-        verb, them = ("is", "it") if late == 1 else ("are", "them")
-        what = f"{counted(late, 'picture')} of train or val {verb} also in another split, {how}"
+        them = "it" if late == 1 else "them"
+        what = (
+            f"{counted(late, 'picture')} of train or val {_is(late)} also in another split, {how}"
+        )
         said.append(
             f"{what}: left out there."
             if policy == "drop"
