@@ -56,9 +56,9 @@ def judge(divided: pd.DataFrame, policy: str) -> pd.DataFrame:
     """
     late = _late(divided)
     if policy == "stop" and len(late):
-        what = f"{counted(len(late), 'picture')} of train or val {_is(len(late))} also in another split"
         raise UserError(
-            f"dataset: {what}:{_pairs(late)}\nRemove them, or set dataset.leakage=drop, which leaves them out."
+            f"dataset: {_also(len(late))}:{_pairs(late)}\n"
+            "Remove them, or set dataset.leakage=drop, which leaves them out."
         )
     if policy == "drop":
         late = late[late["verdict"] == OK]
@@ -81,8 +81,9 @@ def _late(divided: pd.DataFrame) -> pd.DataFrame:
     return found[found["split"] != found["kept_in"]]
 
 
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"
+def _also(number: int) -> str:
+    verb = "is" if number == 1 else "are"
+    return f"{counted(number, 'picture')} of train or val {verb} also in another split"
 
 
 def _pairs(late: pd.DataFrame) -> str:
@@ -118,9 +119,7 @@ def findings(found: Mapping[str, Any], policy: str) -> list[str]:
         said.append(f"{counted(again, 'picture')} {verb} split, {how}.")
     if late := found["across_splits"]["count"]:
         them = "it" if late == 1 else "them"
-        what = (
-            f"{counted(late, 'picture')} of train or val {_is(late)} also in another split, {how}"
-        )
+        what = f"{_also(late)}, {how}"
         said.append(
             f"{what}: left out there."
             if policy == "drop"
