@@ -117,9 +117,8 @@ def grey_tiff(**changes: int) -> bytes:
     return tiff(*entries, after=changes.get("after", 0)) + bytes([119]) * (WIDTH * HEIGHT)
 
 
-def half_clear() -> Image.Image:
-    image = plain("RGBA", (*RGB, 0))
-    return image
+def clear() -> Image.Image:
+    return plain("RGBA", (*RGB, 0))
 
 
 def ramp(dtype: str, low: float, high: float) -> np.ndarray:
@@ -162,7 +161,7 @@ ODD = [
     Picture("32 bits", lambda: encoded(ramp("int32", -(10**6), 10**6), "TIFF"), (130,) * 3),
     Picture("CMYK", lambda: encoded(plain("CMYK", (0, 255, 255, 0)), "TIFF"), (255, 0, 0)),
     Picture("CMYK as JPEG", lambda: jpeg(plain("CMYK", (0, 255, 255, 0))), (254, 0, 0)),
-    Picture("YCCK as of a print shop", lambda: jpeg(plain("CMYK", (0, 0, 0, 255))), (0, 0, 0)),
+    Picture("black as CMYK", lambda: jpeg(plain("CMYK", (0, 0, 0, 255))), (0, 0, 0)),
     Picture("palette", lambda: encoded(plain().quantize(4)), RGB),
     Picture(
         "palette with a clear colour", lambda: encoded(plain("P", 0), transparency=0), (255,) * 3
@@ -171,8 +170,8 @@ ODD = [
     Picture("grey, quite clear", lambda: encoded(plain("LA", (119, 0))), (255,) * 3),
     Picture("one bit", lambda: encoded(plain("1", 1)), (255,) * 3),
     Picture("grey", lambda: jpeg(plain("L", 119)), GREY),
-    Picture("alpha 0 over a colour", lambda: encoded(half_clear()), (255,) * 3),
-    Picture("alpha 0 in WebP", lambda: encoded(half_clear(), "WEBP", lossless=True), (255,) * 3),
+    Picture("alpha 0 over a colour", lambda: encoded(clear()), (255,) * 3),
+    Picture("alpha 0 in WebP", lambda: encoded(clear(), "WEBP", lossless=True), (255,) * 3),
     Picture("Lab", lambda: encoded(plain("LAB", (128, 128, 128)), "TIFF"), GREY),
     Picture("progressive", lambda: jpeg(progressive=True), (200, 120, 40)),
     Picture("JPEG 2000", lambda: encoded(plain(), "JPEG2000"), RGB),
@@ -246,7 +245,7 @@ ODD = [
     Picture("a zip behind it", lambda: jpeg() + b"PK\x03\x04" + bytes(200), RGB),
     Picture("a script behind it", lambda: jpeg() + SCRIPT.encode(), RGB),
     Picture(
-        "text of a GiB",
+        "text of 16 MiB in 16 kB",
         lambda: png(
             WIDTH,
             HEIGHT,
@@ -301,7 +300,7 @@ ODD = [
     ),
     Picture("a TIFF", grey_tiff, GREY),
     Picture("a strip behind the end", lambda: grey_tiff(strip=2**31), ""),
-    Picture("a strip at the header", lambda: grey_tiff(strip=2**32 - 1, bytes=2**32 - 1), ""),
+    Picture("a strip of 4 GiB", lambda: grey_tiff(strip=2**32 - 1, bytes=2**32 - 1), ""),
     Picture("a strip of no bytes", lambda: grey_tiff(bytes=0), GREY),
     Picture("directories in a ring", lambda: grey_tiff(after=8), GREY),
     Picture("a TIFF of nothing", lambda: tiff(), ""),
