@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -55,7 +54,10 @@ def test_answers_are_those_of_evaluation_bit_for_bit(
     assert not (artifacts.root / "store").exists()
     said = capsys.readouterr().out
     assert "15 of 15 photos answered: torch fp32" in said
-    assert "the first 10 of 15" in said and re.search(r"mean probability", said)
+    assert "the first 10 of 15" in said
+    for label, name in enumerate(names):
+        count = int((expected.argmax(1) == label).sum())
+        assert (re.search(rf"^{name} +{count} ", said, re.M) is not None) is (count > 0)
 
 
 def test_the_others_are_answered_and_the_exit_code_tells(
@@ -163,25 +165,11 @@ def test_a_folder_alone_keeps_its_network_beside_it(
     assert "the converted network is not kept" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
+def test_wrong_wishes_come_before_any_work(project: Any) -> None:
+    for wrong, says in [
         ({"top": 0}, "--top: 0 is out of bounds"),
         ({"to": Path("out.txt")}, r"--to: the file's ending: '\.txt' is unknown"),
         ({"gallery": Path("/")}, "--gallery: / is a folder"),
-    ],
-)
-def test_wrong_wishes_come_before_any_work(project: Any, wrong: Any, says: str) -> None:
-    with pytest.raises(UserError, match=says):
-        asked(project, "no such photo", **wrong)
-
-
-def test_a_summary_counts_classes(project: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    experiment, artifacts, frame = project
-    found = answering(experiment, artifacts, frame).probabilities(frame).argmax(1)
-    assert asked(project, *frame["path"].astype(str)) == 0
-    said = capsys.readouterr().out
-    for label, name in enumerate(("blue", "green", "red")):
-        count = int((found == label).sum())
-        assert (re.search(rf"^{name} +{count} ", said, re.M) is not None) is (count > 0)
-    assert np.unique(found).size > 1
+    ]:
+        with pytest.raises(UserError, match=says):
+            asked(project, "no such photo", **wrong)

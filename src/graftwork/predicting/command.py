@@ -150,7 +150,7 @@ class _Work:
             return True
         finally:
             seconds, new = time.perf_counter() - begun, self.tally.answered - self.tally.kept
-            speed = f"{new / seconds:.0f} photos/s" if new and seconds else "nothing to ask"
+            speed = f"{new / seconds:.0f} photos/s" if new and seconds else "none of them now"
             print(
                 f"{number(self.tally.answered)} of {number(len(paths))} photos answered"
                 f"{f', {self.tally.kept} of them by an earlier start' if self.tally.kept else ''}: "
