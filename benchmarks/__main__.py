@@ -34,6 +34,7 @@ BENCHMARKS = (
     "extract",
     "evaluate",
     "predict",
+    "serve",
     "step",
     "heads",
     "prefix",
@@ -158,6 +159,10 @@ def measure(name: str, folder: Path, repeats: int, epochs: int) -> Iterable[str]
             return list(predicting(PROJECT, folder, repeats))
         except UserError as error:  # likewise
             return [str(error)]
+    if name == "serve":
+        from benchmarks.serve import serving_against_mlflow
+
+        return serving_against_mlflow(PROJECT, folder, repeats)
     if name == "evaluate":
         from benchmarks.evaluation import evaluation_against_engine
 

@@ -56,6 +56,13 @@ class Browser:
     def open(self, address: str) -> None:
         self._call("Page.navigate", url=address)
 
+    def resize(self, width: int, height: int) -> None:
+        """Also to the width of a telephone, which no window has."""
+        size = {"width": width, "height": height}
+        self._call(
+            "Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=width < 500
+        )
+
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression on the page."""
         answer = self._call("Runtime.evaluate", expression=script, returnByValue=True)

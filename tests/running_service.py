@@ -14,10 +14,10 @@ from typing import Any
 
 import uvicorn
 
-from graftwork.cli.ui import _free
+from graftwork.cli.ui import free_port
 from graftwork.serving.http.limits import limits
 from graftwork.serving.http.measures import Measures
-from graftwork.serving.http.running import Address, guarded, settings
+from graftwork.serving.http.running import Address, guarded, is_ending, settings
 from graftwork.serving.http.served import Served, Serving
 
 
@@ -82,13 +82,13 @@ def service(
     folder: Path, kept: Path, *changes: str, origins: tuple[str, ...] = (), **more: Any
 ) -> Iterator[Service]:
     """In a thread, until the block ends."""
-    admitted, measures, port = limits(["watch_seconds=0.1", *changes]), Measures(), _free()
+    admitted, measures, port = limits(["watch_seconds=0.1", *changes]), Measures(), free_port()
     serving = Serving(
         folder, lambda: Served(folder, kept, admitted, more.get("explanation")), admitted, measures
     )
     address = Address("127.0.0.1", port, [f"127.0.0.1:{port}"], origins)
     pages = more.get("pages", lambda _: {})
-    app = guarded(serving, address, admitted, measures, pages, lambda: server.should_exit)
+    app = guarded(serving, address, admitted, measures, pages, lambda: is_ending(server))
     server = uvicorn.Server(uvicorn.Config(app, **settings(address, admitted)))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -13,13 +13,13 @@ from running_service import service
 from untrained_model import untrained
 
 from graftwork.cli import serve as command
-from graftwork.cli.ui import _free
+from graftwork.cli.ui import free_port
 from graftwork.config.errors import UserError
 from graftwork.inspecting.service_pages import service_pages
 
 
 def served(word: str, *changes: str, **other: Any) -> None:
-    asked = {"host": "127.0.0.1", "port": _free(), "names": [], "origins": []} | other
+    asked = {"host": "127.0.0.1", "port": free_port(), "names": [], "origins": []} | other
     command.serve(word, changes=changes, **asked)
 
 

@@ -51,7 +51,7 @@ def server(tmp_path_factory):
     """The port of a served project, and the process."""
     root = tmp_path_factory.mktemp("a project")
     open_store(None, Artifacts.at(root))
-    port = ui._free()
+    port = ui.free_port()
     code = "import sys; from pathlib import Path; from graftwork.cli.ui import serve; " \
            "serve(Path(sys.argv[1]), int(sys.argv[2]))"  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
@@ -180,7 +180,7 @@ def test_serving_holds_the_pipe_and_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ui.subprocess, "Popen", popen)
     with pytest.raises(OSError, match="not started"):
-        ui.serve(tmp_path, ui._free())
+        ui.serve(tmp_path, ui.free_port())
     assert started["stdin"] == subprocess.PIPE and started["start_new_session"]
     assert started["env"][TIED], "else the pipe's end would tell nobody"
 
@@ -192,7 +192,7 @@ def test_the_server_runs_no_jobs_and_unpickles_nothing():
 
 def test_serving_ends_with_the_server(tmp_path, monkeypatch, capsys):
     Artifacts.at(tmp_path).mlflow_db.touch()
-    port = ui._free()
+    port = ui.free_port()
     monkeypatch.setattr(ui, "command", lambda *_: [sys.executable, "-c", "raise SystemExit(3)"])
     with pytest.raises(SystemExit) as ended:
         ui.serve(tmp_path, port)
@@ -217,7 +217,7 @@ def test_ending_it_ends_the_server_too(tmp_path, monkeypatch, kind, error):
     timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), kind))
     timer.start()
     with pytest.raises(error):
-        ui.serve(tmp_path, ui._free())
+        ui.serve(tmp_path, ui.free_port())
     timer.join()
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -53,7 +53,7 @@ def sweep(tmp_path: Path, tiny_folder: Path) -> Path:
 
 @pytest.fixture
 def address(sweep: Path):
-    port = ui._free()
+    port = ui.free_port()
     command = ui.command(Artifacts.at(sweep.parents[2]), port)
     with subprocess.Popen(command, env=ui.environment(port)) as server:
         for _ in range(300):

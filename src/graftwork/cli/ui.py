@@ -111,11 +111,12 @@ def check_free(port: int, host: str = HOST) -> None:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise UserError(f"--host: {host} is no address of this machine.") from error
             raise UserError(
-                f"--port: {port} is taken by another program. Free: {_free()}."
+                f"--port: {port} is taken by another program. Free: {free_port()}."
             ) from error
 
 
-def _free() -> int:
+def free_port() -> int:
+    """A port that nobody has, now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

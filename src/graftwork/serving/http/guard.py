@@ -49,6 +49,8 @@ async def refuse(scope: Message, send: Send, status: int, text: str) -> None:
     """Answers in plain text; closes a websocket."""
     if scope["type"] == "websocket":
         return await send({"type": "websocket.close", "code": 1008})
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    body = text.encode()
+    length = str(len(body)).encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", length)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
+    await send({"type": "http.response.body", "body": body})

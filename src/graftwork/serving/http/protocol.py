@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LINGER = 1.0  # s that an idle connection stays when the service ends
@@ -75,6 +76,7 @@ class PatientProtocol(H11Protocol):
     def _give_up(self) -> None:
         self._timer = None
         if not self._is_answering and not self.transport.is_closing():
-            if self._begun:
+            # Else it has had its answer, or has said nothing yet: a browser's spare connection.
+            if self._begun and self.conn.their_state is h11.IDLE:
                 self.transport.write(LATE)
             self.transport.close()

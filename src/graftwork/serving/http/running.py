@@ -55,7 +55,7 @@ def run(
     serving = Serving(folder, lambda: Served(folder, kept, limits, explanation), limits, measures)
     begun(serving)
     config = uvicorn.Config(
-        guarded(serving, address, limits, measures, pages, lambda: server.should_exit),
+        guarded(serving, address, limits, measures, pages, lambda: is_ending(server)),
         **settings(address, limits),
     )
     server = uvicorn.Server(config)
@@ -63,6 +63,12 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run()
+
+
+def is_ending(server: uvicorn.Server) -> bool:
+    """Whether nobody can connect any more: who is told to go before would come back, and be lost
+    among those that nobody has let in yet."""
+    return server.started and not any(each.is_serving() for each in server.servers)
 
 
 def settings(address: Address, limits: Limits) -> dict[str, Any]:
