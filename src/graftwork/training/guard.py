@@ -161,7 +161,8 @@ class Guard(pl.Callback):
         if not math.isfinite(norm):
             return f"the gradient is {norm}"
         if self._spike is not None and loss > self._spike * max(1.0, self.start_loss):
-            return f"the loss is {loss:.4g} ({self.start_loss:.4g} before the first step)"
+            first = f"{self.start_loss:.4g} before the first step"
+            return f"the loss is {loss:.4g} ({first}; trainer.loss_spike={self._spike:g})"
         return ""
 
     def _by_rates(self) -> bool:
