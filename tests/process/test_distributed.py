@@ -195,9 +195,15 @@ def test_a_group_is_left_as_it_was_found(monkeypatch: pytest.MonkeyPatch) -> Non
     called: list[str] = []
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setenv(distributed.TIMEOUT, "9")
-    monkeypatch.setattr(
-        dist, "init_process_group", lambda kind, timeout: called.append(f"{kind} {timeout}")
-    )
+    joins: list[object] = []
+
+    def begin(kind: str, timeout: object, store: object, **_: int) -> None:
+        called.append(f"{kind} {timeout}")
+        joins.append(store)
+
+    monkeypatch.setattr(dist, "rendezvous", lambda *_, **__: iter([("store", 0, 2)]))
+    monkeypatch.setattr(dist, "PrefixStore", lambda name, store: (name, store))
+    monkeypatch.setattr(dist, "init_process_group", begin)
     monkeypatch.setattr(dist, "destroy_process_group", lambda: called.append("end"))
 
     def gather(values: list[str], value: str) -> None:
@@ -207,7 +213,10 @@ def test_a_group_is_left_as_it_was_found(monkeypatch: pytest.MonkeyPatch) -> Non
     with distributed.joined():
         assert distributed.gathered("mine") == ["mine", "other"]
     assert called == ["gloo 0:00:09", "end"]
+    with distributed.joined():  # under another name: torchrun keeps addresses of the first
+        pass
+    assert len(set(joins)) == 2 and called == ["gloo 0:00:09", "end"] * 2
     monkeypatch.setattr(dist, "is_initialized", lambda: True)  # Lightning's own
     with distributed.joined():
         pass
-    assert called == ["gloo 0:00:09", "end"]
+    assert called == ["gloo 0:00:09", "end"] * 2

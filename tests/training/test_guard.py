@@ -196,7 +196,10 @@ LONG = batches(0.5, 0.1, 30)  # losses of a training that is well
         ({"loss": math.nan}, "the loss is nan"),
         ({"loss": 0.4, "total": math.inf}, "the loss is inf"),
         ({"loss": 0.4, "norm": math.nan}, "the gradient is nan"),
-        ({"loss": 100.1}, r"the loss is 100.1 \(0.5\d* before the first step; trainer.loss_spike=100\)"),
+        (
+            {"loss": 100.1},
+            r"the loss is 100.1 \(0.5\d* before the first step; trainer.loss_spike=100\)",
+        ),
     ],
 )
 def test_a_training_that_was_well_ends_at_the_step(numbers: dict[str, float], wrong: str) -> None:

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -196,12 +198,23 @@ def joined() -> Iterator[None]:
 
     own = not dist.is_initialized()
     if own:
-        dist.init_process_group("gloo", timeout=timeout())
+        # torchrun's store outlives a group: another one of the same name may meet addresses of it.
+        public: Any = dist  # in its documentation, and not in its list of names
+        found, *numbers = next(public.rendezvous("env://", timeout=timeout()))
+        store = public.PrefixStore(f"joined {next(_joins())}", found)
+        place = dict(zip(("rank", "world_size"), numbers, strict=True))
+        dist.init_process_group("gloo", store=store, timeout=timeout(), **place)
     try:
         yield
     finally:
         if own:
             dist.destroy_process_group()
+
+
+@cache
+def _joins() -> Iterator[int]:
+    """How many groups this process has joined: all processes join alike."""
+    return count()
 
 
 def gathered(value: Any) -> list[Any]:
