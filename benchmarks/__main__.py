@@ -14,7 +14,7 @@ page in docs/: `strategy_table`, `few_labels`, `label_fraction`, `two_hop`,
 where one of them in fp32 says something else.
 
 `faults` (docs/faults.md) does to trainings, stages and records what `make chaos` does, and the same
-to stock Lightning and MLflow; it keeps no folder, needs no data, and takes a quarter of an hour.
+to stock Lightning and MLflow; it needs no data, and takes a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ BENCHMARKS = (
 STUDIES = ("strategy_table", "few_labels", "label_fraction", "two_hop")
 KEPT = (
     "defaults",
+    "faults",
     "selection",
     "wise_curve",
     *STUDIES,
 )  # in a folder that is kept; only where they are named
-ALONE = ("export", "faults")  # only where they are named, and nothing else then
+ALONE = ("export",)  # only where they are named, and nothing else then
 PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
 
@@ -66,11 +67,7 @@ def main() -> None:
             exports(PROJECT, options.repeats, lambda line: out.print(line, markup=False))
         )
     code = max([kept(out, name, options) for name in KEPT if name in options.names], default=0)
-    if "faults" in options.names:
-        from benchmarks.faults import faults
-
-        code = max(code, faults(DOCS, lambda text: out.print(visible_lines(text), markup=False)))
-    others = [name for name in options.names if name not in ("rank", "faults", *KEPT)]
+    others = [name for name in options.names if name not in ("rank", *KEPT)]
     with tempfile.TemporaryDirectory() as folder:
         for name in others:
             for line in measure(name, Path(folder), options.repeats, options.epochs):
@@ -116,6 +113,10 @@ def kept(out: Console, name: str, options: argparse.Namespace) -> int:
 
             asked = options.tasks, options.networks
             return defaults(folder, *asked, DOCS / "defaults.md", say)
+        if name == "faults":
+            from benchmarks.faults import faults
+
+            return faults(folder, DOCS, say)
         if name in STUDIES:
             from benchmarks.studies import study
 

@@ -16,17 +16,16 @@ def written(
     ours: Sequence[Mapping[str, Any]],
     stock: Mapping[str, Mapping[str, Any]],
     seed: int,
-    seconds: float,
 ) -> str:
     """The page.
 
     Args:
         ours: rows of `make chaos`.
         stock: by the names that those rows have in `stock`.
-        seconds: wall clock of all.
     """
     rows = [_row(row, stock.get(row["stock"]), seed) for row in ours]
     day = datetime.date.today().isoformat()
+    seconds = sum(int(row["seconds"]) for row in (*ours, *stock.values()))
     return (
         "# Faults, and what comes of them\n\n"
         "Each injection is done for real: kills by -9, signals, disks that are full, a locked or "
@@ -36,8 +35,8 @@ def written(
         "MLflow's own client, under the same injection; where there is none, stock has no such "
         "part or was not tried.\n\n"
         + "\n".join([line(HEAD), line(["---"] * len(HEAD)), *rows])
-        + f"\n\nWritten by `python -m benchmarks faults` with seed {seed} on {day}, in "
-        f"{seconds / 60:.0f} minutes, two subjects at a time; {machine()}.\n"
+        + f"\n\nWritten by `python -m benchmarks faults` with seed {seed} on {day}, two "
+        f"subjects at a time, which took {seconds / 60:.0f} minutes together; {machine()}.\n"
     )
 
 

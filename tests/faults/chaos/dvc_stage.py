@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import signal
@@ -69,7 +70,11 @@ class Stage:
     def ended(self) -> bool:
         first = self.start("repro", "-f", "-s", STAGE)
         process = self.under_way(first)
-        process.send_signal(self.random.choice((signal.SIGTERM, signal.SIGKILL)))
+        number = self.random.choice((signal.SIGTERM, signal.SIGKILL))
+        if not process.is_running():  # it was too quick: once more
+            first.communicate()
+            return self.ended()
+        process.send_signal(number)
         first.communicate()
         return first.returncode != 0 and self.recorded_right()
 
@@ -133,9 +138,17 @@ class Stage:
     def under_way(self, dvc: subprocess.Popen[str]) -> psutil.Process:
         """The stage's process, at a random moment of its work."""
         while dvc.poll() is None:
-            for child in psutil.Process(dvc.pid).children(recursive=True):
-                if f"pipelines.{STAGE}" in child.cmdline() and "-c" not in child.cmdline():
-                    time.sleep(self.random.uniform(0, 1.5))
-                    return child
+            if (child := _stage_of(dvc.pid)) is not None:
+                time.sleep(self.random.uniform(0, 1.5))
+                return child
             time.sleep(0.02)
         raise RuntimeError("the stage never began")
+
+
+def _stage_of(dvc: int) -> psutil.Process | None:
+    """The stage's own process; DVC and the shell between have its name in their words, too."""
+    with contextlib.suppress(psutil.Error):  # one that ends just now
+        for child in psutil.Process(dvc).children(recursive=True):
+            if child.cmdline()[-2:] == ["-m", f"pipelines.{STAGE}"]:
+                return child
+    return None
