@@ -123,7 +123,7 @@ class Stage:
 
     def files(self, out: str) -> list[Path]:
         place = self.project / out
-        return [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else [place]
+        return [path for path in (place, *place.rglob("*")) if path.is_file()]
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "dvc", *words]

@@ -41,8 +41,8 @@ def injections(ground: Ground, share: int) -> Iterator[Row]:
     for what, trial, most in kinds:
         count = max(1, most // share)
         held = sum(trial() for _ in range(count))
+        assert stage.again()
         yield Row(f"{what}: the stage is recorded and written right", count, held)
-    assert stage.again()
 
 
 def trained(ground: Ground, kills: int) -> Row:
