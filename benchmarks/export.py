@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.workplace import told
-from graftwork.config.errors import UserError
+from graftwork.config.errors import UserError, check_choice
 from graftwork.model_folder import contents as model_folder
 from graftwork.process.progress import count_bar
 from graftwork.profiling.chosen import model_of
@@ -40,6 +40,7 @@ FAMILIES = {
 }
 SMALLER = {"vgg11": ("model.input_size=128",)}  # a third of its work
 PRECISIONS = {"onnx": ("fp32", "int8"), "openvino": ("fp32", "int8")}  # of others fp32 alone
+CALIBRATING = 100  # of the test photos, for networks of random weights
 MOST, FLIPS = 1e-4, 0  # in fp32
 HEAD = (
     "| family | network | format | precision | largest difference | other answers | accuracy |"
@@ -77,12 +78,19 @@ class Row:
 TRAINED = "efficientnet_lite0"  # the default's own
 
 
-def exports(project: Path, repeats: int, say: Callable[[str], None]) -> int:
+def exports(
+    project: Path, repeats: int, say: Callable[[str], None], words: Sequence[str] = ()
+) -> int:
     """Prints the table. Returns 1 where an export in fp32 is not what it should be.
 
+    Args:
+        words: those of `FAMILIES`; empty: all.
+
     Raises:
-        UserError: there is no trained network in the project.
+        UserError: there is no trained network in the project, or no such word.
     """
+    for word in words:
+        check_choice("--networks", word, FAMILIES)
     artifacts = Artifacts.at(project)
     trained, contract = model_folder.load(artifacts.model)
     if contract.architecture.get("name") != TRAINED:
@@ -90,7 +98,7 @@ def exports(project: Path, repeats: int, say: Callable[[str], None]) -> int:
     photos = of_experiment(artifacts, contract)
     say(HEAD)
     wrong = []
-    for word in FAMILIES:
+    for word in words or FAMILIES:
         network = trained if word == TRAINED else _random(word, len(contract.classes))
         fp32: dict[str, Row] = {}
         for row in _of_network(word, network, contract, photos, repeats):
@@ -123,7 +131,11 @@ def _of_network(
     contract = replace(contract, input_spec=classifier.input_spec)
     views = np.stack([photos.seen(ref, contract).view for ref in photos.refs])
     expected = _over(lambda images: eager_features(classifier, images, classifier), views, word)
-    calibration = list(photos.inputs("views", contract))
+    calibration = (
+        list(photos.inputs("views", contract))
+        if word == TRAINED
+        else [view[None] for view in views[:CALIBRATING]]
+    )
     for name in FORMATS:
         for precision in PRECISIONS.get(name, ("fp32",)):
             wanted = Wanted(name, precision, "views")
