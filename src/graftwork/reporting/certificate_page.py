@@ -36,9 +36,9 @@ def sentences(told: Certificate) -> Iterator[str]:
     )
     if told["takes"] == "photos":
         yield (
-            f"Resized and cropped inside, by at most {told['levels']:.2g} of 255 levels on average "
-            "over a photo otherwise than evaluation does it: "
-            f"{seen['largest_difference']:.2g} at most, {_flips(seen, photos)}."
+            f"Photos are resized and cropped inside: {told['levels']:.2g} of 255 levels at most "
+            "from what evaluation sees (mean over a photo). Against evaluation probabilities "
+            f"differ by {seen['largest_difference']:.2g} at most, {_flips(seen, photos)}."
         )
     if "accuracy" in told:
         yield _accuracy(told["accuracy"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from graftwork.config.errors import UserError, check_choice
+from graftwork.features.engines.openvino_engine import openvino
 
 if TYPE_CHECKING:
     from graftwork.serving.exported_network import ExportedNetwork
@@ -108,10 +109,9 @@ def quantised(model: Any, inputs: Sequence[Any]) -> Any:
         inputs: what it is run on to see how large its numbers become.
     """
     import logging
-    import sys
     import warnings
 
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    openvino()  # and with it no telemetry, of which NNCF has some, too
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, about libraries that it imports
         import nncf
