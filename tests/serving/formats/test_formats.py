@@ -19,8 +19,8 @@ from graftwork.serving.exporting import Wanted, described
 from graftwork.serving.formats import FORMATS, named
 
 CLASSES = ["blé", 'a "quoted" one', "<b>"]
-FAMILIES = {  # timm's smallest of each, and sides that they take
-    "tf_efficientnet_lite0": 64, "mobilenetv2_050": 64, "resnet10t": 64, "vgg11": 32,
+FAMILIES = {  # timm's smallest of each, and sides; VGG's pooling of less than 7 x 7 ONNX lacks
+    "tf_efficientnet_lite0": 64, "mobilenetv2_050": 64, "resnet10t": 64, "vgg11": 224,
     "vit_tiny_patch16_224": 32, "convnext_atto": 64,
 }  # fmt: skip
 
