@@ -21,6 +21,7 @@ from graftwork.model_folder import contents as model_folder
 from graftwork.serving.answering import ModelAnswers
 from graftwork.serving.http.first_photos import first_photos
 from graftwork.serving.http.limits import limits
+from graftwork.serving.http.running import is_ending
 from graftwork.serving.reading import read_batch
 from graftwork.serving.settings import Settings
 
@@ -141,3 +142,24 @@ def test_before_photos_came_the_engine_is_checked_on_test_photos_or_on_drawn_one
     assert found.keys == expected.keys and np.array_equal(found.images, expected.images)
     artifacts.predictions.write_bytes(b"!")
     assert np.array_equal(first_photos(artifacts.model, contract, 4).images, drawn.images)
+
+
+def test_who_asks_on_an_idle_connection_while_the_service_ends_is_answered_once_more(
+    model: Any,
+) -> None:
+    _, artifacts, photos = model
+    content = photos[0].read_bytes()
+    with (
+        service(artifacts.model, artifacts.trained) as found,
+        socket.create_connection(("127.0.0.1", found.port), timeout=60) as connection,
+    ):
+        asked = request(found.port, content, "image/jpeg")
+        connection.sendall(asked)
+        assert "connection" not in said(connection).headers
+        found.server.should_exit = True
+        while not is_ending(found.server):
+            time.sleep(0.01)
+        time.sleep(0.2)  # uvicorn has told every connection
+        connection.sendall(asked)
+        answer = said(connection)
+        assert answer.status == 200 and answer.headers["connection"] == "close"
