@@ -126,21 +126,24 @@ class _End:
                         raise error
                     tests()
                 finally:
-                    found, groups = self._ranked()
+                    found = self._ranked()
+                    groups = self._grouped(found)
+                    if found:
+                        _record(found, groups, self.folder, self.parent, self.title, self.swept)
         finally:  # last: by now no failure to print can lose a file or leave the parent open
             if found:
                 _print(found, groups, self.folder)
 
-    def _ranked(self) -> tuple[list[Ranking], list[list[Configuration]]]:
+    def _ranked(self) -> list[Ranking]:
         begun, own = jobs(self.folder), [differing(job, self.swept) for job in self.planned]
         done = [*begun, *never_begun(begun, own, self.folder)]
         found = rankings(done)
         self.ended.failures = sum(not job.finished or bool(job.error) for job in done)
-        groups = [configurations(ranking, self.baselines) for ranking in found]
-        groups = [group for group in groups if worth_telling(group)]
-        if found:
-            _record(found, groups, self.folder, self.parent, self.title, self.swept)
-        return found, groups
+        return found
+
+    def _grouped(self, found: Sequence[Ranking]) -> list[list[Configuration]]:
+        groups = (configurations(ranking, self.baselines) for ranking in found)
+        return [group for group in groups if worth_telling(group)]
 
 
 @contextmanager

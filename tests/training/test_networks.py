@@ -30,7 +30,7 @@ from graftwork.transfer.trainable_schedules import Gradual, OnPlateau
 
 FITTED = 39  # pictures of train and val; `selection=random` holds a fifth of them out
 GENTLE = Uniform(1e-3)
-DESTROYING = Uniform(10.0)  # in one epoch, before the guard can tell
+DESTROYING = Uniform(0.03)  # in one epoch, before the guard can tell
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import json
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +14,7 @@ from graftwork.config.errors import UserError
 from graftwork.predicting.answer_file import MODEL, AnswerFile
 from graftwork.predicting.rows import Answer, Kept, number, rounded
 from graftwork.process.terminal import visible
-from graftwork.storage.csv_tables import FORMULA, harmless
+from graftwork.storage import csv_tables
 
 
 class LineFile(AnswerFile):
@@ -89,28 +88,22 @@ class CsvFile(LineFile):
     def header(self) -> str:
         kinds = ("class", "probability")
         further = (f"{kind}_{n}" for n in range(2, self.top + 1) for kind in kinds)
-        return _cells(["path", "sha256", "predicted", "probability", *further, MODEL])
+        return csv_tables.line(["path", "sha256", "predicted", "probability", *further, MODEL])
 
     def line(self, answer: Answer) -> str:
         cells = [answer.key, answer.sha256]
         for label in answer.likeliest(self.top):
             cells += [visible(self.classes[label]), number(answer.probabilities[label])]
-        return _cells([*cells, self.model])
+        return csv_tables.line([*cells, self.model])
 
     def kept(self, line: str) -> Kept:
         path, sha256, predicted, probability, *rest = next(csv.reader([line]))
         return self.row(rest[-1], _plain(path), sha256, _plain(predicted), probability)
 
 
-def _cells(cells: Sequence[str]) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerow(map(harmless, cells))
-    return text.getvalue()
-
-
 def _plain(cell: str) -> str:
     """Without what `harmless` put before it."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(csv_tables.FORMULA) else cell
 
 
 class JsonlFile(LineFile):

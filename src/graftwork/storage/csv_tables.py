@@ -29,6 +29,13 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
+def line(cells: Iterable[Any]) -> str:
+    """One row alone, of a table that grows."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(map(harmless, cells))
+    return text.getvalue()
+
+
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """The same into a file, whose folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
