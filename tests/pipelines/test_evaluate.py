@@ -13,6 +13,7 @@ from evaluated_job import Network, Recorded
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.profiling.timing import UNDISTURBED
+from graftwork.storage.artifacts import Artifacts
 from pipelines import evaluate
 
 
@@ -21,9 +22,18 @@ def test_everything_is_written(
 ) -> None:
     experiment, artifacts = job()
     evaluate.run(experiment, artifacts)
-    printed = capsys.readouterr().out
-
+    printed, html = capsys.readouterr().out, artifacts.report.read_text()
     metrics = json.loads(artifacts.metrics.read_text())
+    check_metrics(metrics)
+    check_files(artifacts, html)
+    check_recorded(recorded, metrics)
+    told = "openvino in bf16 (3 near ties again in fp32); of the first 15 test pictures 2 got"
+    assert told in html and told in " ".join(printed.split())
+    assert "73.3\u202f%" in printed
+    assert str(artifacts.report) in printed
+
+
+def check_metrics(metrics: dict[str, Any]) -> None:
     assert list(metrics) == [
         "title", "confidence", "selection", "test", "start", "views", "engine", "cost", "run_id",
     ]  # fmt: skip
@@ -32,7 +42,7 @@ def test_everything_is_written(
     assert chose["words"] == "the last epoch" and chose["why"]
     assert (chose["scores"]["top1"]["value"], chose["scores"]["top1"]["n"]) == (5 / 9, 9)
     assert list(chose["scores"]) == list(metrics["test"])
-    assert metrics["views"] is None and not any("views" in name for name in recorded.metrics)
+    assert metrics["views"] is None
     assert metrics["start"] is None  # nothing else that training began from
     top1 = metrics["test"]["top1"]
     assert (top1["value"], top1["n"]) == (pytest.approx(11 / 15), 15)
@@ -45,7 +55,10 @@ def test_everything_is_written(
     # tiny_cnn at 32 px: three convolutions and a head of three.
     assert cost["macs"] == 256 * 27 * 16 + 64 * 144 * 32 + 16 * 288 * 64 + 64 * 3
     assert cost["activation_mib"] == pytest.approx(0.055, abs=0.001)
+    assert metrics["engine"] == Network.entry
 
+
+def check_files(artifacts: Artifacts, html: str) -> None:
     predicted = pd.read_parquet(artifacts.predictions)
     test = manifest.of_split(manifest.read(artifacts.manifest), "test")
     assert predicted["sha256"].tolist() == test["sha256"].tolist()
@@ -55,7 +68,6 @@ def test_everything_is_written(
         "intervals.svg", "confusion.svg", "classes.svg", "calibration.svg", "training.svg",
         "confusion.csv", "per_class.csv",
     }  # fmt: skip
-    html = artifacts.report.read_text()
     assert html.count("<figure>") == 3
     assert "3 of 4 pictures" in html
     assert "The last epoch." in html
@@ -64,12 +76,15 @@ def test_everything_is_written(
     for group in ("stem", "stages.0", "stages.1", "head"):
         assert f'<td class="code shape">{group}</td>' in html
 
-    assert recorded.metrics["test/top1_low"] == top1["low"]
+
+def check_recorded(recorded: Recorded, metrics: dict[str, Any]) -> None:
+    assert not any("views" in name for name in recorded.metrics)
+    assert recorded.metrics["test/top1_low"] == metrics["test"]["top1"]["low"]
     assert recorded.metrics["selection/top1"] == 5 / 9
     assert {"selection/top1_low", "selection/top1_high", "selection/log_loss"} <= set(
         recorded.metrics
     )
-    disturbed = str(cost["machine"] != UNDISTURBED).lower()
+    disturbed = str(metrics["cost"]["machine"] != UNDISTURBED).lower()
     assert recorded.tags == {
         **{"selection.method": "matched", "cost.disturbed": disturbed},
         **{"evaluation.engine": "openvino", "evaluation.precision": "bf16"},
@@ -77,19 +92,14 @@ def test_everything_is_written(
         **{"evaluation.cosine": "1.0", "evaluation.lowest_cosine": "0.5"},
         **{"evaluation.pictures": "15", "evaluation.differing": "2"},
     }
-    assert metrics["engine"] == Network.entry
-    told = "openvino in bf16 (3 near ties again in fp32); of the first 15 test pictures 2 got"
-    assert told in html and told in " ".join(printed.split())
     assert {("selection.json", ""), ("held_out.parquet", "")} <= set(recorded.artifacts)
     assert recorded.step == 2  # behind the epochs of a test curve of the same name
-    assert recorded.cost == cost
+    assert recorded.cost == metrics["cost"]
     assert ("report.html", "") in recorded.artifacts
     assert ("plots", "plots") in recorded.artifacts
     assert recorded.model is not None
     assert recorded.model[1].startswith(b"\xff\xd8")  # a JPEG
     assert recorded.ended
-    assert "73.3\u202f%" in printed
-    assert str(artifacts.report) in printed
 
 
 def test_several_views_stand_beside_one(
