@@ -7,7 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from graftwork.serving.format import Run
+from graftwork.serving.format import BRAIN, EXACT, HALF, Format, Run
+
+
+class TorchFormat(Format):
+    """What the formats that torch itself opens have in common."""
+
+    tolerances = {"fp32": EXACT, "fp16": HALF, "bf16": BRAIN}
+    halved = frozenset({"fp16", "bf16"})
+    runtimes = ("torch",)
 
 
 def run_by(module: Callable[[torch.Tensor], torch.Tensor]) -> Run:

@@ -8,20 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from graftwork.serving import torch_runs
 from graftwork.serving.exported_network import ExportedNetwork
-from graftwork.serving.format import BRAIN, EXACT, HALF, Format, Run
-from graftwork.serving.torch_runs import run_by
+from graftwork.serving.format import Run
 
 MODEL = "model.pt2"
 
 
-class TorchExport(Format):
+class TorchExport(torch_runs.TorchFormat):
     """`model.pt2`."""
 
     files = (MODEL,)
-    tolerances = {"fp32": EXACT, "fp16": HALF, "bf16": BRAIN}
-    halved = frozenset({"fp16", "bf16"})
-    runtimes = ("torch",)
 
     def write(
         self,
@@ -48,4 +45,4 @@ class TorchExport(Format):
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return run_by(load(folder / MODEL).module())
+            return torch_runs.run_by(load(folder / MODEL).module())

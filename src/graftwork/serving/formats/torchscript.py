@@ -8,20 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from graftwork.serving import torch_runs
 from graftwork.serving.exported_network import ExportedNetwork
-from graftwork.serving.format import BRAIN, EXACT, HALF, Format, Run
-from graftwork.serving.torch_runs import run_by
+from graftwork.serving.format import Run
 
 MODEL = "model.pt"
 
 
-class TorchScript(Format):
+class TorchScript(torch_runs.TorchFormat):
     """`model.pt`, a trace."""
 
     files = (MODEL,)
-    tolerances = {"fp32": EXACT, "fp16": HALF, "bf16": BRAIN}
-    halved = frozenset({"fp16", "bf16"})
-    runtimes = ("torch",)
 
     def write(
         self,
@@ -46,4 +43,4 @@ class TorchScript(Format):
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return run_by(torch.jit.load(folder / MODEL))
+            return torch_runs.run_by(torch.jit.load(folder / MODEL))
