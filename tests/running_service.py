@@ -19,6 +19,7 @@ from graftwork.serving.http.limits import limits
 from graftwork.serving.http.measures import Measures
 from graftwork.serving.http.running import Address, guarded, is_ending, settings
 from graftwork.serving.http.served import Served, Serving
+from graftwork.serving.places import Found
 
 
 @dataclass
@@ -84,7 +85,10 @@ def service(
     """In a thread, until the block ends."""
     admitted, measures, port = limits(["watch_seconds=0.1", *changes]), Measures(), free_port()
     serving = Serving(
-        folder, lambda: Served(folder, kept, admitted, more.get("explanation")), admitted, measures
+        more.get("find", lambda: Found(folder, "folder")),
+        lambda place: Served(place, kept, admitted, more.get("explanation")),
+        admitted,
+        measures,
     )
     address = Address("127.0.0.1", port, [f"127.0.0.1:{port}"], origins)
     pages = more.get("pages", lambda _: {})

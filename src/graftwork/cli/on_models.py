@@ -17,7 +17,10 @@ from graftwork.config.errors import UserError
 @app.command()
 def predict(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model folder, a run's folder, or run:ID.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model folder, a run's folder, run:ID, or models:/NAME@ALIAS."
+        ),
     ],
     photos: Annotated[
         list[str],
@@ -59,7 +62,10 @@ def predict(
 @app.command()
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model folder, a run's folder, or run:ID.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model folder, a run's folder, run:ID, or models:/NAME@ALIAS."
+        ),
     ],
     format: Annotated[str, typer.Option(help="onnx, openvino, torch_export or torchscript.")],
     precision: Annotated[str, typer.Option(help="fp32, fp16, bf16 or int8.")] = "fp32",
@@ -85,7 +91,10 @@ def export(
 @app.command()
 def serve(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Model folder, a run's folder, or run:ID.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model folder, a run's folder, run:ID, or models:/NAME@ALIAS."
+        ),
     ],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port.")] = 8000,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from graftwork.cli.ui import check_free
 from graftwork.config.errors import UserError
 from graftwork.model_folder import contents as model_folder
-from graftwork.recording.named_models import named_model
+from graftwork.recording.named_models import followed_model
 from graftwork.serving.places import kept_networks
 from graftwork.storage.artifacts import Artifacts
 
@@ -47,7 +47,8 @@ def serve(
 
     admitted = limits(changes)
     check_free(port, host)
-    folder = named_model(word, Artifacts.at("."))
+    find = followed_model(word, Artifacts.at("."))
+    folder = find().folder
     contract = model_folder.read_contract(folder)
     from graftwork.inspecting.explanation import Explainer
     from graftwork.inspecting.service_pages import service_pages
@@ -64,14 +65,14 @@ def serve(
         return service_pages(api, name, contract.classes, own[0])
 
     with kept_networks(folder) as kept:
-        run(folder, kept, address, admitted, explainer, pages, lambda s: _tell(s, own[0]))
+        run(find, kept, address, admitted, explainer, pages, lambda s: _tell(s, own[0]))
 
 
 def _tell(serving: Serving, name: str) -> None:
     served = serving.current
     verdict = served.answers.ready.verdict
     print(f"model    version {served.version}, {len(served.contract.classes)} classes, "
-          f"{verdict.engine} in {verdict.precision}")  # fmt: skip
+          f"{verdict.engine} in {verdict.precision}\nfrom     {serving.found.source}")  # fmt: skip
     print(f"page     http://{name}/ (Ctrl-C ends it)\nprograms http://{name}/docs", flush=True)
 
 

@@ -63,7 +63,7 @@ def register(root: Path, run: str, name: str, alias: str | None, *, force: bool)
             raise UserError(f"{word}: '{value}'. Legal: letters, digits, '_', '-', '.', ' '.")
     client, _ = opened(root)
     found = _run(client, run)
-    holder = _holder(client, name, alias or CHAMPION)
+    holder = holder_of(client, name, alias or CHAMPION)
     verdict = _verdict(client, found, holder, alias or CHAMPION)
     if not force and (verdict.is_worse or (alias and not verdict.is_known)):
         raise UserError(f"{verdict.words} Nothing was registered; --force does it all the same.")
@@ -110,7 +110,7 @@ def _of_folder(folder: Path) -> str:
     return str(json.loads(place.read_text("utf-8"))["run_id"])
 
 
-def _holder(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
+def holder_of(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
     """The version that has the alias; None where nobody does."""
     from mlflow.exceptions import MlflowException
 

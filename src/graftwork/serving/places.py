@@ -6,10 +6,19 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from graftwork.process.terminal import visible
 from graftwork.storage.artifacts import Artifacts
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model folder, and where it comes from in words that whoever asks may read."""
+
+    folder: Path
+    source: str  # "folder", "run:ID", or the alias, version and run of a registry
 
 
 def project_of(model: Path) -> Artifacts | None:

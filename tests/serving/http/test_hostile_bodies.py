@@ -212,7 +212,7 @@ class service_of:
 
     def __init__(self, found: Service, *changes: str) -> None:
         served = found.serving
-        self._made = service(served.folder, served.folder.parent / "kept", *changes)
+        self._made = service(served.found.folder, served.found.folder.parent / "kept", *changes)
 
     def __enter__(self) -> tuple[Service, list[float]]:
         other = self._made.__enter__()
@@ -234,7 +234,7 @@ class service_of:
 
 def test_pages_elsewhere_may_ask_where_that_was_said(small: tuple[Service, bytes]) -> None:
     found, photo = small
-    folder = found.serving.folder
+    folder = found.serving.found.folder
     shop = "https://shop.example"
     with service(folder, folder.parent / "kept", origins=(shop,)) as open_one:
         answer: Said = open_one.posted(photo, Origin=shop)

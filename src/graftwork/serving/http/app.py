@@ -144,12 +144,13 @@ def described(serving: Serving) -> dict[str, Any]:
     served = serving.current
     contract, verdict = served.contract, served.answers.ready.verdict
     return {
-        "version": served.version, "newest_is_refused": serving.refused,
+        "version": served.version, "source": serving.found.source,
+        "newest_is_refused": serving.refused,
         "classes": contract.classes, "architecture": contract.architecture,
         "input": vars(contract.input_spec), "preprocessing": vars(contract.preprocessing),
         "training": contract.training, "pretrained": contract.pretrained,
         "data_digest": contract.data_digest, "weights_sha256": contract.weights_sha256,
-        "certificates": certificates(serving.folder, contract),
+        "certificates": certificates(serving.found.folder, contract),
         "engine": vars(verdict), "asked_again_in_float32": served.answers.asked_again,
     }  # fmt: skip
 

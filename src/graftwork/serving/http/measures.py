@@ -39,13 +39,13 @@ class Measures:
         self.refused = Counter(
             "graftwork_versions_refused", "Newer models that were no whole ones.", registry=registry
         )
-        self._model = Gauge("graftwork_model", "The version served.", ("version",),
-                            registry=registry)  # fmt: skip
+        self._model = Gauge("graftwork_model", "The version served, and where it came from.",
+                            ("version", "source"), registry=registry)  # fmt: skip
 
-    def version(self, name: str) -> None:
+    def version(self, name: str, source: str) -> None:
         """From now on this version of the model is served."""
         self._model.clear()
-        self._model.labels(name).set(1)
+        self._model.labels(name, source).set(1)
 
     def text(self) -> bytes:
         """As Prometheus reads it."""

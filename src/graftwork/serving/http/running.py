@@ -18,6 +18,7 @@ from graftwork.serving.http.limits import Limits
 from graftwork.serving.http.measures import Measures
 from graftwork.serving.http.protocol import PatientProtocol
 from graftwork.serving.http.served import Explanation, Served, Serving
+from graftwork.serving.places import Found
 
 MOST_HEADERS = 32 * 2**10  # bytes of a request's headers
 IDLE = 30  # s that a connection stays open between two requests
@@ -34,7 +35,7 @@ class Address:
 
 
 def run(
-    folder: Path,
+    find: Callable[[], Found],
     kept: Path,
     address: Address,
     limits: Limits,
@@ -42,9 +43,10 @@ def run(
     pages: Pages,
     begun: Callable[[Serving], None] = lambda _: None,
 ) -> None:
-    """Serves a model folder until SIGTERM or Ctrl-C; requests under way are answered first.
+    """Serves a model until SIGTERM or Ctrl-C; requests under way are answered first.
 
     Args:
+        find: as of `Serving`.
         kept: where converted networks lie.
         begun: is told when the model is ready.
 
@@ -52,7 +54,8 @@ def run(
         UserError: the folder is no whole model.
     """
     measures = Measures()
-    serving = Serving(folder, lambda: Served(folder, kept, limits, explanation), limits, measures)
+    load = partial(Served, kept=kept, admitted=limits, explanation=explanation)
+    serving = Serving(find, load, limits, measures)
     begun(serving)
     config = uvicorn.Config(
         guarded(serving, address, limits, measures, pages, lambda: is_ending(server)),

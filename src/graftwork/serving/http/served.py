@@ -23,6 +23,7 @@ from graftwork.serving.http.batching import Batcher
 from graftwork.serving.http.first_photos import first_photos
 from graftwork.serving.http.limits import Limits
 from graftwork.serving.http.measures import Measures
+from graftwork.serving.places import Found
 from graftwork.serving.settings import Settings
 from graftwork.serving.views import view_of
 
@@ -106,53 +107,67 @@ class Serving:
     """The version that new requests get.
 
     Args:
-        folder: of the model.
-        load: makes the version that the model folder holds now; slow.
+        find: the model folder that is to be served now; slow, and may raise UserError.
+        load: makes the version that a model folder holds now; slow.
 
     Attributes:
         current: that version.
-        refused: why the folder's newest version is not served; empty where it is.
+        found: where it lies, and where it came from.
+        refused: why the newest version is not served; empty where it is.
     """
 
     def __init__(
-        self, folder: Path, load: Callable[[], Served], admitted: Limits, measures: Measures
+        self,
+        find: Callable[[], Found],
+        load: Callable[[Path], Served],
+        admitted: Limits,
+        measures: Measures,
     ) -> None:
-        self.folder, self._load = folder, load
+        self._find, self._load = find, load
         self._limits, self._measures = admitted, measures
-        self.current, self.refused = load(), ""
-        self._tried = self.current.version
+        self.found = find()
+        self.current, self.refused = load(self.found.folder), ""
+        self._tried = self.current.version, self.found.source
         self._lock = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """In the event loop: takes requests, and looks for newer versions."""
         self.current.start(self._limits, self._measures)
-        self._measures.version(self.current.version)
+        self._measures.version(self.current.version, self.found.source)
         self._watching = asyncio.create_task(self._watch())
 
     async def reload(self) -> bool:
-        """Takes over what the model folder holds. Returns whether it is another version.
+        """Takes over what is to be served now. Returns whether it is another version.
 
         Raises:
             UserError: it is no whole model; the earlier one goes on answering.
         """
         async with self._lock:
-            if version_of(self.folder) == self.current.version:
-                self.refused = ""
-                return False
             try:
-                newer = await asyncio.to_thread(self._load)
+                found, newer = await asyncio.to_thread(self._newer)
             except Exception as error:  # whoever wrote the folder chose what is built
                 self.refused = str(error) if isinstance(error, UserError) else repr(error)
                 self._measures.refused.inc()
                 raise UserError(self.refused) from error
-            newer.start(self._limits, self._measures)
-            earlier, self.current, self.refused = self.current, newer, ""
-            self._measures.version(newer.version)
-            task = asyncio.create_task(earlier.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-            return True
+            self.found, self.refused = found, ""
+            if newer is not None:
+                newer.start(self._limits, self._measures)
+                self._close_later(self.current)
+                self.current = newer
+            self._measures.version(self.current.version, found.source)
+            return newer is not None
+
+    def _newer(self) -> tuple[Found, Served | None]:
+        """What is to be served now; None: it is the current version."""
+        found = self._find()
+        is_current = version_of(found.folder) == self.current.version
+        return found, None if is_current else self._load(found.folder)
+
+    def _close_later(self, earlier: Served) -> None:
+        task = asyncio.create_task(earlier.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """When every request is answered."""
@@ -162,19 +177,28 @@ class Serving:
         await asyncio.gather(self.current.close(), *self._closing)
 
     async def _watch(self) -> None:
-        """Tries each version that appears in the folder once."""
+        """Tries once whatever appears."""
         while True:
             await asyncio.sleep(self._limits.watch_seconds)
-            with suppress(OSError):
-                found = await asyncio.to_thread(version_of, self.folder)
-                if found in ("", self.current.version, self._tried):
-                    continue
-                self._tried = found
-                try:
-                    await self.reload()
-                    print(f"serving version {self.current.version}", flush=True)
-                except UserError as error:
-                    print(f"still version {self.current.version}: {visible(error)}", flush=True)
+            seen = await asyncio.to_thread(self._look)
+            if not seen[0] or seen == self._tried:
+                continue
+            self._tried = seen
+            try:
+                await self.reload()
+                print(f"serving version {self.current.version}, {self.found.source}", flush=True)
+            except UserError as error:
+                print(f"still version {self.current.version}: {visible(error)}", flush=True)
+
+    def _look(self) -> tuple[str, str]:
+        """The version that is to be served now, and where it comes from; or why there is none."""
+        try:
+            found = self._find()
+            return version_of(found.folder), found.source
+        except OSError:  # it is just being replaced
+            return "", ""
+        except Exception as error:  # whatever a registry may raise: the watch goes on
+            return "none", str(error)
 
 
 def version_of(folder: Path) -> str:
