@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -198,6 +199,36 @@ def test_too_many_at_once_and_too_slow_an_engine(
             assert "1 requests are under way" in answer.json["detail"]
             first.sendall(b"x")
             assert said(first).status == 415
+
+
+def test_explanations_have_a_number_and_a_time_and_end_with_who_asked(
+    small: tuple[Service, bytes],
+) -> None:
+    found, photo = small
+    folder, begun, ended = found.serving.found.folder, list[int](), threading.Event()
+
+    def slow(*_: Any) -> dict[str, Any]:
+        begun.append(1)
+        ended.wait(20)
+        return {}
+
+    with service(
+        folder, folder.parent / "kept", "explanations=1", "explain_seconds=1",
+        explanation=lambda *_: slow,
+    ) as other:  # fmt: skip
+        api = other.got("/openapi.json").json["paths"]["/explain"]["post"]["responses"]
+        assert {"501", "503", "504"} <= set(api)
+        with socket.create_connection(("127.0.0.1", other.port), timeout=20) as first:
+            first.sendall(request(other.port, photo, "image/jpeg", "/explain"))
+            wait_for(lambda: bool(begun))
+            assert other.posted(photo, path="/explain").status == 503
+        # It hung up, and its place is free: who comes next waits for what still runs.
+        wait_for(lambda: b'path="/explain",status="499"' in other.got("/metrics").body)
+        answer = other.posted(photo, path="/explain")
+        assert answer.status == 504 and answer.json["detail"] == "Not answered within 1 s."
+        ended.set()
+        assert other.posted(photo, path="/explain").status == 200
+        assert len(begun) == 2  # of him whose time was over before his turn nothing was computed
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

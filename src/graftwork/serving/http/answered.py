@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from graftwork.data.images import TooManyPixels, UnreadableImage
 from graftwork.process.terminal import visible
@@ -17,6 +18,8 @@ from graftwork.serving.http.bodies import Refused, Sent, photos_of
 from graftwork.serving.http.limits import Limits
 from graftwork.serving.http.measures import Measures
 from graftwork.serving.http.served import Served, Serving
+
+Result = TypeVar("Result")
 
 
 class Room:
@@ -49,7 +52,7 @@ class Answering:
         self._serving, self._limits, self._measures = serving, limits, measures
         self._room = Room(limits.requests, "requests")
         self._explained = Room(limits.explanations, "explanations")
-        self._one = asyncio.Semaphore(1)
+        self._explaining = ThreadPoolExecutor(1, "explaining")  # one after the other
         measures.under_way.set_function(lambda: self._room.taken)
 
     async def predicted(self, request: Request, top: int) -> dict[str, Any]:
@@ -57,7 +60,7 @@ class Answering:
         async with self._room.place():
             sent = await photos_of(request, self._limits)
             with self._serving.current.used() as served:
-                found = await self._in_time(_said(served, sent))
+                found = await _awaited(request, _said(served, sent), self._limits.answer_seconds)
         self._measures.photos.inc(len(sent))
         if all(isinstance(each, Refused) for each in found) and isinstance(found[0], Refused):
             raise found[0]
@@ -73,21 +76,48 @@ class Answering:
             if len(sent) != 1:
                 raise Refused(400, "One photo is explained at a time.")
             with self._serving.current.used() as served:
-                (said,) = await self._in_time(_said(served, sent))
-                if isinstance(said, Refused):
-                    raise said
-                if served.explanation is None:
-                    raise Refused(501, "This service explains nothing.")
-                async with self._one:
-                    found = await run_in_threadpool(served.explanation, sent[0].content, said)
+                found = await _awaited(
+                    request, self._explanation(served, sent[0]), self._limits.explain_seconds
+                )
         return {"version": served.version, **found}
 
-    async def _in_time(self, work: Any) -> list[np.ndarray | Refused]:
-        try:
-            return await asyncio.wait_for(work, self._limits.answer_seconds)
-        except TimeoutError:
-            text = f"Not answered within {self._limits.answer_seconds:g} s."
-            raise Refused(504, text) from None
+    async def _explanation(self, served: Served, sent: Sent) -> dict[str, Any]:
+        """Whoever stops waiting before his turn is passed over."""
+        (said,) = await _said(served, [sent])
+        if isinstance(said, Refused):
+            raise said
+        if served.explanation is None:
+            raise Refused(501, "This service explains nothing.")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._explaining, served.explanation, sent.content, said)
+
+
+async def _awaited(request: Request, work: Coroutine[Any, Any, Result], seconds: float) -> Result:
+    """What work gives, as long as somebody waits for it.
+
+    Args:
+        request: whose body has been read.
+
+    Raises:
+        Refused: it took longer.
+        ClientDisconnect: who asked has gone.
+    """
+    tasks = asyncio.create_task(work), asyncio.create_task(_gone(request))
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    if tasks[0] in done:
+        return tasks[0].result()
+    if done:
+        raise ClientDisconnect
+    raise Refused(504, f"Not answered within {seconds:g} s.")
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _said(served: Served, sent: Sequence[Sent]) -> list[np.ndarray | Refused]:

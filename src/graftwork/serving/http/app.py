@@ -93,7 +93,7 @@ def _add_photos(api: FastAPI, answering: Answering) -> None:
         """
         return JSONResponse(await answering.predicted(request, top))
 
-    @api.post("/explain", responses=problems(*PHOTO), openapi_extra=BODY)
+    @api.post("/explain", responses=problems(*PHOTO, 501), openapi_extra=BODY)
     async def explain(request: Request) -> Any:
         """Say what the model looks at in one photo, and which training photos are like it.
 

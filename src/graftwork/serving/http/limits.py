@@ -29,6 +29,7 @@ class Limits(Component):
     batch_size: int
     wait_ms: float
     explanations: int
+    explain_seconds: float
     stop_seconds: float
     watch_seconds: float
 

@@ -44,6 +44,7 @@ PROBLEMS = {
     415: "not a photo that can be read",
     422: "a photo of too many pixels",
     500: "the model could not answer",
+    501: "nothing is explained here",
     503: "too many requests at once: ask again after Retry-After seconds",
     504: "not answered in due time",
 }
