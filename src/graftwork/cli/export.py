@@ -14,6 +14,7 @@ from graftwork.process.terminal import visible, visible_lines
 from graftwork.profiling.timing import timed
 from graftwork.recording.named_models import RUN, named_model
 from graftwork.recording.opening import noted_run
+from graftwork.recording.registered_models import REGISTERED
 from graftwork.reporting import certificate_page
 from graftwork.serving.certificate import what_differs
 from graftwork.serving.exporting import CERTIFICATE, Exported, Wanted, export
@@ -33,7 +34,7 @@ def run(word: str, wanted: Wanted, to: Path | None, photos: Path | None, root: P
     """Writes the export's folder, whole or not at all, and says what it is. Returns the folder.
 
     Args:
-        word: a model folder, a run's folder, or `run:ID`.
+        word: as of `named_model`.
         to: the folder; None: `exports/NAME` of the model's run, or here.
         photos: a folder of photos to try it on; None: those of the model's run.
         root: of the project, in whose store runs are recorded.
@@ -47,7 +48,8 @@ def run(word: str, wanted: Wanted, to: Path | None, photos: Path | None, root: P
     project = Artifacts.at(root)
     model = named_model(word, project)
     contract = model_folder.read_contract(model)
-    place = project if word.startswith(RUN) else Artifacts.at(model.absolute().parent)
+    is_brought = word.startswith((RUN, REGISTERED))
+    place = project if is_brought else Artifacts.at(model.absolute().parent)
     tried = of_folder(photos, contract) if photos else of_experiment(place, contract)
     target = to or (place.exports if place.params.is_file() else Path("exports")) / wanted.name
     with swapped_in(target, CERTIFICATE) as partial:
@@ -60,9 +62,9 @@ def run(word: str, wanted: Wanted, to: Path | None, photos: Path | None, root: P
     for line in certificate_page.sentences(certificate):
         print(line)
     print(f"written  {visible(target.absolute())}")
-    run_id = word.removeprefix(RUN) if word.startswith(RUN) else noted_run(place)
+    run_id = model.name if is_brought else noted_run(place)
     if run_id and place.params.is_file():
-        _record(target, wanted.name, run_id, project if word.startswith(RUN) else place, project)
+        _record(target, wanted.name, run_id, place, project)
     return target
 
 
