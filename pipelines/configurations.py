@@ -1,43 +1,55 @@
 """A sweep's configurations: jobs that differ in their seed alone, taken together and compared.
 
 A configuration is compared, picture by picture and seed by seed, with the one that has the strategy
-of a baseline and is its like in all else. Nothing is chosen here: the test scores must be there
-(evaluation.test_in_sweeps=all).
+of a baseline and is its like in all else, and with the one that the selection score puts first.
+Nothing is chosen here: the test scores must be there (evaluation.test_in_sweeps=all). Where they
+are not, the best alone is compared with, on the held-out pictures, which chose it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 
-from graftwork.metrics.paired import Estimate, holm, mean_over
+from graftwork.metrics.paired import LEVEL, Estimate, holm, mean_over
 from graftwork.selecting.luck import answers
 from graftwork.storage.artifacts import Artifacts
 from pipelines.ranking import Job, Ranking
 
 SEED, STRATEGY = "seed=", "transfer="
+BEST = "best"  # by the selection score
+Own = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """To the same configuration with the strategy of a baseline; of test top-1."""
+    """To the best configuration, or to the same one with the strategy of a baseline; of top-1."""
 
-    baseline: str
+    baseline: str  # or BEST
     estimate: Estimate
     p: float  # adjusted for all comparisons with this baseline
+    is_test: bool  # else of held-out pictures
+
+    @property
+    def verdict(self) -> str:
+        side = "better than" if self.estimate.value > 0 else "worse than"
+        return f"{side if self.p < LEVEL else 'like'} {self.baseline}"
 
 
 @dataclass(frozen=True)
 class Configuration:
     """Jobs that differ in their seed alone."""
 
-    own: tuple[str, ...]  # overrides that tell it from the others
+    own: Own  # overrides that tell it from the others
     jobs: tuple[Job, ...]
     test: Estimate | None  # top-1 over pictures and seeds; None: not looked at, or other pictures
+    held_out: Estimate | None  # likewise of the pictures that chose
     differences: tuple[Difference, ...] = ()
+    is_best: bool = False
 
     @property
     def differs(self) -> str:
@@ -54,6 +66,11 @@ class Configuration:
         """The smallest and the largest of the seeds."""
         scores = [job.score for job in self.jobs if job.score is not None]
         return (min(scores), max(scores)) if scores else None
+
+    @property
+    def verdict(self) -> str:
+        """What the adjusted p say, in words."""
+        return ", ".join([BEST] * self.is_best + [one.verdict for one in self.differences])
 
     @property
     def seconds(self) -> float:
@@ -73,19 +90,27 @@ def configurations(ranking: Ranking, baselines: Sequence[str]) -> list[Configura
         ranking: of jobs on the same data.
         baselines: names of strategies.
     """
-    groups: dict[tuple[str, ...], list[Job]] = {}
+    groups: dict[Own, list[Job]] = {}
     for job in ranking.jobs:
         if job.finished:
             own = tuple(part for part in job.own if not part.startswith(SEED))
             groups.setdefault(own, []).append(job)
-    tables = {own: _table(jobs) for own, jobs in groups.items()}
-    compared = _compared(tables, baselines)
-    found = []
-    for own, jobs in groups.items():
-        table = tables[own]
-        test = None if table is None else mean_over(table.right, jobs[0].confidence)
-        found.append(Configuration(own, tuple(jobs), test, tuple(compared.get(own, ()))))
-    return sorted(found, key=lambda one: -1.0 if one.selection is None else -one.selection)
+    tests = _tables(groups, lambda artifacts: artifacts.predictions)
+    chosen = _tables(groups, lambda artifacts: artifacts.held_out)
+    found = [
+        Configuration(own, tuple(jobs), _mean(tests.get(own)), _mean(chosen.get(own)))
+        for own, jobs in groups.items()
+    ]
+    found.sort(key=lambda one: -1.0 if one.selection is None else -one.selection)
+    families = [_family(name, tests, _with_strategy(name), is_test=True) for name in baselines]
+    if found and found[0].selection is not None:
+        found[0] = replace(found[0], is_best=True)
+        best, is_test = found[0].own, len(tests) == len(groups)
+        families.insert(0, _family(BEST, tests if is_test else chosen, lambda _: best, is_test))
+    return [
+        replace(one, differences=tuple(each[one.own] for each in families if one.own in each))
+        for one in found
+    ]
 
 
 @dataclass(frozen=True)
@@ -101,9 +126,17 @@ class _Table:
         return self.right[[self.seeds.index(seed) for seed in seeds]]
 
 
-def _table(jobs: Sequence[Job]) -> _Table | None:
-    """None where a job has no predictions, or not of the same pictures as the others."""
-    paths = [Artifacts.at(job.folder).predictions for job in jobs]
+Tables = Mapping[Own, _Table]
+
+
+def _tables(groups: Mapping[Own, Sequence[Job]], place: Callable[[Artifacts], Path]) -> Tables:
+    """Without those of which a job has no answers, or not to the same pictures as the others."""
+    tables = {own: _table(jobs, place) for own, jobs in groups.items()}
+    return {own: table for own, table in tables.items() if table is not None}
+
+
+def _table(jobs: Sequence[Job], place: Callable[[Artifacts], Path]) -> _Table | None:
+    paths = [place(Artifacts.at(job.folder)) for job in jobs]
     if not all(path.is_file() for path in paths):
         return None
     found = [answers(path) for path in paths]
@@ -114,27 +147,35 @@ def _table(jobs: Sequence[Job]) -> _Table | None:
     return _Table(seeds, found[0][0], right, jobs[0].confidence)
 
 
-def _compared(
-    tables: dict[tuple[str, ...], _Table | None], baselines: Sequence[str]
-) -> dict[tuple[str, ...], list[Difference]]:
-    """Differences by configuration; each baseline is a family of comparisons of its own."""
-    found: dict[tuple[str, ...], list[Difference]] = {}
-    for baseline in baselines:
-        family = {}
-        for own, table in tables.items():
-            other = tables.get(_with_strategy(own, baseline))
-            if table is None or other is None or table is other:
-                continue
-            if estimate := _difference(table, other):
-                family[own] = estimate
-        adjusted = holm([estimate.p for estimate in family.values()])
-        for (own, estimate), p in zip(family.items(), adjusted, strict=True):
-            found.setdefault(own, []).append(Difference(baseline, estimate, p))
-    return found
+def _mean(table: _Table | None) -> Estimate | None:
+    return None if table is None else mean_over(table.right, table.confidence)
 
 
-def _with_strategy(own: tuple[str, ...], strategy: str) -> tuple[str, ...]:
-    return tuple(f"{STRATEGY}{strategy}" if part.startswith(STRATEGY) else part for part in own)
+def _family(
+    baseline: str, tables: Tables, like: Callable[[Own], Own], is_test: bool
+) -> dict[Own, Difference]:
+    """Comparisons with one baseline, by configuration.
+
+    Args:
+        like: what a configuration is compared with.
+    """
+    family = {}
+    for own, table in tables.items():
+        other = tables.get(like(own))
+        if other is None or table is other:
+            continue
+        if estimate := _difference(table, other):
+            family[own] = estimate
+    adjusted = holm([estimate.p for estimate in family.values()])
+    return {
+        own: Difference(baseline, estimate, p, is_test)
+        for (own, estimate), p in zip(family.items(), adjusted, strict=True)
+    }
+
+
+def _with_strategy(strategy: str) -> Callable[[Own], Own]:
+    chosen = f"{STRATEGY}{strategy}"
+    return lambda own: tuple(chosen if part.startswith(STRATEGY) else part for part in own)
 
 
 def _difference(one: _Table, other: _Table) -> Estimate | None:

@@ -172,6 +172,8 @@ def _record(
         path = folder / f"configurations{number or ''}.csv"
         path.write_text(configuration_tables.as_csv(group), encoding="utf-8")
         parent.log_artifacts(path)
+        parent.log_metrics(configuration_tables.as_metrics(group))
+        parent.set_tags(configuration_tables.as_tags(group))
     confidence = found[0].jobs[0].confidence
     sections = [configuration_tables.section(group, confidence) for group in groups]
     page = as_html(found, title, accuracy_against_cost(found), sections)

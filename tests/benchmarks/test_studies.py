@@ -66,8 +66,8 @@ def test_an_unknown_study_or_condition_is_refused(tmp_path: Path) -> None:
 
 def configuration(strategy: str, value: float, folder: str) -> Configuration:
     found = Estimate(value, value - 0.02, value + 0.02, 0.01)
-    differs = (Difference("linear_probe", found, 0.03),) if strategy != "linear_probe" else ()
-    return Configuration((f"transfer={strategy}",), (JOB, JOB), found, differs)
+    differs = (Difference("linear_probe", found, 0.03, True),) if strategy != "linear_probe" else ()
+    return Configuration((f"transfer={strategy}",), (JOB, JOB), found, None, differs)
 
 
 JOB = Job(

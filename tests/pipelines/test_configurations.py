@@ -74,14 +74,16 @@ def test_seeds_are_taken_together_and_the_selection_score_sorts(
 
 
 def test_differences_are_paired_by_picture_and_seed(found: list[Configuration]) -> None:
-    (to_probe,) = found[0].differences  # fine_tune is not in the sweep
+    (to_probe,) = found[0].differences  # fine_tune is not in the sweep; it is the best itself
     assert to_probe.baseline == "linear_probe"
     assert to_probe.estimate.value == pytest.approx((25 + 21) / 120)
     right = {key: np.isin(range(PICTURES), list(of)).astype(float) for key, of in RIGHT.items()}
     pairs = [right["lp_ft", seed] - right["linear_probe", seed] for seed in (0, 1)]
     assert to_probe.estimate == mean_over(np.stack(pairs), 0.95)
-    assert found[1].differences == ()  # a baseline is not compared with itself
-    (knn,) = found[2].differences
+    (probe_to_best,) = found[1].differences  # a baseline is not compared with itself
+    knn_to_best, knn = found[2].differences
+    assert probe_to_best.baseline == knn_to_best.baseline == "best" and knn_to_best.is_test
+    assert probe_to_best.estimate.value == -to_probe.estimate.value
     assert knn.estimate.value == pytest.approx(-1 / 60)
     assert to_probe.p == pytest.approx(2 * to_probe.estimate.p)  # Holm, of two comparisons
     assert to_probe.p < 0.05 < knn.p
@@ -98,8 +100,12 @@ def test_only_what_is_alike_in_all_else_is_compared(tmp_path: Path) -> None:
         job(tmp_path, number, own, right, 0.5)
     (ranking,) = rankings(jobs(tmp_path))
     found = {one.differs: one for one in configurations(ranking, ["linear_probe"])}
-    assert found["transfer=lp_ft model=b"].differences == ()
-    (difference,) = found["transfer=lp_ft model=a"].differences
+    to_probe = {
+        name: [each for each in one.differences if each.baseline == "linear_probe"]
+        for name, one in found.items()
+    }
+    assert to_probe["transfer=lp_ft model=b"] == []
+    (difference,) = to_probe["transfer=lp_ft model=a"]
     assert difference.estimate.value == pytest.approx(10 / 60)
 
 
@@ -112,6 +118,41 @@ def test_without_tests_nothing_is_compared(tmp_path: Path) -> None:
     assert [one.test is None for one in found] == [False, True]
     assert not any(one.differences for one in found)
     assert not tables.worth_telling(found)
+
+
+def test_verdicts_are_those_of_the_adjusted_p(found: list[Configuration]) -> None:
+    assert [one.verdict for one in found] == [
+        "best, better than linear_probe", "worse than best", "worse than best, like linear_probe",
+    ]  # fmt: skip
+
+
+def test_where_not_all_tests_were_looked_at_held_out_pictures_tell(tmp_path: Path) -> None:
+    """They are there for every job; of seeds with other pictures only the scores are told."""
+    right = {"lp_ft": (range(50), range(52)), "knn": (range(30), range(28))}
+    for number, (strategy, seed) in enumerate((s, n) for s in right for n in (0, 1)):
+        recognised = right[strategy][seed]
+        own = [f"transfer={strategy}", f"seed={seed}"]
+        job(tmp_path, number, own, recognised, len(recognised) / PICTURES)
+        artifacts = Artifacts.at(tmp_path / str(number))
+        artifacts.held_out.parent.mkdir(parents=True)
+        artifacts.predictions.rename(artifacts.held_out)
+    (ranking,) = rankings(jobs(tmp_path))
+    best, knn = configurations(ranking, ["knn"])
+    assert (best.verdict, knn.verdict) == ("best", "worse than best")
+    (difference,) = knn.differences
+    assert not difference.is_test and difference.estimate.value == pytest.approx(-44 / 120)
+    assert best.held_out is not None and best.held_out.value == pytest.approx(102 / 120)
+    section = tables.section([best, knn], 0.95)
+    assert section.pictures == [] and "85.0 (75" in section.rows[0][2]
+    told = tables.as_metrics([best, knn])
+    assert told["held_out_top1/transfer=knn"] == pytest.approx(58 / 120)
+    assert told["to_best_p/transfer=knn"] == difference.p and told["seeds/transfer=knn"] == 2
+    assert "to_best/transfer=lp_ft" not in told and "test_top1/transfer=knn" not in told
+    assert tables.as_tags([best, knn])["verdict/transfer=knn"] == "worse than best"
+    frame = pd.read_parquet(Artifacts.at(tmp_path / "3").held_out)
+    frame.iloc[1:].to_parquet(Artifacts.at(tmp_path / "3").held_out)
+    best, knn = configurations(ranking, ["knn"])
+    assert knn.held_out is None and knn.differences == () and knn.selection is not None
 
 
 def shown(found: list[Configuration], width: int) -> str:
@@ -134,6 +175,6 @@ def test_a_table_for_people_and_one_for_programs(found: list[Configuration]) -> 
 def test_the_page_has_the_table_and_a_picture_a_baseline(found: list[Configuration]) -> None:
     section = tables.section(found, 0.95)
     assert section.columns[0] == "what differs" and len(section.rows) == 3
-    (picture,) = section.pictures
-    assert "Test top-1 against linear_probe" in picture
-    assert picture.count("points (") == 2
+    to_best, to_probe = section.pictures
+    assert "Test top-1 against best" in to_best and "Test top-1 against linear_probe" in to_probe
+    assert to_probe.count("points (") == 2

@@ -24,6 +24,12 @@ def test_a_sweep_is_ranked_under_a_parent_run(run, capsys):
     assert {item.path for item in client().list_artifacts(parent.info.run_id)} == {
         "configurations.csv", "ranking.csv", "ranking.html", "curves.svg",
     }  # fmt: skip
+    told = parent.data.metrics
+    assert (
+        told["selection_top1/trainer.batch_size_4"] == told["selection_top1/trainer.batch_size_8"]
+    )
+    assert told["seeds/trainer.batch_size_4"] == 2
+    assert parent.data.tags["verdict/trainer.batch_size_4"] == "best"
     together = (sweep / "configurations.csv").read_text().splitlines()
     assert [line.partition(",2,")[0] for line in together[1:]] == [
         "trainer.batch_size=4", "trainer.batch_size=8",

@@ -17,11 +17,10 @@ import numpy as np
 
 from graftwork.comparing.recorded import Recorded
 from graftwork.config.errors import UserError
-from graftwork.metrics.paired import Estimate, holm, mean_over
+from graftwork.metrics.paired import LEVEL, Estimate, holm, mean_over
 from graftwork.reporting.run_names import names
 
 POWER = 0.8  # chance of telling a difference that is as large as it seems
-LEVEL = 0.05  # of the adjusted p
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LEVEL = 0.05  # an adjusted p below it is taken for more than chance
+
 
 @dataclass(frozen=True)
 class Estimate:

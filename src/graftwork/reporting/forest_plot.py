@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from graftwork.metrics.paired import Estimate
+from graftwork.metrics.paired import LEVEL, Estimate
 from graftwork.reporting.charts import (
     colour,
     field,
@@ -18,8 +18,6 @@ from graftwork.reporting.charts import (
     told,
     vega_lite,
 )
-
-LEVEL = 0.05  # adjusted p below which a difference is drawn as one
 
 
 @dataclass(frozen=True)
