@@ -71,7 +71,7 @@ def entries(conf: Path) -> list[Entry]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Run this in the project's folder.")
     found = [
-        Entry(path.stem, _headline(path), *_weights(_values(path)))
+        Entry(path.stem, _headline(path), *_weights(values(path)))
         for path in folder.glob("[!_]*.yaml")
     ]
     return sorted(found, key=lambda entry: (entry.family, _numbered(entry.word)))
@@ -82,7 +82,7 @@ def _numbered(word: str) -> list[tuple[str, int]]:
     return [(text, int(number or 0)) for text, number in re.findall(r"(\D+)(\d*)", word)]
 
 
-def _values(path: Path) -> dict:
+def values(path: Path) -> dict:
     """What the file itself says; where weights come from is never inherited."""
     import yaml
     from omegaconf import OmegaConf

@@ -75,6 +75,22 @@ def lr_find(
     raise typer.Exit(run_module("pipelines.lr_find", overrides or []))
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def advise(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]... [budget=10min]",
+            help="Of the experiments; model=, transfer= and model.input_size= may list several.",
+        ),
+    ] = None,
+) -> None:
+    """Say which network and which way of transferring suit photos, and what that costs."""
+    from graftwork.cli.stages import run_module
+
+    raise typer.Exit(run_module("pipelines.advise", overrides or []))
+
+
 @app.command()
 def preview(
     overrides: Annotated[

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from graftwork.models.base import Model
+from graftwork.models.base import Model, Weights
 
 TABLE = Path(__file__).with_name("imagenet.csv")
 
@@ -35,9 +35,12 @@ def accuracy_of(model: Model, tag: str = "") -> Accuracy | None:
     Args:
         tag: `architecture.tag` of the weights where the source names the architecture alone.
     """
-    if model.weights is None:
-        return None
-    fields = dataclasses.asdict(model.weights.source).values()
+    return None if model.weights is None else published(model.weights, tag)
+
+
+def published(weights: Weights, tag: str = "") -> Accuracy | None:
+    """The same of weights alone."""
+    fields = dataclasses.asdict(weights.source).values()
     named = [Path(value).name for value in fields if isinstance(value, str)]
     found = (_recorded(name) for name in [*named, tag])
     return next((accuracy for accuracy in found if accuracy), None)

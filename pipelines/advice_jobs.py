@@ -1,0 +1,194 @@
+"""The experiments of the adviser: each a job in its folder, found again when it starts anew."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import NoReturn
+
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+
+from graftwork.advising.rules import Training, Way
+from graftwork.experiment import Experiment
+from graftwork.process.stopping import status_of
+from graftwork.storage.artifacts import Artifacts
+from pipelines import sweep
+from pipelines.composing import composed
+from pipelines.named_sweep import finished_earlier, job_folder
+from pipelines.overrides import CONF
+from pipelines.ranking import Job, jobs, read
+
+OVER = 1.05  # of the budget: what is under way then is stopped, and goes on at the next start
+TAIL, LEAST_TAIL = 0.03, 4.0  # of the budget, s: kept back for the advice itself
+FIRST_GUESS = 8.0  # seconds of training on a photo, in those of its features
+
+
+@dataclass
+class Clock:
+    """What is left of the budget; s. Jobs that an earlier start finished are paid from it, too."""
+
+    budget: float
+    earlier: float = 0.0
+    begun: float = field(default_factory=time.perf_counter)
+
+    @property
+    def spent(self) -> float:
+        return self.earlier + time.perf_counter() - self.begun
+
+    @property
+    def left(self) -> float:
+        return self.end - self.spent
+
+    @property
+    def end(self) -> float:
+        """When nothing more should be at work but the advice itself."""
+        return self.budget - max(LEAST_TAIL, TAIL * self.budget)
+
+    @contextmanager
+    def until(self, end: float) -> Iterator[None]:
+        """What is under way when so much is spent is stopped as by SIGTERM, and left."""
+
+        def ring(*_: object) -> NoReturn:
+            raise SystemExit(128 + signal.SIGTERM)
+
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, max(0.1, end - self.spent))
+        try:
+            yield
+        except SystemExit as error:
+            if status_of(error) != "KILLED" or self.spent < end:
+                raise  # somebody else's signal
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A job that finished. Epochs 0: a probe."""
+
+    training: Training
+    experiment: Experiment
+    artifacts: Artifacts
+    job: Job
+
+    @cached_property
+    def _cost(self) -> dict[str, float]:
+        found: dict[str, float] = read(self.artifacts.metrics).get("cost", {})
+        return found
+
+    @property
+    def score(self) -> float:
+        assert self.job.score is not None
+        return self.job.score
+
+    @property
+    def latency(self) -> float:
+        """ms a photo, one at a time."""
+        return float(self._cost.get("latency_ms") or float("nan"))
+
+    @property
+    def features_seconds(self) -> float:
+        """Of one photo's features."""
+        rate = read(self.artifacts.feature_receipt).get("images_per_second")
+        return 1 / rate if rate else self.latency / 1e3
+
+    @property
+    def epoch(self) -> float:
+        """Seconds of one, all that surrounds them dealt out to them."""
+        trainer = self.experiment.trainer
+        again = 0 if trainer.refit == "never" else trainer.refit_epochs
+        return self.stage("finetune") / (self.training.epochs + again)
+
+    def stage(self, name: str) -> float:
+        """Seconds of one stage."""
+        return float(read(self.artifacts.cost(name)).get("seconds", 0.0))
+
+
+@dataclass
+class Desk:
+    """Where the jobs are done."""
+
+    folder: Path
+    shared: Path
+    overrides: Sequence[str]  # that all have in common
+    clock: Clock
+    done: dict[Training, Measured] = field(default_factory=dict)
+    failed: dict[Training, str] = field(default_factory=dict)  # and why
+
+    def compose(self, way: Way, *more: str) -> tuple[Experiment, list[str], str]:
+        """The experiment, what chooses it, and its parameters as YAML."""
+        size = f"model.input_size={way.size or 'null'}"  # 0: its own
+        chosen = [*self.overrides, f"model={way.network}", size, f"transfer={way.strategy}", *more]
+        with initialize_config_dir(str(CONF), version_base=None):
+            config = composed("config", chosen, whole=False)
+        OmegaConf.resolve(config)
+        params = OmegaConf.to_container(config)
+        assert isinstance(params, dict)
+        experiment = Experiment.from_params({str(key): value for key, value in params.items()})
+        return experiment, chosen, OmegaConf.to_yaml(config)
+
+    def run(self, training: Training, whole: int = 0) -> Measured | None:
+        """Does a job, unless it was done; None where it failed, or time is up.
+
+        Args:
+            whole: epochs of the whole training, of which this is perhaps the first part.
+        """
+        short = training.epochs < whole
+        more = (f"transfer.epochs={training.epochs}", "trainer.refit=never") if short else ()
+        experiment, chosen, params = self.compose(training.way, "tracking.log_model=false", *more)
+        name = job_folder(",".join([str(training.way.size), *chosen[len(self.overrides) :]]))
+        artifacts = Artifacts.at(self.folder / name, self.shared)
+        artifacts.root.mkdir(parents=True, exist_ok=True)
+        earlier = finished_earlier(artifacts, params)
+        number = len(self.done) + len(self.failed)
+        aside = redirect_stdout(StringIO())  # tables that stages print of themselves
+        with self.clock.until(OVER * self.clock.budget), aside:
+            sweep.member(artifacts, self.folder, number, chosen, params, _conduct)
+        (job,) = jobs(artifacts.root)
+        if job.status == "killed":
+            return None
+        if job.score is None:
+            self.failed[training] = job.error or "it has no selection score"
+            return None
+        if earlier:
+            self.clock.earlier += job.seconds
+        self.done[training] = Measured(training, experiment, artifacts, job)
+        return self.done[training]
+
+    def of(self, strategy: str, epochs: int) -> list[Measured]:
+        """The finished ones of a strategy."""
+        wanted = strategy, epochs
+        return [one for job, one in self.done.items() if (job.way.strategy, job.epochs) == wanted]
+
+
+def forecast(training: Training, probe: Measured, done: Iterable[Measured], refit: float) -> float:
+    """Seconds of a training, from what is recorded.
+
+    An epoch takes as long as one of the same way did; before any has, as that of the slowest other
+    one, in seconds of features of its network; before any has at all, a first guess. What surrounds
+    it takes as long as it did for the probe of the same network.
+
+    Args:
+        refit: further epochs of a whole training.
+    """
+    trained = [one for one in done if one.training.epochs]
+    same = [one.epoch for one in trained if one.training.way == training.way]
+    slow = max((one.epoch / one.features_seconds for one in trained), default=None)
+    pictures = probe.job.fitted or 0
+    guess = probe.features_seconds * (FIRST_GUESS * pictures if slow is None else slow)
+    around = sum(probe.stage(name) for name in ("download", "prepare", "evaluate"))
+    return around + (training.epochs + refit) * (max(same) if same else guess)
+
+
+def _conduct(artifacts: Artifacts) -> None:
+    from pipelines.experiment import conduct
+
+    conduct(artifacts)

@@ -1,0 +1,79 @@
+"""Do rankings made before anything was trained agree with what was measured afterwards?
+
+Kendall's tau, weighted so that a swap among the first counts more (Vigna 2015, WWW), which is how
+such rankings are held against each other (You et al. 2021).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST = 3  # networks of which one can say anything
+DRAWS = 300
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of one ranking with what was measured: weighted tau with a 95 % bootstrap interval."""
+
+    ranking: str
+    tau: float
+    low: float
+    high: float
+    count: int  # of what was ranked
+
+
+def agreements(
+    rankings: Mapping[str, np.ndarray], right: np.ndarray, reference: int, seed: int
+) -> list[Agreement]:
+    """Of every ranking that names `LEAST` or more; a NaN in it says that it knows nothing of one.
+
+    What was ranked and the pictures that judged it are both drawn again.
+
+    Args:
+        rankings: by name; higher is better, `[ways]`.
+        right: `[ways, pictures]` of what was measured; see graftwork.advising.levelled.
+        reference: likewise.
+    """
+    from graftwork.advising.levelled import levelled
+
+    measured = levelled(right, reference)
+    generator, pictures = np.random.default_rng(seed), right.shape[1]
+    draws = [
+        levelled(right[:, generator.integers(0, pictures, pictures)], reference)
+        for _ in range(DRAWS)
+    ]
+    found = []
+    for name, values in rankings.items():
+        known = np.flatnonzero(np.isfinite(values) & np.isfinite(measured))
+        if len(known) < LEAST:
+            continue
+        taus = np.array([_drawn(values, scores, known, generator) for scores in draws])
+        taus = taus[np.isfinite(taus)]
+        tau = weighted_tau(values[known], measured[known])
+        if np.isfinite(tau) and len(taus):
+            low, high = np.percentile(taus, (2.5, 97.5))
+            found.append(Agreement(name, tau, float(low), float(high), len(known)))
+    return found
+
+
+def weighted_tau(values: np.ndarray, measured: np.ndarray) -> float:
+    """1: the same order, -1: the opposite; NaN where all of one side are equal."""
+    from scipy.stats import weightedtau
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(weightedtau(values, measured).statistic)
+
+
+def _drawn(
+    values: np.ndarray, scores: np.ndarray, known: np.ndarray, generator: np.random.Generator
+) -> float:
+    again = generator.choice(known, len(known))
+    again = again[np.isfinite(scores[again])]
+    few = len(np.unique(again)) < min(LEAST, len(known) - 1)
+    return float("nan") if few else weighted_tau(values[again], scores[again])
