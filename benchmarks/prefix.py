@@ -55,6 +55,8 @@ def _run(place: Workplace, model: str, views: int, seed: int, prefix: str) -> Ru
     """From prepared pictures and an empty store of maps to trained weights."""
     from graftwork.evaluating.probabilities import network_logits
     from graftwork.training import attempt, fitting
+    from graftwork.training.course import TrainingRows
+    from graftwork.training.history import History
 
     for kind in ("prefixes", "networks"):
         shutil.rmtree(place.folder / "store" / kind, ignore_errors=True)
@@ -71,9 +73,8 @@ def _run(place: Workplace, model: str, views: int, seed: int, prefix: str) -> Ru
     classes = int(photos.label.max()) + 1
     classifier = attempt.new_classifier(experiment, place.artifacts, None, classes)
     start_time = time.perf_counter()
-    fitting.train(
-        experiment, place.artifacts, classifier, fit, {"val": val}, classes, lambda *_: None, []
-    )
+    rows = TrainingRows(fit, {"val": val})
+    fitting.train(experiment, place.artifacts, classifier, rows, classes, History.unheard())
     seconds = time.perf_counter() - start_time
     said = network_logits(experiment, place.artifacts, classifier, test)
     return Run(seconds, float((said.argmax(1) == test["label"].to_numpy()).mean()))

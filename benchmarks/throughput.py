@@ -65,22 +65,22 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     from graftwork.models.network.folding import foldable
     from graftwork.models.precision import chosen
     from graftwork.training import attempt, fitting
+    from graftwork.training.course import TrainingRows
     from graftwork.training.fast_forward import fast_forward
     from graftwork.training.graft_module import GraftModule, parameter_groups
+    from graftwork.training.history import History
 
     experiment = parameters(
         place.folder, f"model.input_size={size}", f"trainer.limit_batches={STEPS}",
         f"transfer.epochs={EPOCHS}", *NEW_HEAD, "trainer.accelerator=cpu",
     )  # fmt: skip
     frame = manifest.of_split(manifest.read(place.artifacts.manifest), "train")
-    classes = int(frame.label.max()) + 1
+    classes, rows = int(frame.label.max()) + 1, TrainingRows(frame, {})
     classifier = attempt.new_classifier(experiment, place.artifacts, None, classes)
 
     def ours() -> float:
         start = time.perf_counter()
-        fitting.train(
-            experiment, place.artifacts, classifier, frame, {}, classes, lambda *_: None, []
-        )
+        fitting.train(experiment, place.artifacts, classifier, rows, classes, History.unheard())
         return (time.perf_counter() - start) / (STEPS * EPOCHS)
 
     batch = experiment.trainer.images_a_pass

@@ -20,6 +20,7 @@ from graftwork.training.callbacks import Curves
 from graftwork.training.datamodule import PictureData
 from graftwork.training.graft_module import GraftModule
 from graftwork.training.guard import Guard
+from graftwork.training.history import History
 from graftwork.training.lightning_trainer import lightning, quiet
 from graftwork.transfer.samplers import Shuffled
 from graftwork.transfer.strategy import Transfer
@@ -87,18 +88,18 @@ def fitted(
 ) -> tuple[GraftModule, list[dict[str, float]]]:
     settings = build(composed("trainer.precision=fp32")["trainer"], Trainer, "trainer")
     settings = dataclasses.replace(settings, accelerator="cpu", **changes)
-    curves = Curves(lambda row, epoch: None, [])
+    history = History.unheard()
     data = data or pictures()
     shares = data.order().shares
     module = GraftModule(
         network, transfer, num_classes, watched=data.watched, known=known, shares=shares
     )
-    watchers = [curves, *callbacks]
-    trainer = lightning(settings, transfer.epochs, watchers, tmp_path, passes=len(shares))
+    watchers = [Curves(history), *callbacks]
     with quiet():
+        trainer = lightning(settings, transfer.epochs, watchers, tmp_path, passes=len(shares))
         trainer.fit(module, datamodule=data)
     assert not list(tmp_path.iterdir()), "Lightning must leave no folders behind"
-    return module, curves.rows
+    return module, history.rows
 
 
 def guard(data: PictureData, *, skips: bool = False, spike: float | None = None) -> Guard:

@@ -19,7 +19,9 @@ from graftwork.selecting.held_out import held_out
 from graftwork.selecting.record import GoneBack
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training import attempt
+from graftwork.training.course import Course, TrainingRows
 from graftwork.training.fitting import train
+from graftwork.training.history import History
 from graftwork.training.source import Finetuned
 from graftwork.training.trained import Trained
 from graftwork.training.transferring import finetune
@@ -50,14 +52,17 @@ class WatchedTrainings:
         patch.setattr(attempt, "train", self._train)
 
     def _train(
-        self, experiment: Any, artifacts: Any, network: Any, fit: Any, watched: Any, *given: Any,
-        **named: Any,
+        self, experiment: Experiment, artifacts: Artifacts, network: Classifier,
+        shown: TrainingRows, num_classes: int, history: History, course: Course, legs: Any,
     ) -> Trained:  # fmt: skip
-        found: Trained = self._real(experiment, artifacts, network, fit, watched, *given, **named)
-        seen = {split: set(rows["sha256"]) for split, rows in watched.items()}
+        found: Trained = self._real(
+            experiment, artifacts, network, shown, num_classes, history, course, legs
+        )
+        seen = {split: set(rows["sha256"]) for split, rows in shown.watched.items()}
+        enough = shown.can_choose(experiment.selection.min_val)
         call = Call(
-            set(fit["sha256"]), seen, named["enough"], named["epochs"], named["steps"],
-            named["factor"], copy.deepcopy(network), found,
+            set(shown.fit["sha256"]), seen, enough, course.epochs, course.steps, course.factor,
+            copy.deepcopy(network), found,
         )  # fmt: skip
         self.calls.append(call)
         return found
@@ -65,8 +70,8 @@ class WatchedTrainings:
     def without_training(self, everything: int, *destroyed: GoneBack) -> None:
         """Trainings are pretended; one on so many pictures ends in these attempts."""
 
-        def pretend(*given: Any, **named: Any) -> Trained:
-            network, fit = given[2], given[3]
+        def pretend(*given: Any) -> Trained:
+            network, fit = given[2], given[3].fit
             start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             back = list(destroyed) if len(fit) == everything else []
             ended = Moment.of_epoch(0, 1)

@@ -61,8 +61,8 @@ def test_it_looks_at_training_pictures_alone_and_writes_a_page(
     experiment = Experiment.from_file(artifacts.params)
     found = [lr_find.find(experiment, artifacts, ["model=tiny_cnn"]) for _ in range(2)]
     assert found[0] == found[1]
-    ((fit, watched), _) = seen
-    assert set(fit["split"]) == {"train"} and watched == {}
+    ((rows,), _) = seen
+    assert set(rows.fit["split"]) == {"train"} and rows.watched == {}
     command = found[0][-1]
     rate = float(re.fullmatch(
         r"python -m pipelines.experiment model=tiny_cnn transfer.rates.lr=(\S+)", command

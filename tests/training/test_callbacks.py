@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from graftwork.training.callbacks import Curves, EndedBySigterm, Gatherer, Progress, gatherer
+from graftwork.training.history import History
 from graftwork.training.lightning import pl
 from graftwork.transfer.bound.gathering import BestEpoch
 
@@ -75,7 +76,7 @@ def test_patience_counts_epochs_without_improvement() -> None:
 def test_curves_are_rows_and_are_told() -> None:
     told = []
     rows = [{"epoch": 0, "probe/strength": 0.1}]
-    curves = Curves(lambda row, epoch: told.append((epoch, row)), rows)
+    curves = Curves(History(rows, lambda row, epoch: told.append((epoch, row))))
     curves.on_train_epoch_end(trainer(0, train_loss=2.0), Weights())
     curves.on_train_epoch_end(trainer(1, train_loss=1.0), Weights())
     assert rows[0] == {"epoch": 0, "probe/strength": 0.1}  # what was there stays
@@ -84,12 +85,12 @@ def test_curves_are_rows_and_are_told() -> None:
 
 
 def test_epochs_of_a_further_training_count_on() -> None:
-    rows: list = []
+    history = History.unheard()
     for _ in range(2):
-        curves = Curves(lambda row, epoch: None, rows)
+        curves = Curves(history)
         for epoch in range(2):
             curves.on_train_epoch_end(trainer(epoch), Weights())
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert [row["epoch"] for row in history.rows] == [1, 2, 3, 4]
 
 
 def test_where_nobody_watches_each_epoch_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -143,6 +143,7 @@ def test_what_a_compiled_network_would_not_follow_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of its own imports
 def test_torchs_own_compiler_gives_the_same_weights(tmp_path: Path) -> None:
     transfer = strategy("transfer.batch_norm=frozen")
     plain, found = (trained(asked, transfer, tmp_path) for asked in ("off", "on"))

@@ -30,7 +30,9 @@ from graftwork.models.heads import Linear
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.timm_model import TimmModel
 from graftwork.storage.artifacts import Artifacts
+from graftwork.training.course import TrainingRows
 from graftwork.training.fitting import train
+from graftwork.training.history import History
 from graftwork.training.movement import audited
 from graftwork.transfer.strategy import Transfer
 from graftwork.transfer.trainable_parameters import LaterLayers
@@ -134,7 +136,8 @@ def test_it_trains_what_it_says_and_comes_back_from_its_folder(
     asks = transfer.trainable.needs_validation or transfer.schedule.needs_validation
     watched = {"val": manifest.of_split(rows, "val")} if asks else {}
     fit = manifest.of_split(rows, "train")
-    trained = train(experiment, artifacts, classifier, fit, watched, 3, lambda *_: None, [])
+    fitted = TrainingRows(fit, watched)
+    trained = train(experiment, artifacts, classifier, fitted, 3, History.unheard())
     assert trained.plan is not None
     audited(trained.plan, classifier, start)  # nothing else moved
     end = classifier.state_dict()

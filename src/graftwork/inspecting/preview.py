@@ -91,12 +91,13 @@ def preview(experiment: Experiment, artifacts: Artifacts, shown: Shown, target: 
 def look(experiment: Experiment, artifacts: Artifacts, shown: Shown, num_classes: int) -> Seen:
     """The pictures that the first training sees, drawn by its own data module."""
     from graftwork.features.engines import backbone
+    from graftwork.training.course import TrainingRows
     from graftwork.training.pictures import pictures_of
 
     source = _source(experiment, artifacts, num_classes)
     fit = _fitted(source)
     spec = backbone.build(experiment, artifacts).input_spec
-    data = pictures_of(experiment, artifacts, spec, fit, {"val": fit})
+    data = pictures_of(experiment, artifacts, spec, TrainingRows(fit, {"val": fit}))
     drawn, still = (
         loader.dataset for loader in (data.train_dataloader(), data.val_dataloader()[0])
     )

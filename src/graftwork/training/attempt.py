@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from graftwork.metrics.softmax import softmax
+from graftwork.training.course import AS_THE_STRATEGY_SAYS, Course, TrainingRows
 from graftwork.training.fitting import train
 from graftwork.training.going_on import GoingOn, StillLow
-from graftwork.training.history import Row, Told
+from graftwork.training.history import History
 from graftwork.training.source import Source
 from graftwork.training.stored_prefix import logits_of
 from graftwork.training.trained import Trained
@@ -41,18 +42,16 @@ def attempted(
     source: Source,
     out: np.ndarray,
     watched: Mapping[str, pd.DataFrame],
-    told: Told,
-    rows: list[Row],
+    history: History,
     shares: Sequence[float],
 ) -> Attempted:
     """A network that has not seen the pictures of `out`, booleans `[n]`."""
     experiment, held_out = source.experiment, source.held_out
     head = source.head_without(out) if out.any() else source.head
     away = held_out.rows[out].reset_index(drop=True)
-    enough = len(away) >= experiment.selection.min_val
     splits = {"val": away, **watched} if len(away) else dict(watched)
     classifier = new_network(source, head)
-    trained = train_on(source, classifier, ~out, splits, told, rows, enough=enough)
+    trained = train_on(source, classifier, ~out, splits, history)
     end = state_of(classifier)
     found = []
     for share in shares:
@@ -80,38 +79,24 @@ def train_on(
     classifier: Classifier,
     fitted: np.ndarray,
     watched: Mapping[str, pd.DataFrame],
-    told: Told,
-    rows: list[Row],
-    *,
-    enough: bool = False,
-    epochs: int | None = None,
-    steps: int | None = None,
-    factor: float = 1.0,
-    penalties: bool = True,
-    known: Sequence[float] | None = None,
-    going_on: Moment | None = None,
+    history: History,
+    course: Course = AS_THE_STRATEGY_SAYS,
 ) -> Trained:
-    """Trains the classifier on the pictures of `fitted`, booleans `[n]`; see `fitting.train`.
-
-    Args:
-        penalties: whether those of the strategy count.
-        going_on: what was trained at this moment is trained all the time, and rates that had
-            fallen stay low; None: as the strategy says.
-    """
-    experiment, transfer = source.experiment, source.experiment.transfer
-    if not penalties:
-        transfer = replace(transfer, penalties={})
-    if going_on is not None:
-        trainable = GoingOn(transfer.trainable, going_on)
-        schedule = StillLow(transfer.schedule, going_on)
-        transfer = replace(transfer, trainable=trainable, schedule=schedule)
-    experiment = replace(experiment, transfer=transfer)
+    """Trains the classifier on the pictures of `fitted`, booleans `[n]`; see `fitting.train`."""
+    shown = TrainingRows(source.held_out.rows[fitted].reset_index(drop=True), watched)
     return train(
-        experiment, source.artifacts, classifier,
-        source.held_out.rows[fitted].reset_index(drop=True), watched, source.num_classes,
-        told, rows, enough=enough, epochs=epochs, steps=steps, factor=factor,
-        known=known, legs=source.legs,
+        source.experiment, source.artifacts, classifier, shown, source.num_classes, history,
+        course, source.legs,
     )  # fmt: skip
+
+
+def going_on(source: Source, ended: Moment) -> Source:
+    """For a training that goes on where one ended: what was trained then is trained all the time,
+    rates that had fallen stay low, and penalties do not come back."""
+    transfer = source.experiment.transfer
+    trainable, schedule = GoingOn(transfer.trainable, ended), StillLow(transfer.schedule, ended)
+    transfer = replace(transfer, trainable=trainable, schedule=schedule, penalties={})
+    return replace(source, experiment=replace(source.experiment, transfer=transfer))
 
 
 def new_classifier(

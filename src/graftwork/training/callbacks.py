@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,17 +13,14 @@ import torch
 
 from graftwork.process.progress import count_bar
 from graftwork.process.stopping import end_on_sigterm
+from graftwork.training.history import History, Row
 from graftwork.training.lightning import pl
 from graftwork.training.plan import Plan, plan_of
 from graftwork.training.plan_table import show_plan
 
 if TYPE_CHECKING:
     from graftwork.training.graft_module import GraftModule
-
-if TYPE_CHECKING:
     from graftwork.transfer.bound.gathering import Gathering, Score
-
-Row = dict[str, float]
 
 
 class Planned(pl.Callback):
@@ -118,28 +115,23 @@ class Curves(pl.Callback):
     """One row an epoch: everything that was logged, and the head's learning rate at its end.
 
     Args:
-        told: called with each new row and its epoch.
-        rows: of earlier attempts.
+        history: grows; rows of earlier attempts stay.
         further: what else there is to say at an epoch's end.
     """
 
-    def __init__(
-        self,
-        told: Callable[[Row, int], None],
-        rows: list[Row],
-        further: Callable[[], Row] = dict,
-    ) -> None:
-        self.rows = rows  # grows; those of earlier attempts stay
-        self.before = int(rows[-1]["epoch"]) if rows else 0  # a computed head's row is of epoch 0
-        self._told, self._further = told, further
+    def __init__(self, history: History, further: Callable[[], Row] = dict) -> None:
+        self.before = history.last_epoch
+        self._history, self._further = history, further
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         logged["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         logged |= self._further()
-        epoch = self.before + trainer.current_epoch + 1
-        self.rows.append({"epoch": epoch, **logged})
-        self._told(logged, epoch)
+        self._history.add(logged, self.before + trainer.current_epoch + 1)
+
+    def kept_epoch(self, chosen: Sequence[int]) -> int:
+        """Of those of this attempt that were chosen, from 0, the last; the very last of none."""
+        return self.before + max(chosen) + 1 if chosen else self._history.last_epoch
 
 
 class Progress(pl.Callback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,11 @@ from graftwork.training.watchers import Watchers
 from graftwork.transfer.parts import Facts
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from graftwork.experiment import Experiment
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
-    from graftwork.training.history import Row
+    from graftwork.training.course import Course, TrainingRows
+    from graftwork.training.history import History, Row
     from graftwork.training.resuming.files import State
 
 
@@ -55,15 +54,11 @@ class Fitting:
     experiment: Experiment
     artifacts: Artifacts
     classifier: Classifier
-    fit: pd.DataFrame
-    watched: Mapping[str, pd.DataFrame]
+    shown: TrainingRows
     facts: Facts
-    told: Callable[[Row, int], None]
-    rows: list[Row]
-    enough: bool
-    epochs: int
-    steps: int | None
-    known: Sequence[float] | None
+    history: History
+    course: Course
+    epochs: int  # of the course, counted
     start: dict[str, torch.Tensor]  # the state dict before the first step
     prefix: StoredPrefix | None
     data: TrainingData
@@ -76,63 +71,63 @@ class Fitting:
         experiment: Experiment,
         artifacts: Artifacts,
         classifier: Classifier,
-        fit: pd.DataFrame,
-        watched: Mapping[str, pd.DataFrame],
+        shown: TrainingRows,
         num_classes: int,
-        told: Callable[[Row, int], None],
-        rows: list[Row],
-        *,
-        enough: bool,
-        epochs: int | None,
-        steps: int | None,
-        known: Sequence[float] | None,
+        history: History,
+        course: Course,
     ) -> Fitting:
         """Of a classifier as it is now; frozen first layers are run here, where maps are stored."""
         start = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-        data: TrainingData = pictures_of(experiment, artifacts, classifier.input_spec, fit, watched)
-        facts = Facts.of(fit["label"].to_numpy(), num_classes, experiment.seed)
+        data: TrainingData = pictures_of(experiment, artifacts, classifier.input_spec, shown)
+        labels = shown.fit["label"].to_numpy()
+        facts = Facts.of(labels, num_classes, experiment.seed)
+        epochs = course.epochs
         if epochs is None:
-            epochs = epochs_within(experiment, data.order().steps, steps)
+            epochs = epochs_within(experiment, data.order().steps, course.steps)
         epochs = experiment.trainer.epochs_of(epochs)
-        prefix = stored_prefix(experiment, artifacts, classifier, fit, watched, epochs)
+        prefix = stored_prefix(experiment, artifacts, classifier, shown, epochs)
         if prefix is not None:
-            data = prefix.data(fit, watched, **loading(experiment))
+            data = prefix.data(shown, **loading(experiment))
         return cls(
-            experiment, artifacts, classifier, fit, watched, facts, told, rows,
-            enough, epochs, steps, known, start, prefix, data, len(rows),
+            experiment, artifacts, classifier, shown, facts, history, course, epochs, start,
+            prefix, data, len(history.rows),
         )  # fmt: skip
 
     @property
+    def enough(self) -> bool:
+        """Whether held-out pictures can tell epochs apart."""
+        return self.shown.can_choose(self.experiment.selection.min_val)
+
+    @property
     def defines(self) -> list[object]:
-        """All that decides how it ends, but the rates' factor."""
-        rows = {"fit": self.fit, **self.watched}
+        """All that decides how it ends."""
+        rows, course = {"fit": self.shown.fit, **self.shown.watched}, self.course
         pictures = {
             split: [frame[column].tolist() for column in ("sha256", "path", "label")]
             for split, frame in rows.items()
         }
-        numbers = [self.facts.num_classes, self.enough, self.epochs, self.steps, self.known]
-        counted = self.rows[-1]["epoch"] if self.rows else 0
+        numbers = [self.facts.num_classes, self.enough, self.epochs, course.steps, course.known]
+        counted = self.history.last_epoch
         device = [self.experiment.trainer.uses_gpu(), distributed.world_size()]
         settings = settings_of(self.experiment)
-        return [settings, digest_of(self.start), pictures, numbers, counted, device]
+        start = digest_of(self.start)
+        return [settings, start, pictures, numbers, counted, device, course.factor]
 
     def result(self, trained: Trained) -> State:
         """What `taken_from` needs."""
-        rows, state = self.rows[self.told_before :], self.classifier.state_dict()
-        return {"trained": facts_of(trained), "rows": rows, "state": state}
+        state = self.classifier.state_dict()
+        return {"trained": facts_of(trained), "rows": self._rows(), "state": state}
 
     def taken_from(self, result: State) -> Trained:
         """As if it had been trained here."""
-        self.tell_again(result["rows"])
+        self.history.tell_again(result["rows"])
         self.classifier.load_state_dict(result["state"])
         self.classifier.cpu().eval()
         return trained_of(result["trained"], self.start, self.prefix)
 
-    def tell_again(self, rows: Sequence[Row]) -> None:
-        """Of a training that goes on: what is recorded already, the recorder knows."""
-        for row in rows:
-            self.rows.append(row)
-            self.told({name: row[name] for name in row if name != "epoch"}, int(row["epoch"]))
+    def _rows(self) -> list[Row]:
+        """The curves of this training alone."""
+        return self.history.rows[self.told_before :]
 
     def attempt(
         self,
@@ -163,7 +158,7 @@ class Fitting:
             looking_on.append(
                 keeping.callback(
                     number,
-                    lambda: {**known, "rows": self.rows[self.told_before :]},
+                    lambda: {**known, "rows": self._rows()},
                     watchers.kept,
                     taken_up,
                 )
@@ -193,18 +188,18 @@ class Fitting:
 
     def _watchers(self, number: int, taken_up: State | None) -> Watchers:
         average = self.experiment.transfer.average
-        gathering = average.gathering("val" in self.watched, self.enough)
+        gathering = average.gathering("val" in self.shown.watched, self.enough)
         earlier = 0 if taken_up is None else taken_up["earlier"]
         if taken_up is not None:
-            self.tell_again(taken_up["rows"][:earlier])
+            self.history.tell_again(taken_up["rows"][:earlier])
         worthless = not self.experiment.transfer.head_init.needs_features  # what it began from
         found = Watchers.of(
-            self.experiment, self.data, self.told, self.rows, gathering,
+            self.experiment, self.data, self.history, gathering,
             last=number == ATTEMPTS and worthless,
         )  # fmt: skip
         self.data.begin_at(0, 0)
         if taken_up is not None:
-            self.tell_again(taken_up["rows"][earlier:])
+            self.history.tell_again(taken_up["rows"][earlier:])
             self.data.begin_at(taken_up["epoch"], taken_up["batch"])
             for name, watcher in found.kept.items():
                 watcher.load_state_dict(taken_up["watchers"][name])
@@ -215,7 +210,7 @@ class Fitting:
         if watchers.gatherer is not None:
             place(
                 watchers.gatherer.gathering, self.experiment, self.artifacts, self.classifier,
-                self.fit, self.watched.get("val"), self.prefix,
+                self.shown, self.prefix,
             )  # fmt: skip
 
     def _trained(
@@ -246,7 +241,7 @@ class Fitting:
         """Runs Lightning with the strategy's parts bound to the classifier."""
         experiment, transfer = self.experiment, self.experiment.transfer
         classifier, seed = self.classifier, self.experiment.seed
-        at_hand = TrainingAtHand(experiment, self.artifacts, classifier.input_spec, self.fit)
+        at_hand = TrainingAtHand(experiment, self.artifacts, classifier.input_spec, self.shown.fit)
         objective = transfer.objective.bound(self.facts)
         with (  # penalties of the plain network
             bound(transfer, classifier, objective, self.facts, at_hand) as penalties,
@@ -255,12 +250,12 @@ class Fitting:
             module = GraftModule(
                 classifier, transfer, self.facts.num_classes, objective=objective,
                 penalties=penalties, watched=self.data.watched, factor=factor, seed=seed,
-                epochs=self.epochs, known=self.known, shares=self.data.order().shares,
+                epochs=self.epochs, known=self.course.known, shares=self.data.order().shares,
             )  # fmt: skip
             self.counts = trained_parameters(module)
             fit_module(
                 module, experiment.trainer, watchers, self.artifacts.root, self.data,
-                self.steps, self.prefix,
+                self.course.steps, self.prefix,
             )  # fmt: skip
         return module
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from graftwork.config.errors import UserError
 from graftwork.process import distributed
 from graftwork.selecting.record import GoneBack
 from graftwork.settings.trainer import SKIP
+from graftwork.training.course import AS_THE_STRATEGY_SAYS, Course, TrainingRows
 from graftwork.training.fitted import Failed, Fitting
 from graftwork.training.going_back import as_it_was, say
 from graftwork.training.guard import ATTEMPTS, SLOWER
@@ -17,12 +17,10 @@ from graftwork.training.resuming.keeping import Keeping
 from graftwork.training.trained import Trained
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from graftwork.experiment import Experiment
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
-    from graftwork.training.history import Row
+    from graftwork.training.history import History
     from graftwork.training.resuming.files import State
     from graftwork.training.resuming.legs import Legs
 
@@ -31,17 +29,10 @@ def train(
     experiment: Experiment,
     artifacts: Artifacts,
     classifier: Classifier,
-    fit: pd.DataFrame,
-    watched: Mapping[str, pd.DataFrame],
+    shown: TrainingRows,
     num_classes: int,
-    told: Callable[[Row, int], None],
-    rows: list[Row],
-    *,
-    enough: bool = False,
-    epochs: int | None = None,
-    steps: int | None = None,
-    factor: float = 1.0,
-    known: Sequence[float] | None = None,
+    history: History,
+    course: Course = AS_THE_STRATEGY_SAYS,
     legs: Legs | None = None,
 ) -> Trained:
     """Trains the classifier in place and leaves it on the CPU in eval mode.
@@ -50,15 +41,7 @@ def train(
     third of the rates.
 
     Args:
-        watched: rows to evaluate after each epoch, by split (val: those that are held out, test).
-        told: called with each epoch's numbers and its number, from 1; epochs of a new attempt
-            count on.
-        rows: curves so far; grows by a row an epoch.
-        enough: whether so many pictures are held out that they can tell epochs apart.
-        epochs: None: the strategy's.
-        steps: at most so many, where the strategy's epochs would be more.
-        factor: of the rates of the first attempt.
-        known: held-out losses of an earlier training, see GraftModule; None: there is none.
+        history: grows by a row an epoch.
         legs: where it keeps how far it is: one that was cut goes on there, and one that is done is
             not done again. None: nothing is kept.
 
@@ -67,20 +50,17 @@ def train(
             there are none; no attempt came back, and nothing stands behind the first weights (a
             head that was computed) that could be kept.
     """
-    _check_held_out(experiment, known, watched)
+    _check_held_out(experiment, course, shown)
     share_cores(distributed.world_size())
-    whole = Fitting.of(
-        experiment, artifacts, classifier, fit, watched, num_classes, told, rows,
-        enough=enough, epochs=epochs, steps=steps, known=known,
-    )  # fmt: skip
+    whole = Fitting.of(experiment, artifacts, classifier, shown, num_classes, history, course)
     if legs is None:
-        return _attempts(whole, factor)
+        return _attempts(whole, course.factor)
     skips = experiment.trainer.on_divergence == SKIP
-    keeping = Keeping.of(legs.leg(*whole.defines, factor, skips=skips))
+    keeping = Keeping.of(legs.leg(*whole.defines, skips=skips))
     if (done := keeping.result()) is not None:
         return whole.taken_from(done)
     with keeping.trying():
-        trained = _attempts(whole, factor, keeping, keeping.latest())
+        trained = _attempts(whole, course.factor, keeping, keeping.latest())
         keeping.finish(lambda: whole.result(trained))
     return trained
 
@@ -108,11 +88,9 @@ def _attempts(
     raise AssertionError("the last attempt returns")
 
 
-def _check_held_out(
-    experiment: Experiment, known: Sequence[float] | None, watched: Mapping[str, pd.DataFrame]
-) -> None:
+def _check_held_out(experiment: Experiment, course: Course, shown: TrainingRows) -> None:
     """Raises UserError where a part waits for held-out pictures, and there are none."""
-    if known or "val" in watched:
+    if course.known or "val" in shown.watched:
         return
     if experiment.transfer.trainable.needs_validation:
         raise UserError(

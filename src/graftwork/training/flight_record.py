@@ -39,7 +39,7 @@ def record_of(whole: Fitting, attempt: int, at: Step, before: Sequence[float]) -
 
 def _shown(whole: Fitting, keys: Sequence[Key]) -> dict[str, Any]:
     """A process's part of the step."""
-    rows = whole.fit.iloc[[index % len(whole.fit) for _, index in keys]]
+    rows = whole.shown.fit.iloc[[index % len(whole.shown.fit) for _, index in keys]]
     columns = {name: rows[name].tolist() for name in ("path", "sha256", "label")}
     return {"keys": [list(key) for key in keys], **columns}
 

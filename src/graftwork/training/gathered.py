@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from graftwork.metrics.log_loss import log_losses
 from graftwork.metrics.softmax import softmax
 from graftwork.training.batch_statistics import settle
+from graftwork.training.course import TrainingRows
 from graftwork.training.datamodule import TrainingData
 from graftwork.training.pictures import loading, pictures_of
 from graftwork.training.stored_prefix import StoredPrefix, logits_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from graftwork.experiment import Experiment
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
@@ -26,8 +25,7 @@ def place(
     experiment: Experiment,
     artifacts: Artifacts,
     classifier: Classifier,
-    fit: pd.DataFrame,
-    held_out: pd.DataFrame | None,
+    shown: TrainingRows,
     prefix: StoredPrefix | None = None,
 ) -> None:
     """Gives the classifier the weights that were gathered, and leaves it on the CPU.
@@ -35,14 +33,15 @@ def place(
     Every process sees all training pictures in the same batches, so that statistics computed anew
     are those of one.
     """
+    held_out, unwatched = shown.watched.get("val"), TrainingRows(shown.fit, {})
     device = "cuda" if experiment.trainer.uses_gpu() else "cpu"
 
     def settled() -> None:
         if prefix is None:
             spec = classifier.input_spec
-            data: TrainingData = pictures_of(experiment, artifacts, spec, fit, {}, alone=True)
+            data: TrainingData = pictures_of(experiment, artifacts, spec, unwatched, alone=True)
         else:
-            data = prefix.data(fit, {}, **loading(experiment, alone=True))
+            data = prefix.data(unwatched, **loading(experiment, alone=True))
         with nullcontext() if prefix is None else prefix.reading(classifier):
             settle(classifier, data.train_dataloader(), device)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from graftwork.storage import csv_tables
@@ -11,6 +12,34 @@ Row = dict[str, float]
 Told = Callable[[Row, int], None]  # numbers of an epoch and its number; 0 is before training
 
 CURVES = {f"{split}/{name}" for split in ("train", "val") for name in ("loss", "top1")}
+
+
+@dataclass(frozen=True)
+class History:
+    """The curves so far, and who is told of each further row."""
+
+    rows: list[Row]
+    told: Told
+
+    @classmethod
+    def unheard(cls) -> History:
+        """Of a training that nobody is told of."""
+        return cls([], lambda row, epoch: None)
+
+    def add(self, row: Row, epoch: int) -> None:
+        """The numbers of an epoch that has ended; those of a new attempt count on."""
+        self.rows.append({"epoch": epoch, **row})
+        self.told(row, epoch)
+
+    def tell_again(self, rows: Sequence[Row]) -> None:
+        """Of a training that goes on: what is recorded already, the recorder knows."""
+        for row in rows:
+            self.add({name: row[name] for name in row if name != "epoch"}, int(row["epoch"]))
+
+    @property
+    def last_epoch(self) -> int:
+        """0 before the first: a computed head's row is of epoch 0."""
+        return int(self.rows[-1]["epoch"]) if self.rows else 0
 
 
 def kept_first(path: Path, told: Told) -> Told:

@@ -89,6 +89,7 @@ def quiet() -> Iterator[None]:
             "The number of training batches .* is smaller than the logging interval",
             ".*isinstance\\(treespec, LeafSpec\\)",
             ".*GPU available but not used",
+            "The `srun` command is available",
             "Total length of `list` across ranks is zero",  # training without validation
             ".*in eval mode at the start of training",  # frozen modules are
             "You're resuming from a checkpoint that ended before",  # the order passes over batches

@@ -8,27 +8,24 @@ import pandas as pd
 from graftwork.data.folds import NEVER
 from graftwork.selecting.way import chosen_point
 from graftwork.training.attempt import attempted
-from graftwork.training.history import Row, Told
+from graftwork.training.history import History
 from graftwork.training.outcome import Outcome
 from graftwork.training.source import Finetuned, Source
 from graftwork.training.typical import network_fold
 
 
-def choose_network(
-    source: Source, test: pd.DataFrame | None, told: Told, rows: list[Row]
-) -> Finetuned:
+def choose_network(source: Source, test: pd.DataFrame | None, history: History) -> Finetuned:
     """Trains, lets the held-out pictures choose, and trains on everything where that is wanted.
 
     Args:
         test: as of `finetune`.
-        rows: curves so far.
     """
     fold = network_fold(source)
     used = sorted(set(fold.tolist()) - {NEVER})
     watched = {} if test is None else {"test": test}
     shares = source.experiment.transfer.average.trained_shares
     attempts = [
-        attempted(source, fold == which, watched, told, rows, shares)
+        attempted(source, fold == which, watched, history, shares)
         for which in used or [NEVER - 1]  # no picture has that fold: everything is fitted
     ]
     order = np.concatenate([np.flatnonzero(fold == which) for which in used] or [np.array([], int)])
@@ -39,12 +36,12 @@ def choose_network(
     destroyed = any(attempt.trained.destroyed for attempt in attempts)
     chosen = dict(zip(shares, pooled, strict=True))[share]
     gone_back = [gone for attempt in attempts for gone in attempt.trained.gone_back]
-    result = Outcome(source, fold, attempts, points, rows, gone_back)
+    result = Outcome(source, fold, attempts, points, watched, history, gone_back)
     if destroyed or share == 0:
         return result.as_probe(destroyed)
     refit = source.experiment.trainer.refit_of(len(fold), len(used)) if used else "never"
     ends = {"on": result.trained_on, "again": result.trained_again, "never": result.as_trained}
-    return ends[refit](share, (order, chosen), watched, told)
+    return ends[refit](share, (order, chosen))
 
 
 def first_fitted(source: Source) -> np.ndarray:

@@ -17,10 +17,11 @@ from graftwork.models.network.tensors import within
 from graftwork.process import distributed
 from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import GoneBack, WayPoint
-from graftwork.training.attempt import Attempted, head_of, new_network, state_of, train_on
+from graftwork.training.attempt import Attempted, going_on, head_of, new_network, state_of, train_on
 from graftwork.training.audit_record import Audit
 from graftwork.training.choice_record import record_of
-from graftwork.training.history import Row, Told
+from graftwork.training.course import Course
+from graftwork.training.history import History
 from graftwork.training.movement import audited
 from graftwork.training.plan_table import say_drift
 from graftwork.training.probe_model import out_of_fold, probe_facts, probed
@@ -39,7 +40,8 @@ class Outcome:
     fold: np.ndarray
     attempts: list[Attempted]
     points: list[WayPoint]
-    rows: list[Row]
+    watched: Mapping[str, pd.DataFrame]  # of trainings on everything, by split
+    history: History
     gone_back: list[GoneBack]
 
     def as_probe(self, destroyed: bool) -> Finetuned:
@@ -55,20 +57,18 @@ class Outcome:
         record = self._record(why, self.fold, len(source.held_out.rows), destroyed)
         chosen = out_of_fold(source.held_out, head)
         nothing = Audit.of_nothing(source.experiment.transfer.batch_norm)
-        return Finetuned(probed(source, head), self.rows, facts, record, chosen, None, nothing)
+        return Finetuned(
+            probed(source, head), self.history.rows, facts, record, chosen, None, nothing
+        )
 
-    def as_trained(
-        self, share: float, chosen: Chosen, watched: Mapping[str, pd.DataFrame], told: Told
-    ) -> Finetuned:
+    def as_trained(self, share: float, chosen: Chosen) -> Finetuned:
         """The network that has not seen the held-out pictures."""
         attempt = self.attempts[0]
         self._place(attempt.classifier, attempt.trained.start, attempt.end, share)
         fitted = int((self.fold == NEVER).sum())
         return self._kept(attempt.classifier, attempt.trained, share, chosen, fitted)
 
-    def trained_on(
-        self, share: float, chosen: Chosen, watched: Mapping[str, pd.DataFrame], told: Told
-    ) -> Finetuned:
+    def trained_on(self, share: float, chosen: Chosen) -> Finetuned:
         """The same network, trained on with the held-out pictures too, for a few gentle epochs.
 
         What it has learnt of the others is not learnt again. Penalties do not come back. It is kept
@@ -80,15 +80,11 @@ class Outcome:
         classifier = attempt.classifier
         classifier.load_state_dict(attempt.end)
         factor = trainer.refit_rate * attempt.trained.factor
-        everything = np.ones(count, bool)
-        trained = train_on(
-            source, classifier, everything, watched, told, self.rows,
-            epochs=trainer.refit_epochs, factor=factor, penalties=False,
-            going_on=attempt.trained.ended,
-        )  # fmt: skip
+        course = Course(trainer.refit_epochs, None, factor, None)
+        trained = self._on_everything(going_on(source, attempt.trained.ended), classifier, course)
         result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
         if trained.destroyed:
-            return result.as_trained(share, chosen, watched, told)
+            return result.as_trained(share, chosen)
         first = state_of(new_network(source, source.head))
         self._place(classifier, first, state_of(classifier), share)
         before = attempt.trained.plan
@@ -96,24 +92,23 @@ class Outcome:
         trained = replace(trained, start=first, plan=plan)
         return result._kept(classifier, trained, share, chosen, count)
 
-    def trained_again(
-        self, share: float, chosen: Chosen, watched: Mapping[str, pd.DataFrame], told: Told
-    ) -> Finetuned:
+    def trained_again(self, share: float, chosen: Chosen) -> Finetuned:
         """A new training on everything, as many steps long, kept at the same share of the way."""
         source, count = self.source, len(self.fold)
         firsts = [attempt.trained for attempt in self.attempts]
         steps, factor = max(f.steps for f in firsts), min(f.factor for f in firsts)
         classifier = new_network(source, source.head)
-        everything = np.ones(count, bool)
-        trained = train_on(
-            source, classifier, everything, watched, told, self.rows, steps=steps, factor=factor,
-            known=_mean_by_epoch([first.validated for first in firsts]),
-        )  # fmt: skip
+        known = _mean_by_epoch([first.validated for first in firsts])
+        trained = self._on_everything(source, classifier, Course(None, steps, factor, known))
         result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
         if trained.destroyed:
             return result.as_probe(destroyed=True)
         self._place(classifier, trained.start, state_of(classifier), share)
         return result._kept(classifier, trained, share, chosen, count)
+
+    def _on_everything(self, source: Source, classifier: Classifier, course: Course) -> Trained:
+        everything = np.ones(len(self.fold), bool)
+        return train_on(source, classifier, everything, self.watched, self.history, course)
 
     def _place(self, classifier: Classifier, start: State, end: State, share: float) -> None:
         self.source.experiment.transfer.average.place(classifier, start, end, share)
@@ -135,7 +130,7 @@ class Outcome:
         model = Model(classifier, head_of(source), classifier.input_spec)
         audit = self._audit(classifier, trained)
         return Finetuned(
-            model, self.rows, facts, record, held_out if len(order) else None, start, audit
+            model, self.history.rows, facts, record, held_out if len(order) else None, start, audit
         )
 
     def _audit(self, classifier: Classifier, trained: Trained) -> Audit:
@@ -165,7 +160,7 @@ class Outcome:
         head = self.source.head
         facts: dict[str, Any] = probe_facts(head) if head is not None else {}
         facts |= {
-            "epochs": len(self.rows) - (head is not None),
+            "epochs": len(self.history.rows) - (head is not None),
             "trainable_parameters": first.trainable,
         }
         if first.prefix is not None:

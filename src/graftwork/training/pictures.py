@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from graftwork.data.images import DecodedImages, eval_view
@@ -12,36 +11,32 @@ from graftwork.training.datamodule import PictureData, View
 from graftwork.training.loader_faults import check_room
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from graftwork.experiment import Experiment
     from graftwork.models.base import InputSpec
     from graftwork.storage.artifacts import Artifacts
+    from graftwork.training.course import TrainingRows
 
 
 def pictures_of(
     experiment: Experiment,
     artifacts: Artifacts,
     spec: InputSpec,
-    fit: pd.DataFrame,
-    watched: Mapping[str, pd.DataFrame],
+    shown: TrainingRows,
     *,
     alone: bool = False,
 ) -> PictureData:
     """Pictures as a network of this input sees them in training, and those that are watched.
 
     Args:
-        fit: rows of the manifest to train on.
-        watched: rows to evaluate after each epoch, by split.
         alone: as if this were the only process.
     """
     experiment.dataset.warn_if_enlarged(spec)
     check_room(experiment.trainer.workers, experiment.trainer.images_a_pass * spec.size**2 * 3)
     return PictureData(
-        fit,
-        watched,
+        shown.fit,
+        shown.watched,
         DecodedImages(artifacts, experiment.dataset),
-        augment=_training_view(experiment, spec, len(fit)),
+        augment=_training_view(experiment, spec, len(shown.fit)),
         view=lambda image: eval_view(image, spec),
         **loading(experiment, alone=alone),
     )

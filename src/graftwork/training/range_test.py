@@ -19,6 +19,7 @@ from graftwork.training.at_hand import TrainingAtHand
 from graftwork.training.attempt import new_classifier
 from graftwork.training.bound_parts import attached, bound, fit_module
 from graftwork.training.callbacks import step_is_done
+from graftwork.training.course import TrainingRows
 from graftwork.training.graft_module import GraftModule
 from graftwork.training.lightning import pl
 from graftwork.training.pictures import pictures_of
@@ -134,7 +135,7 @@ def range_test(
     transfer, seed = replace(experiment.transfer, schedule=rising), experiment.seed
     trainer = replace(experiment.trainer, processes=1, limit_epochs=None, limit_batches=None)
     classifier = new_classifier(experiment, artifacts, head, num_classes)
-    pictures = pictures_of(experiment, artifacts, classifier.input_spec, fit, {})
+    pictures = pictures_of(experiment, artifacts, classifier.input_spec, TrainingRows(fit, {}))
     epochs = -(-steps // pictures.order().steps)
     watcher = _Watcher()
     torch.manual_seed(seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
     from graftwork.models.network.classifier import Classifier
     from graftwork.storage.artifacts import Artifacts
+    from graftwork.training.course import TrainingRows
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,14 @@ class StoredPrefix:
     maps: StoredMaps
     views: Views
 
-    def data(
-        self, fit: pd.DataFrame, watched: Mapping[str, pd.DataFrame], **options: Any
-    ) -> TrainingData:
+    def data(self, shown: TrainingRows, **options: Any) -> TrainingData:
         """What training reads in place of pictures; options as of `TrainingData`."""
-        keys = [[view.key for view in self.views.of(fit, k)] for k in range(self.views.count)]
+        keys = [[view.key for view in self.views.of(shown.fit, k)] for k in range(self.views.count)]
         still = {
-            split: Maps(rows, [self._still(rows)], self.maps) for split, rows in watched.items()
+            split: Maps(rows, [self._still(rows)], self.maps)
+            for split, rows in shown.watched.items()
         }
-        return TrainingData(Maps(fit, keys, self.maps), still, **options)
+        return TrainingData(Maps(shown.fit, keys, self.maps), still, **options)
 
     def shown(self, rows: pd.DataFrame) -> torch.Tensor:
         """The maps of these rows' still views, `[len(rows), ...]`."""
@@ -86,14 +86,13 @@ def stored_prefix(
     experiment: Experiment,
     artifacts: Artifacts,
     classifier: Classifier,
-    fit: pd.DataFrame,
-    watched: Mapping[str, pd.DataFrame],
+    shown: TrainingRows,
     epochs: int,
 ) -> StoredPrefix | None:
     """The frozen prefix of this training with the maps of all views; None: it is run live.
 
     Args:
-        classifier: with the weights that training begins from; as `fit` and `watched` of `train`.
+        classifier: with the weights that training begins from.
 
     Raises:
         UserError: extraction.prefix is `stored`, and that cannot be.
@@ -105,7 +104,7 @@ def stored_prefix(
     try:
         if not forced:
             check_worth(experiment, epochs)
-        return _stored(experiment, artifacts, classifier, fit, watched, epochs)
+        return _stored(experiment, artifacts, classifier, shown, epochs)
     except TooLarge as reason:
         if forced:
             raise room_error(reason) from None
@@ -172,8 +171,7 @@ def _stored(
     experiment: Experiment,
     artifacts: Artifacts,
     classifier: Classifier,
-    fit: pd.DataFrame,
-    watched: Mapping[str, pd.DataFrame],
+    shown: TrainingRows,
     epochs: int,
 ) -> StoredPrefix:
     halves = halves_of(experiment, classifier, epochs)
@@ -182,8 +180,8 @@ def _stored(
     views = Views(experiment.augmentation, spec, experiment.seed, count)
     # A picture that an epoch shows twice has its next view there, whatever the epochs.
     needed = count if experiment.transfer.sampler.balances else min(count, epochs)
-    wanted = [view for number in range(needed) for view in views.of(fit, number)]
-    wanted += [view for rows in watched.values() for view in views.still(rows)]
+    wanted = [view for number in range(needed) for view in views.of(shown.fit, number)]
+    wanted += [view for rows in shown.watched.values() for view in views.still(rows)]
     prefix = FrozenPrefix(experiment, artifacts, classifier, halves)
     maps = stored_maps(experiment, artifacts, prefix, wanted, views)
     return StoredPrefix(halves, maps, views)

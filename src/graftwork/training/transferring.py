@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graftwork.training.history import History
 from graftwork.training.probe_model import probe_alone
 from graftwork.training.source import Finetuned, Source, examples_of
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from graftwork.experiment import Experiment
     from graftwork.selecting.held_out import HeldOut
     from graftwork.storage.artifacts import Artifacts
-    from graftwork.training.history import Row, Told
+    from graftwork.training.history import Told
     from graftwork.training.resuming.legs import Legs
 
 
@@ -36,15 +37,14 @@ def finetune(
     """
     source = source_of(experiment, artifacts, held_out, num_classes, legs)
     head = source.head
-    rows: list[Row] = []
+    history = History([], told)
     if head is not None:
-        rows.append({"epoch": 0, **head.facts})
-        told(head.facts, 0)
+        history.add(head.facts, 0)
     if head is not None and not experiment.transfer.epochs:
-        return probe_alone(source, head, rows)
+        return probe_alone(source, head, history.rows)
     from graftwork.training.networks import choose_network
 
-    return choose_network(source, test, told, rows)
+    return choose_network(source, test, history)
 
 
 def source_of(

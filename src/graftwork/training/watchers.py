@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from graftwork.training.guard import Guard
 if TYPE_CHECKING:
     from graftwork.experiment import Experiment
     from graftwork.training.datamodule import TrainingData
-    from graftwork.training.history import Row
+    from graftwork.training.history import History
     from graftwork.transfer.bound.gathering import Gathering
 
 
@@ -32,8 +31,7 @@ class Watchers:
         cls,
         experiment: Experiment,
         data: TrainingData,
-        told: Callable[[Row, int], None],
-        rows: list[Row],
+        history: History,
         gathering: Gathering | None,
         *,
         last: bool,
@@ -44,7 +42,8 @@ class Watchers:
             spike=settings.loss_spike, last=last,
         )  # fmt: skip
         gathers = None if gathering is None else gatherer(gathering, settings.patience)
-        return cls(Curves(told, rows, guard.row), Progress(), guard, gathers, len(rows))
+        curves = Curves(history, guard.row)
+        return cls(curves, Progress(), guard, gathers, len(history.rows))
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -56,6 +55,6 @@ class Watchers:
         return [EndedBySigterm(), self.progress, self.curves, *self.kept.values()]
 
     def kept_epoch(self) -> int:
-        if self.gatherer is None or not self.gatherer.gathering.epochs:
-            return int(self.curves.rows[-1]["epoch"])
-        return self.curves.before + max(self.gatherer.gathering.epochs) + 1
+        return self.curves.kept_epoch(
+            () if self.gatherer is None else self.gatherer.gathering.epochs
+        )
