@@ -6,6 +6,7 @@ shortens it. `memory` ends with exit code 1 where a forecast is far off; `rank` 
 in docs/.
 
 More run only where they are named, and take up again what an earlier start left in --folder:
+`advise` (hours; docs/advise.md) holds the adviser against exhaustive tables of nine tasks;
 `defaults` (more than an hour; docs/defaults.md) runs every strategy with its defaults on nine tasks
 and four networks, and ends with exit code 1 where they do not hold; `selection` (docs/selection.md)
 compares the score that may choose with the test score. So do the studies of strategies, each with a
@@ -44,6 +45,7 @@ BENCHMARKS = (
 )
 STUDIES = ("strategy_table", "few_labels", "label_fraction", "two_hop")
 KEPT = (
+    "advise",
     "defaults",
     "faults",
     "selection",
@@ -83,12 +85,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=12, help="of the latencies of rank")
     parser.add_argument("--folder", type=Path, help="of what keeps one")
     parser.add_argument("--seeds", type=int, nargs="+", default=(), help="of a study; likewise")
-    parser.add_argument("--tasks", nargs="+", default=(), help="of defaults; docs/ then stays")
+    parser.add_argument(
+        "--tasks", nargs="+", default=(), help="of advise, defaults; docs/ then stays"
+    )
     parser.add_argument(
         "--networks",
         nargs="+",
         default=(),
-        help="of defaults or export, or conditions of a study; likewise",
+        help="of advise, defaults or export, or conditions of a study; likewise",
     )
     parser.add_argument("--probes-only", action="store_true", help="selection without lp_ft")
     options = parser.parse_args()
@@ -107,6 +111,10 @@ def kept(out: Console, name: str, options: argparse.Namespace) -> int:
         out.print(visible_lines(text), markup=False)
 
     try:
+        if name == "advise":
+            from benchmarks.advise import advise
+
+            return advise(folder, options.tasks, options.networks, DOCS / "advise.md", say)
         if name == "defaults":
             from benchmarks.defaults import defaults
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from graftwork.advising.rules import PROBE, STRATEGIES, sizes
+from graftwork.advising.rules import STRATEGIES
 from graftwork.cli.catalogue import ANY, Entry, entries, values
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
@@ -17,10 +17,9 @@ from graftwork.models.pretrained import weights_receipt
 from graftwork.storage.artifacts import Artifacts
 from pipelines.overrides import CONF, requested
 
-BUDGET = "budget="
-DEFAULT = "10min"
+BUDGET, DEFAULT = "budget=", "10min"
 SECONDS = {"s": 1, "min": 60, "h": 3600}
-NETWORK, STRATEGY, SIZE = "model", "transfer", "model.input_size"
+FREE = NETWORK, STRATEGY, SIZE = "model", "transfer", "model.input_size"
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,10 @@ class Asked:
     px: list[int]  # none: as the rules say
     budget: float  # s
 
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """A network whose weights are not here."""
-
-    word: str
-    imagenet: float  # top-1, %
+    @property
+    def question(self) -> str:
+        """The budget is left out: with another one the same answers are of use."""
+        return " ".join([*self.common, *self.networks, *self.strategies, *map(str, self.px)])
 
 
 def asked(arguments: Sequence[str]) -> Asked:
@@ -52,27 +48,24 @@ def asked(arguments: Sequence[str]) -> Asked:
     overrides = [word for word in arguments if not word.startswith(BUDGET)]
     seconds = _seconds((budgets or [DEFAULT])[-1])
     request = requested(["-m", *overrides], _check)
-    if request is None:
-        raise UserError("advise: takes KEY=VALUE alone. `graftwork advise --help` says more.")
-    free = {NETWORK: list[str](), STRATEGY: list[str](), SIZE: list[str]()}
-    common = []
-    for word in overrides:
-        key, _, value = word.partition("=")
-        if key in free:
-            free[key] = request.swept.get(key, [value])
-        elif key in request.swept:
-            raise UserError(
-                f"{key}: has several values, and the adviser chooses among networks, strategies "
-                f"and sizes alone. Give one. Legal with several: {', '.join(free)}."
-            )
-        else:
-            common.append(word)
-    px = [int(value) for value in free[SIZE] if value != "null"]
-    return Asked(common, free[NETWORK], free[STRATEGY] or list(STRATEGIES), px, seconds)
+    swept = request.swept if request else {}
+    if several := [key for key in swept if key not in FREE]:
+        raise UserError(
+            f"{several[0]}: has several values. Give one: the adviser chooses among values of "
+            f"{', '.join(FREE)}."
+        )
+    given = {key: value for key, _, value in (word.partition("=") for word in overrides)}
+    chosen = {key: swept.get(key, [given[key]]) for key in FREE if key in given}
+    return Asked(
+        [word for word in overrides if word.partition("=")[0] not in FREE],
+        chosen.get(NETWORK, []),
+        chosen.get(STRATEGY, list(STRATEGIES)),
+        sorted(int(value) for value in chosen.get(SIZE, []) if value != "null"),
+        seconds,
+    )
 
 
-def _check(params: object) -> None:
-    assert isinstance(params, dict)
+def _check(params: Mapping[str, Any]) -> None:
     experiment = Experiment.from_params(params)
     experiment.tracking.check()
     if experiment.selection.method == "none":
@@ -91,52 +84,36 @@ def _seconds(text: str) -> float:
 
 def here(artifacts: Artifacts) -> list[str]:
     """The networks whose weights are here, the smaller first."""
-    found = [entry for entry in _with_weights() if _is_here(artifacts.weights(entry.word))]
+    found = [entry for entry in _with_weights() if _is_here(artifacts, entry.word)]
     return [entry.word for entry in sorted(found, key=lambda entry: (entry.parameters or (0,))[0])]
 
 
-def elsewhere(artifacts: Artifacts) -> list[Elsewhere]:
-    """The others of which a score on ImageNet is published, the best first."""
+def elsewhere(artifacts: Artifacts) -> dict[str, float]:
+    """Top-1 on ImageNet (%) of the others, where it is published; the best first."""
+    words = [entry.word for entry in _with_weights() if not _is_here(artifacts, entry.word)]
+    return dict(sorted(on_imagenet(words).items(), key=lambda item: -item[1]))
+
+
+def on_imagenet(words: Sequence[str]) -> dict[str, float]:
+    """Published top-1 (%) of their weights, of those that have one."""
     from graftwork.profiling.imagenet import published
 
-    found = []
-    for entry in _with_weights():
-        if _is_here(artifacts.weights(entry.word)):
-            continue
-        model = values(CONF / "model" / f"{entry.word}.yaml")
-        weights = build(model["weights"], Weights, "model.weights")
-        score = published(weights)
-        if score is not None:
-            found.append(Elsewhere(entry.word, score.top1))
-    return sorted(found, key=lambda one: -one.imagenet)
+    found = {}
+    for word in words:
+        weights = values(CONF / "model" / f"{word}.yaml")["weights"]
+        if score := weights and published(build(weights, Weights, "model.weights")):
+            found[word] = score.top1
+    return found
 
 
 def _with_weights() -> list[Entry]:
     return [entry for entry in entries(CONF) if entry.origin and entry.word != ANY]
 
 
-def _is_here(folder: Path) -> bool:
+def _is_here(artifacts: Artifacts, word: str) -> bool:
+    folder = artifacts.weights(word)
     try:
         file = weights_receipt(folder)["file"]
     except UserError:
         return False
     return bool(file) and (folder / file).is_file()
-
-
-def at_sizes(experiment: Experiment, px: Sequence[int]) -> Sequence[int]:
-    """The sizes at which a network is probed, the cheaper first.
-
-    Args:
-        experiment: with the network at its own size.
-        px: those that the user named.
-    """
-    if px:
-        return sorted(px)
-    from graftwork.profiling.profile import built
-
-    return sizes(built(experiment.model, num_classes=2).input_spec.size)
-
-
-def heads(strategies: Sequence[str], epochs: dict[str, int]) -> list[str]:
-    """Those that train nothing through the network."""
-    return [name for name in strategies if not epochs[name] and name != PROBE]

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import NoReturn
@@ -43,10 +42,6 @@ class Clock:
         return self.earlier + time.perf_counter() - self.begun
 
     @property
-    def left(self) -> float:
-        return self.end - self.spent
-
-    @property
     def end(self) -> float:
         """When nothing more should be at work but the advice itself."""
         return self.budget - max(LEAST_TAIL, TAIL * self.budget)
@@ -72,40 +67,36 @@ class Clock:
 
 @dataclass(frozen=True)
 class Measured:
-    """A job that finished. Epochs 0: a probe."""
+    """A job that finished. Epochs 0: a head on stored features."""
 
     training: Training
     experiment: Experiment
     artifacts: Artifacts
     job: Job
-
-    @cached_property
-    def _cost(self) -> dict[str, float]:
-        found: dict[str, float] = read(self.artifacts.metrics).get("cost", {})
-        return found
+    score: float  # top-1 of held-out pictures
 
     @property
-    def score(self) -> float:
-        assert self.job.score is not None
-        return self.job.score
+    def refit(self) -> int:
+        """Epochs with the held-out pictures, too, after all others."""
+        trainer = self.experiment.trainer
+        return 0 if trainer.refit == "never" else trainer.refit_epochs
+
+    @property
+    def epoch(self) -> float:
+        """Seconds of one, all that surrounds them dealt out to them."""
+        return self.stage("finetune") / (self.training.epochs + self.refit)
 
     @property
     def latency(self) -> float:
-        """ms a photo, one at a time."""
-        return float(self._cost.get("latency_ms") or float("nan"))
+        """ms a photo, one at a time; NaN: not measured."""
+        cost = read(self.artifacts.metrics).get("cost", {})
+        return float(cost.get("latency_ms") or "nan")
 
     @property
     def features_seconds(self) -> float:
         """Of one photo's features."""
         rate = read(self.artifacts.feature_receipt).get("images_per_second")
         return 1 / rate if rate else self.latency / 1e3
-
-    @property
-    def epoch(self) -> float:
-        """Seconds of one, all that surrounds them dealt out to them."""
-        trainer = self.experiment.trainer
-        again = 0 if trainer.refit == "never" else trainer.refit_epochs
-        return self.stage("finetune") / (self.training.epochs + again)
 
     def stage(self, name: str) -> float:
         """Seconds of one stage."""
@@ -122,6 +113,7 @@ class Desk:
     clock: Clock
     done: dict[Training, Measured] = field(default_factory=dict)
     failed: dict[Training, str] = field(default_factory=dict)  # and why
+    skipped: list[Way] = field(default_factory=list)  # probes for which there was no time
 
     def compose(self, way: Way, *more: str) -> tuple[Experiment, list[str], str]:
         """The experiment, what chooses it, and its parameters as YAML."""
@@ -132,8 +124,7 @@ class Desk:
         OmegaConf.resolve(config)
         params = OmegaConf.to_container(config)
         assert isinstance(params, dict)
-        experiment = Experiment.from_params({str(key): value for key, value in params.items()})
-        return experiment, chosen, OmegaConf.to_yaml(config)
+        return Experiment.from_params(params), chosen, OmegaConf.to_yaml(config)  # type: ignore[arg-type]
 
     def run(self, training: Training, whole: int = 0) -> Measured | None:
         """Does a job, unless it was done; None where it failed, or time is up.
@@ -149,19 +140,16 @@ class Desk:
         artifacts.root.mkdir(parents=True, exist_ok=True)
         earlier = finished_earlier(artifacts, params)
         number = len(self.done) + len(self.failed)
-        aside = redirect_stdout(StringIO())  # tables that stages print of themselves
+        aside, score = redirect_stdout(StringIO()), None  # tables that stages print of themselves
         with self.clock.until(OVER * self.clock.budget), aside:
-            sweep.member(artifacts, self.folder, number, chosen, params, _conduct)
+            score = sweep.member(artifacts, self.folder, number, chosen, params, _conduct)
         (job,) = jobs(artifacts.root)
-        if job.status == "killed":
-            return None
-        if job.score is None:
+        self.clock.earlier += job.seconds if earlier else 0.0
+        if score is not None:
+            self.done[training] = Measured(training, experiment, artifacts, job, score)
+        elif job.status != "killed":
             self.failed[training] = job.error or "it has no selection score"
-            return None
-        if earlier:
-            self.clock.earlier += job.seconds
-        self.done[training] = Measured(training, experiment, artifacts, job)
-        return self.done[training]
+        return self.done.get(training)
 
     def of(self, strategy: str, epochs: int) -> list[Measured]:
         """The finished ones of a strategy."""
@@ -169,7 +157,7 @@ class Desk:
         return [one for job, one in self.done.items() if (job.way.strategy, job.epochs) == wanted]
 
 
-def forecast(training: Training, probe: Measured, done: Iterable[Measured], refit: float) -> float:
+def forecast(training: Training, probe: Measured, done: Iterable[Measured], refit: int) -> float:
     """Seconds of a training, from what is recorded.
 
     An epoch takes as long as one of the same way did; before any has, as that of the slowest other
@@ -177,7 +165,7 @@ def forecast(training: Training, probe: Measured, done: Iterable[Measured], refi
     it takes as long as it did for the probe of the same network.
 
     Args:
-        refit: further epochs of a whole training.
+        refit: further epochs.
     """
     trained = [one for one in done if one.training.epochs]
     same = [one.epoch for one in trained if one.training.way == training.way]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from graftwork.advising.data_facts import Similarity, facts, similarity
+from graftwork.advising import photos
 from graftwork.advising.learning_curve import DRAWS, SHARES, learning_curve
 from graftwork.advising.logme import logme
 from graftwork.advising.null_models import SIDE, null_answers
@@ -19,7 +19,7 @@ from graftwork.data.images import DecodedImages
 from graftwork.features.engines.loading import Picture, batches
 from graftwork.features.feature_store import features_of
 from graftwork.models.base import InputSpec
-from graftwork.selecting.held_out import HeldOut, held_out
+from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
 from graftwork.training.source import examples_of
 from graftwork.transfer.parts import Examples
@@ -47,35 +47,26 @@ def look(seen: Look, best: Measured, probes: Sequence[Measured], clock: Clock) -
     Args:
         best: the probe through whose network the photos are looked at.
     """
-    experiment, seed = best.experiment, best.experiment.seed
-    begun, share = clock.spent, SHARE * clock.budget
-    with clock.until(min(clock.end, begun + share)):
-        chosen, examples = _examples(best)
-        selection = experiment.selection
-        seen.data += facts(
-            chosen.rows, examples.features, selection.duplicate_cosine, selection.max_pictures, seed
-        ).sentences()
-        head = experiment.transfer.head_init
-        for name, right in null_answers(head, examples, _images(best, chosen.rows)).items():
-            seen.nulls[name] = pd.Series(right, chosen.rows["sha256"]).dropna()
-        found = _similarity(best, examples.features)
-        seen.data += [f"{best.training.way.network}: {found}."] if found else []
+    selection, head = best.experiment.selection, best.experiment.transfer.head_init
+    end = min(clock.end, clock.spent + SHARE * clock.budget)
+    with clock.until(end):
+        rows, examples = _examples(best)
+        features, most = examples.features, selection.max_pictures
+        seen.data += photos.about(rows, features, selection.duplicate_cosine, most)
         for one in probes:
-            seen.logme.append(_logme(one))
-        if FITS * best.stage("finetune") <= share - (clock.spent - begun):
+            _, known = _examples(one)
+            some = np.random.default_rng(0).permutation(len(known.labels))[:most]
+            found = logme(known.features[some], known.labels[some], known.num_classes)
+            seen.logme.append(found)
+        for name, right in null_answers(head, examples, _images(best, rows)).items():
+            seen.nulls[name] = pd.Series(right, rows["sha256"]).dropna()
+        seen.data += _similarity(best, features)
+        if clock.spent + FITS * best.stage("finetune") <= end:
             points = learning_curve(head, examples)
-            seen.more = fitted(points, MORE * points[-1].labels, seed)[1]
+            seen.more = fitted(points, MORE * points[-1].labels, examples.seed)[1]
 
 
-def _logme(probe: Measured) -> float:
-    """Of its network, at its size, on as many pictures as selection looks at."""
-    _, examples = _examples(probe)
-    most = probe.experiment.selection.max_pictures
-    some = np.random.default_rng(probe.experiment.seed).permutation(len(examples.labels))[:most]
-    return logme(examples.features[some], examples.labels[some], examples.num_classes)
-
-
-def _examples(probe: Measured) -> tuple[HeldOut, Examples]:
+def _examples(probe: Measured) -> tuple[pd.DataFrame, Examples]:
     """As the probe itself saw them; features and folds are read from the store."""
     experiment, artifacts = probe.experiment, probe.artifacts
     classes = len(manifest.read_classes(artifacts.classes))
@@ -85,7 +76,7 @@ def _examples(probe: Measured) -> tuple[HeldOut, Examples]:
 
     frame = manifest.read(artifacts.manifest)
     chosen = held_out(experiment, frame, classes, features, stored(artifacts.folds))
-    return chosen, examples_of(experiment, chosen, features(chosen.rows), classes)
+    return chosen.rows, examples_of(experiment, chosen, features(chosen.rows), classes)
 
 
 def _images(probe: Measured, rows: pd.DataFrame) -> np.ndarray:
@@ -97,12 +88,16 @@ def _images(probe: Measured, rows: pd.DataFrame) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _similarity(probe: Measured, features: np.ndarray) -> Similarity | None:
+def _similarity(probe: Measured, features: np.ndarray) -> list[str]:
+    """A sentence, where the network's file has a classifier."""
     from graftwork.training.at_hand import pretrained_whole
 
     try:
         head = pretrained_whole(probe.experiment, probe.artifacts).head
     except UserError:
-        return None
+        return []
     tensors = {name: tensor.detach().double().numpy() for name, tensor in head.named_parameters()}
-    return similarity(features, tensors["weight"].reshape(-1, features.shape[1]), tensors["bias"])
+    weight = tensors["weight"].reshape(-1, features.shape[1])
+    return [
+        f"{probe.training.way.network}: {photos.similarity(features, weight, tensors['bias'])}."
+    ]

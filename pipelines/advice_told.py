@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,14 +13,13 @@ import pandas as pd
 from graftwork.advising import rules
 from graftwork.advising.advice import Advice, Null, Row
 from graftwork.advising.levelled import behind, expected, levelled
-from graftwork.advising.rankings import Agreement, agreements
-from graftwork.advising.rules import PROBE, Standing, Training, order
-from graftwork.profiling.imagenet import accuracy_of
+from graftwork.advising.rankings import LEAST, Agreement, agreements
+from graftwork.advising.rules import PROBE, Standing, Training, order, rung
 from graftwork.reporting.numbers import duration
 from graftwork.storage.artifacts import Artifacts
-from pipelines.advice_candidates import Asked, elsewhere
+from pipelines.advice_candidates import Asked, elsewhere, on_imagenet
 from pipelines.advice_jobs import Desk, Measured, forecast
-from pipelines.advice_looks import Look, look
+from pipelines.advice_looks import Look
 
 NAMED = 3  # networks elsewhere
 
@@ -31,215 +30,179 @@ class Found:
 
     desk: Desk
     probes: list[Measured]
-    leader: Measured  # the best of them
     epochs: dict[str, int]  # of each strategy
     seen: Look = field(default_factory=Look)
 
-    @classmethod
-    def of(cls, desk: Desk, wanted: Asked, probes: list[Measured]) -> Found:
-        leader = max(probes, key=lambda one: one.score)
-        way = leader.training.way
-        epochs = {name: desk.compose(way.by(name))[0].transfer.epochs for name in wanted.strategies}
-        return cls(desk, probes, leader, epochs)
+    @property
+    def leader(self) -> Measured:
+        """The best probe: what the others are compared with."""
+        return max(self.probes, key=lambda one: one.score)
 
-    def look(self) -> None:
-        """At the photos, and at what ranks networks before they are trained."""
-        look(self.seen, self.leader, self.probes, self.desk.clock)
+    def scores(self) -> dict[Training, float]:
+        """Of everything that can be compared with the leader, on one footing."""
+        done, right, _ = answers(self.leader, self.desk.done.values())
+        pairs = zip(done, map(float, levelled(right, 0)), strict=True)
+        return {one.training: score for one, score in pairs if math.isfinite(score)}
 
-    def scores(self) -> list[tuple[Measured, float]]:
-        """Of everything, on one footing; NaN where nothing can be compared."""
-        done = [self.leader, *(one for one in self.desk.done.values() if one is not self.leader)]
-        right, _ = answers(done)
-        return list(zip(done, map(float, levelled(right, 0)), strict=True))
+    def is_whole(self, training: Training) -> bool:
+        return not training.epochs or training.epochs == self.epochs[training.way.strategy]
+
+    def untried(self) -> list[Training]:
+        """Whole trainings that were not done and did not fail, the most promising first."""
+        probes = [(one.training.way, one.score) for one in self.probes]
+        ways = order(probes, [name for name, epochs in self.epochs.items() if epochs])
+        found = (Training(way, self.epochs[way.strategy]) for way in ways)
+        return [one for one in found if one not in self.desk.done and one not in self.desk.failed]
 
     def forecast(self, training: Training) -> float:
         """Seconds."""
         pair = training.way.by(PROBE)
         probe = next((one for one in self.probes if one.training.way == pair), self.leader)
-        trainer = probe.experiment.trainer
-        is_whole = training.epochs == self.epochs[training.way.strategy]
-        refit = trainer.refit_epochs if is_whole and trainer.refit != "never" else 0
+        refit = probe.refit if self.is_whole(training) else 0
         return forecast(training, probe, self.desk.done.values(), refit)
 
 
-def answers(done: Sequence[Measured]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Which held-out pictures each recognised, `[ways, pictures]`: 1, 0 or NaN; and by sha256."""
+def answers(
+    first: Measured, others: Iterable[Measured]
+) -> tuple[list[Measured], np.ndarray, pd.DataFrame]:
+    """All of them, and who recognised which held-out picture: 1, 0 or NaN, `[ways, pictures]`, and
+    the same by sha256."""
+    done = [first, *(one for one in others if one is not first)]
     columns = []
     for one in done:
-        table = pd.read_parquet(one.artifacts.held_out, columns=["sha256", "class", "predicted"])
-        right = (table["class"] == table["predicted"]).astype(np.float64)
-        columns.append(right.set_axis(table["sha256"]))
+        said = pd.read_parquet(one.artifacts.held_out, columns=["sha256", "class", "predicted"])
+        right = (said["class"] == said["predicted"]).astype(np.float64)
+        columns.append(right.set_axis(said["sha256"]))
     table = pd.concat(columns, axis=1)
-    return table.to_numpy().T, table
+    return done, table.to_numpy().T, table
 
 
-def told(desk: Desk, wanted: Asked, found: Found) -> Advice:
+def told(wanted: Asked, found: Found) -> Advice:
     """The advice."""
-    done = [one for one, score in found.scores() if math.isfinite(score)]
-    right, table = answers(done)
-    scores = levelled(right, 0)
-    whole = [row for row, one in enumerate(done) if _is_whole(one, found)]
-    best = max(whole, key=lambda row: float(scores[row]))
-    standings = {row: _standing(done[row], right, scores, best, row) for row in whole}
+    scores = found.scores()
+    comparable = [one for one in found.desk.done.values() if one.training in scores]
+    done, right, table = answers(found.leader, comparable)
+    whole = [row for row, one in enumerate(done) if found.is_whole(one.training)]
+    best = max(whole, key=lambda row: scores[done[row].training])
+    standings = {
+        row: _standing(done[row], scores[done[row].training], *behind(right, best, row))
+        for row in whole
+    }
     chosen, runner_up = rules.choice(list(standings.values()))
-    row = next(row for row in whole if standings[row] is chosen)
-    part = whole.index(row)
-    way, seed = chosen.way, found.leader.experiment.seed
+    at = next(row for row in whole if standings[row] is chosen)
+    way, job = chosen.way, done[at].job
     command = [*wanted.common, f"model={way.network}", f"model.input_size={way.size}"]
-    trained = [one for one in done if one.training.epochs]
+    command = ["python", "-m", "pipelines.experiment", *command, f"transfer={way.strategy}"]
+    ranked, rankings = _rankings(found)
+    rows = [
+        Row(one.training.way, scores[one.training], one.job.seconds, one.latency,
+            _became(one, standings.get(row), chosen, runner_up), row in standings)
+        for row, one in enumerate(done)
+    ]  # fmt: skip
     return Advice(
         about=found.leader.experiment.dataset.name,
-        command=shlex.join(["python", "-m", "pipelines.experiment", *command,
-                            f"transfer={way.strategy}"]),
+        command=shlex.join(command),
         chosen=chosen,
-        latency=done[row].latency,
-        expected=expected(right[whole], whole.index(0), part, seed),
-        judged=f"selection={done[row].job.method}, {done[row].job.held_out} held-out photos",
+        latency=done[at].latency,
+        expected=expected(right[whole], whole.index(0), whole.index(at), 0),
+        judged=f"selection={job.method}, {job.held_out} held-out photos",
         runner_up=runner_up,
-        rows=_rows(done, scores, standings, chosen, runner_up),
-        nulls=_nulls(found.seen, table),
+        rows=sorted(rows, key=lambda row: -row.score),
+        nulls=[_null(*pair, table.iloc[:, at]) for pair in found.seen.nulls.items()],
         data=found.seen.data,
-        measured="short trainings" if _ranked(found) else "probes",
-        rankings=_rankings(found),
-        changes=_changes(desk, found, trained),
-        time=_time(desk, found, trained),
-    )  # fmt: skip
+        measured=ranked,
+        rankings=rankings,
+        changes=_changes(found),
+        time=_time(found),
+    )
 
 
-def _is_whole(one: Measured, found: Found) -> bool:
-    training = one.training
-    return not training.epochs or training.epochs == found.epochs[training.way.strategy]
+def _standing(one: Measured, score: float, gap: float, error: float) -> Standing:
+    if not math.isfinite(gap):  # no pictures in common with the best: it cannot be chosen
+        gap, error = 1.0, 0.0
+    return Standing(one.training.way, score, gap, error, one.job.seconds)
 
 
-def _standing(
-    one: Measured, right: np.ndarray, scores: np.ndarray, best: int, row: int
-) -> Standing:
-    gap, error = behind(right, best, row)
-    if not math.isfinite(gap):  # no picture in common: only the footing compares them
-        gap, error = float(scores[best] - scores[row]), 0.0
-    return Standing(one.training.way, float(scores[row]), gap, error, one.job.seconds)
+def _became(
+    one: Measured, standing: Standing | None, chosen: Standing, runner_up: Standing | None
+) -> str:
+    if standing is None:
+        return f"{one.training.epochs} epochs only: not promoted, or no time"
+    if standing is chosen:
+        return "recommended"
+    return "runner-up: " * (standing is runner_up) + rules.why_not(standing, chosen)
 
 
-def _rows(
-    done: Sequence[Measured],
-    scores: np.ndarray,
-    standings: dict[int, Standing],
-    chosen: Standing,
-    runner_up: Standing | None,
-) -> list[Row]:
-    found = []
-    for row, one in enumerate(done):
-        standing = standings.get(row)
-        if standing is None:
-            words = f"{one.training.epochs} epochs only: not promoted, or no time"
-        elif standing is chosen:
-            words = "recommended"
-        else:
-            words = rules.why_not(standing, chosen)
-            words = f"runner-up: {words}" if standing is runner_up else words
-        found.append(
-            Row(one.training.way, float(scores[row]), one.job.seconds, one.latency, words,
-                standing is not None)
-        )  # fmt: skip
-    return sorted(found, key=lambda one: -one.score)
+def _null(name: str, right: pd.Series, chosen: pd.Series) -> Null:
+    both = np.stack([chosen.reindex(right.index), right]).astype(np.float64)
+    return Null(name, float(right.mean()), rules.is_beyond(*behind(both, 0, 1)))
 
 
-def _nulls(seen: Look, table: pd.DataFrame) -> list[Null]:
-    """Against the best probe, which is the table's first column."""
-    probe = table.iloc[:, 0].dropna()
-    found = []
-    for name, right in seen.nulls.items():
-        ahead, error = behind(
-            np.stack([probe.reindex(right.index).to_numpy(), right.to_numpy(np.float64)]), 0, 1
-        )
-        found.append(Null(name, float(right.mean()), rules.is_beyond(ahead, error)))
-    return found
-
-
-def _ranked(found: Found) -> list[Measured]:
-    """Short trainings of the strategy that most networks were trained by, if that are enough."""
-    from graftwork.advising.rankings import LEAST
-
-    for strategy, epochs in found.epochs.items():
-        short = found.desk.of(strategy, rules.rung(epochs)) if epochs else []
-        if len(short) >= LEAST:
-            return short
-    return []
-
-
-def _rankings(found: Found) -> list[Agreement]:
-    short = _ranked(found)
-    measured = short or found.probes
+def _rankings(found: Found) -> tuple[str, list[Agreement]]:
+    """Against short trainings of the first strategy that has enough of them, else the probes."""
+    trained = (found.desk.of(name, rung(epochs)) for name, epochs in found.epochs.items() if epochs)
+    short = next((some for some in trained if len(some) >= LEAST), [])
+    done, right, _ = answers(found.leader, short or found.probes)
     known = {one.training.way: place for place, one in enumerate(found.probes)}
-    places = [known.get(one.training.way.by(PROBE)) for one in measured]
-    right, _ = answers([found.leader, *measured])
-
-    def ranking(values: Sequence[float]) -> np.ndarray:
-        nothing = float("nan")
-        return np.array([nothing, *(nothing if at is None else values[at] for at in places)])
-
-    imagenet = [accuracy_of(one.experiment.model) for one in found.probes]
+    imagenet = on_imagenet([one.training.way.network for one in found.probes])
     named = {
-        "LogME": ranking([*found.seen.logme, *[float("nan")] * len(found.probes)]),
-        "probe": ranking([one.score for one in found.probes]),
-        "ImageNet accuracy": ranking([one.top1 if one else float("nan") for one in imagenet]),
-        "parameters": ranking([float(one.job.parameters or "nan") for one in found.probes]),
+        "LogME": found.seen.logme,
+        **({"probe": [one.score for one in found.probes]} if short else {}),
+        "ImageNet accuracy": [imagenet.get(w.network, math.nan) for w in known],
+        "parameters": [float(one.job.parameters or "nan") for one in found.probes],
     }
-    if not short:
-        del named["probe"]
-    return agreements(named, right, 0, found.leader.experiment.seed)
+    rankings = {
+        name: np.array([_at(values, known.get(one.training.way.by(PROBE))) for one in done])
+        for name, values in named.items()
+    }
+    if short:  # the leading probe is what they are compared with, and none of them
+        rankings = {name: np.r_[math.nan, values[1:]] for name, values in rankings.items()}
+    return "short trainings" if short else "probes", agreements(rankings, right, 0, 0)
 
 
-def _changes(desk: Desk, found: Found, trained: Sequence[Measured]) -> list[str]:
+def _at(values: Sequence[float], place: int | None) -> float:
+    return math.nan if place is None or place >= len(values) else values[place]
+
+
+def _changes(found: Found) -> list[str]:
     """What would change its mind."""
-    said = []
-    probes = [(one.training.way, one.score) for one in found.probes]
-    strategies = [name for name, epochs in found.epochs.items() if epochs]
-    tried = {one.training.way for one in trained if _is_whole(one, found)}
-    ways = [way for way in order(probes, strategies) if way not in tried]
-    if ways:
-        seconds = found.forecast(Training(ways[0], found.epochs[ways[0].strategy]))
+    said, untried = [], found.untried()
+    if untried:
         said.append(
-            f"More minutes: {len(ways)} of {len(ways) + len(tried)} ways were not trained whole; "
-            f"the next, {ways[0]}, would take about {duration(seconds)}. The same command with a "
-            "larger budget goes on from here."
+            f"More minutes: {len(untried)} ways were not trained whole; the next, "
+            f"{untried[0].way}, would take about {duration(found.forecast(untried[0]))}. The same "
+            "command with a larger budget goes on from here."
         )
+    if skipped := found.desk.skipped:
+        said.append(f"For want of time not even probed: {', '.join(map(str, skipped))}.")
     if more := found.seen.more:
         said.append(
             f"More labels: twice as many are expected to bring {100 * more.value:+.1f} points "
             f"({100 * more.low:+.1f} to {100 * more.high:+.1f}; a power law through the probe's "
             "learning curve)."
         )
-    return [*said, *_others(desk, found), *_failures(desk)]
+    here = on_imagenet([one.training.way.network for one in found.probes])
+    best = max(here.values(), default=0.0)
+    others = elsewhere(Artifacts.at(found.desk.folder, found.desk.shared)).items()
+    if better := [(word, score) for word, score in others if score > best][:NAMED]:
+        names = ", ".join(f"{word} ({score:.1f} %)" for word, score in better)
+        said.append(
+            f"Another network: of those whose weights are not here, best on ImageNet are {names}; "
+            f"the best here has {best:.1f} %. model={','.join(word for word, _ in better)} tries "
+            "them."
+        )
+    return [*said, *(f"{job.way} failed: {why}" for job, why in found.desk.failed.items())]
 
 
-def _others(desk: Desk, found: Found) -> list[str]:
-    known = (accuracy_of(one.experiment.model) for one in found.probes)
-    best = max((one.top1 for one in known if one), default=0.0)
-    better = [one for one in elsewhere(Artifacts.at(desk.folder, desk.shared))
-              if one.imagenet > best][:NAMED]  # fmt: skip
-    if not better:
-        return []
-    names = ", ".join(f"{one.word} ({one.imagenet:.1f} %)" for one in better)
-    words = ",".join(one.word for one in better)
-    return [
-        f"Another network: best on ImageNet of those whose weights are not here are {names}; the "
-        f"best here has {best:.1f} %. model={words} asks for them."
-    ]
-
-
-def _failures(desk: Desk) -> list[str]:
-    return [f"{training.way} failed: {reason}" for training, reason in desk.failed.items()]
-
-
-def _time(desk: Desk, found: Found, trained: Sequence[Measured]) -> list[str]:
-    took = f"All of it took {duration(desk.clock.spent)} of {duration(desk.clock.budget)}."
-    if any(_is_whole(one, found) for one in trained) or not any(found.epochs.values()):
-        return [took]
-    strategy = next(name for name, epochs in found.epochs.items() if epochs)
-    training = Training(found.leader.training.way.by(strategy), found.epochs[strategy])
-    return [
-        took,
-        f"That was too little for a training through the network: one ({training.way}) is forecast "
-        f"to take {duration(found.forecast(training))}. So this stays with what probes say.",
-    ]
+def _time(found: Found) -> list[str]:
+    """How the budget was kept."""
+    clock, untried = found.desk.clock, found.untried()
+    said = [f"All of it took {duration(clock.spent)} of {duration(clock.budget)}."]
+    trained = any(job.epochs and found.is_whole(job) for job in found.desk.done)
+    if untried and not trained:
+        said.append(
+            f"That was too little for a training through the network: one ({untried[0].way}) is "
+            f"forecast to take {duration(found.forecast(untried[0]))}. So this stays with what "
+            "probes say."
+        )
+    return said

@@ -11,17 +11,14 @@ goes on where it was stopped. No label of a test picture is read.
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from graftwork.advising.advice import Advice
-from graftwork.advising.advice_page import page
-from graftwork.advising.rules import PROBE, Training, Way, may_probe, next_training, order, rung
+from graftwork.advising.rules import PROBE, Training, Way, may_probe, next_training, rung, sizes
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.process.one_writer import only_writer
@@ -32,8 +29,9 @@ from graftwork.recording.tracked_run import Run
 from graftwork.reporting.numbers import duration, percent
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
-from pipelines.advice_candidates import Asked, asked, at_sizes, heads, here
+from pipelines.advice_candidates import Asked, asked, here
 from pipelines.advice_jobs import Clock, Desk, Measured
+from pipelines.advice_looks import look
 from pipelines.advice_told import Found, told
 from pipelines.named_sweep import job_folder
 from pipelines.stage import check_recorder, reported
@@ -52,21 +50,26 @@ def advise(wanted: Asked, say: Say) -> Advice:
     clock, shared = Clock(wanted.budget), Path.cwd()
     networks = wanted.networks or here(Artifacts.at(shared)) or [FIRST]
     wanted = dataclasses.replace(wanted, networks=networks)
-    asked_in = shared / PLACE / job_folder(" ".join(_question(wanted)))
-    asked_in.mkdir(parents=True, exist_ok=True)
-    with only_writer(asked_in), _quiet():
-        desk = Desk(asked_in, shared, wanted.common, clock)
+    place = Artifacts.at(PLACE / job_folder(wanted.question), shared)
+    place.root.mkdir(parents=True, exist_ok=True)
+    with only_writer(place.root):
+        desk = Desk(place.root, shared, wanted.common, clock)
         experiment, _, _ = desk.compose(Way(networks[0], 0, PROBE))
-        check_recorder(experiment, Artifacts.at(asked_in, shared))
-        desk.folder = asked_in / _data(experiment, Artifacts.at(asked_in, shared))
-        with _recorded(desk, wanted, experiment) as run:
-            advice = told(desk, wanted, _tried(desk, wanted, say))
+        check_recorder(experiment, place)
+        desk.folder = place.root / _prepared(experiment, place)
+        run = _opened(desk, wanted, experiment)
+        try:
+            advice = told(wanted, _tried(desk, wanted, say))
             _write(advice, desk.folder, run)
+        except BaseException as error:
+            run.finish(status_of(error))
+            raise
+        run.finish()
     return advice
 
 
-def _data(experiment: Experiment, artifacts: Artifacts) -> str:
-    """Which photos these are: answers of others are of no use. Their table is printed."""
+def _prepared(experiment: Experiment, artifacts: Artifacts) -> str:
+    """Which photos these are: of others there are other answers. Their table is printed."""
     from graftwork.data import manifest
     from pipelines import download, prepare
 
@@ -75,53 +78,31 @@ def _data(experiment: Experiment, artifacts: Artifacts) -> str:
     return manifest.digest(manifest.read(artifacts.manifest))[:8]
 
 
-def _question(wanted: Asked) -> list[str]:
-    """What is asked, the budget left out: with another one the same answers are of use."""
-    sizes = [str(size) for size in wanted.px]
-    return [*wanted.common, *wanted.networks, *wanted.strategies, *sizes]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Stages print tables of results unless they are told that somebody else will."""
-    before = os.environ.get("GRAFTWORK_RESULTS")
-    os.environ["GRAFTWORK_RESULTS"] = "later"
-    try:
-        yield
-    finally:
-        os.environ.pop("GRAFTWORK_RESULTS")
-        if before is not None:
-            os.environ["GRAFTWORK_RESULTS"] = before
-
-
-@contextmanager
-def _recorded(desk: Desk, wanted: Asked, experiment: Experiment) -> Iterator[Run]:
+def _opened(desk: Desk, wanted: Asked, experiment: Experiment) -> Run:
     """The run in MLflow whose children the experiments are."""
+    desk.folder.mkdir(exist_ok=True)
     swept = {"model": wanted.networks, "transfer": wanted.strategies}
-    names = {**swept, "model.input_size": [], "transfer.epochs": []}
-    write_json(desk.folder / "sweep.json", {"swept": names})
+    told_apart = {**swept, "model.input_size": [], "transfer.epochs": []}
+    write_json(desk.folder / "sweep.json", {"swept": told_apart})
     place = Artifacts.at(desk.folder, desk.shared)
-    run = open_sweep(experiment.tracking, place, f"advice for {experiment.dataset.name}", swept)
-    try:
-        yield run
-    except BaseException as error:
-        run.finish(status_of(error))
-        raise
-    run.finish()
+    return open_sweep(experiment.tracking, place, f"advice for {experiment.dataset.name}", swept)
 
 
 def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
     """All that is measured, in the order of the rules."""
-    found = Found.of(desk, wanted, _probed(desk, wanted, say))
-    for strategy in heads(wanted.strategies, found.epochs):
-        _done(desk, Training(found.leader.training.way.by(strategy), 0), 0, say)
+    probes = _probed(desk, wanted, say)
+    way = probes[0].training.way
+    epochs = {name: desk.compose(way.by(name))[0].transfer.epochs for name in wanted.strategies}
+    found = Found(desk, probes, epochs)
+    best = found.leader.training.way
+    for strategy in (name for name, count in epochs.items() if not count and name != PROBE):
+        _done(desk, Training(best.by(strategy), 0), say)
     say("what there is to see without training")
-    found.look()
-    while (training := _next(desk, found)) is not None:
-        whole = found.epochs[training.way.strategy]
-        if not _done(desk, training, whole, say, found.forecast(training)) and (
-            training not in desk.failed
-        ):
+    look(found.seen, found.leader, probes, desk.clock)
+    while (training := _next(found)) is not None:
+        whole = epochs[training.way.strategy]
+        one = _done(desk, training, say, whole, found.forecast(training))
+        if one is None and training not in desk.failed:
             say("  time is up: it goes on from there when the same command is started again")
             break
     return found
@@ -129,51 +110,50 @@ def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
 
 def _probed(desk: Desk, wanted: Asked, say: Say) -> list[Measured]:
     """Small sizes first, then the others of the networks that did best there."""
-    sizes = {
-        word: at_sizes(desk.compose(Way(word, 0, PROBE))[0], wanted.px) for word in wanted.networks
-    }
-    dearest = 0.0
-    for word, px in sizes.items():
-        way = Way(word, px[0], PROBE)
-        if may_probe(dearest, desk.clock.spent if desk.done else 0.0, desk.clock.budget):
-            one = _done(desk, Training(way, 0), 0, say)
-            dearest = max(dearest, one.job.seconds if one else 0.0)
-    first = sorted(desk.of(PROBE, 0), key=lambda one: -one.score)
-    for one in first:
+    from graftwork.profiling.profile import built
+
+    px, dearest = {}, 0.0
+    for word in wanted.networks:
+        model = desk.compose(Way(word, 0, PROBE))[0].model
+        px[word] = wanted.px or sizes(built(model, num_classes=2).input_spec.size)
+        if one := _probe(desk, Way(word, px[word][0], PROBE), dearest, say):
+            dearest = max(dearest, one.job.seconds)
+    for one in sorted(desk.of(PROBE, 0), key=lambda one: -one.score):
         way = one.training.way
-        for size in sizes[way.network][1:]:
+        for size in px[way.network][1:]:
             seconds = one.job.seconds * (size / way.size) ** 2
-            if may_probe(seconds, desk.clock.spent, desk.clock.budget):
-                _done(desk, Training(Way(way.network, size, PROBE), 0), 0, say)
-    if not first:
+            _probe(desk, Way(way.network, size, PROBE), seconds, say)
+    if not desk.of(PROBE, 0):
         reasons = "; ".join(desk.failed.values()) or "time was up"
         raise UserError(f"advise: no network could be probed: {reasons}")
     return desk.of(PROBE, 0)
 
 
-def _next(desk: Desk, found: Found) -> Training | None:
+def _probe(desk: Desk, way: Way, seconds: float, say: Say) -> Measured | None:
+    """If the rules allow it."""
+    if may_probe(seconds, desk.clock.spent if desk.done else 0.0, desk.clock.budget):
+        return _done(desk, Training(way, 0), say)
+    desk.skipped.append(way)
+    return None
+
+
+def _next(found: Found) -> Training | None:
     """By the rules."""
-    scores = found.scores()
-    trained = {one.training: score for one, score in scores if one.training.epochs}
-    whole = {name: count for name, count in found.epochs.items() if count}
+    trained = {job: score for job, score in found.scores().items() if job.epochs}
     short = {
-        training.way: score
-        for training, score in trained.items()
-        if training.epochs == rung(whole[training.way.strategy])
+        job.way: score
+        for job, score in trained.items()
+        if job.epochs == rung(found.epochs[job.way.strategy])
     }
-    complete = [t.way for t in trained if t.epochs == whole[t.way.strategy]]
-    probes = [(one.training.way, score) for one, score in scores if one in found.probes]
-    lost = {training.way for training in desk.failed}
-    ways = [way for way in order(probes, list(whole)) if way not in lost]
-
-    def seconds(training: Training) -> float:
-        return found.forecast(training)
-
-    return next_training(ways, short, complete, whole, desk.clock.left, seconds)
+    whole = [job.way for job in trained if found.is_whole(job)]
+    lost = {job.way for job in found.desk.failed}
+    ways = [job.way for job in found.untried() if job.way not in lost]
+    left = found.desk.clock.end - found.desk.clock.spent
+    return next_training(ways, short, whole, found.epochs, left, found.forecast)
 
 
 def _done(
-    desk: Desk, training: Training, whole: int, say: Say, seconds: float = 0.0
+    desk: Desk, training: Training, say: Say, whole: int = 0, seconds: float = 0.0
 ) -> Measured | None:
     """One job, told in a line when it begins and in another one when it has ended."""
     epochs = f", {training.epochs} of {whole} epochs" if training.epochs < whole else ""
@@ -187,14 +167,14 @@ def _done(
 
 
 def _write(advice: Advice, folder: Path, run: Run) -> None:
-    paths = folder / "advice.html", folder / "advice.json"
-    paths[0].write_text(page(advice), encoding="utf-8")
-    write_json(paths[1], dataclasses.asdict(advice))
-    for path in paths:
-        run.log_artifacts(path)
-    expected = dataclasses.asdict(advice.expected)
-    taus = {f"tau/{one.ranking.replace(' ', '_')}": one.tau for one in advice.rankings}
-    run.log_metrics({**{f"expected/{key}": value for key, value in expected.items()}, **taus})
+    page, record = folder / "advice.html", folder / "advice.json"
+    page.write_text(advice.page(), encoding="utf-8")
+    write_json(record, dataclasses.asdict(advice))
+    run.log_artifacts(page)
+    run.log_artifacts(record)
+    numbers = {f"expected/{key}": value for key, value in vars(advice.expected).items()}
+    numbers |= {f"tau/{one.ranking.replace(' ', '_')}": one.tau for one in advice.rankings}
+    run.log_metrics(numbers)
     run.set_tags({"advice": str(advice.chosen.way), "advice.command": advice.command})
 
 

@@ -8,8 +8,7 @@ import pytest
 from conftest import composed
 from sklearn.linear_model import LogisticRegression
 
-from graftwork.advising import null_models
-from graftwork.advising.data_facts import facts, similarity
+from graftwork.advising import null_models, photos
 from graftwork.data.folds import NEVER, stratified
 from graftwork.experiment import Experiment
 from graftwork.transfer.parts import Examples
@@ -59,16 +58,15 @@ def test_facts_of_photos() -> None:
         {"label": [0, 0, 0, 1, 1], "width": [10, 20, 30, 40, 50], "height": [90] * 5}
     )
     features = np.array([[1, 0], [1, 0.01], [0, 1], [1, 0], [0, 1]], np.float32)
-    found = facts(rows, features, 0.97, 100, 0)
-    assert (found.pictures, found.classes, found.fewest, found.most) == (5, 2, 2, 3)
-    assert found.alike == 2 and found.shorter[1] == 30  # across classes nothing counts
-    assert "2 to 3 of each" in found.sentences()[0]
+    many, large, alike = photos.about(rows, features, 0.97, 100)
+    assert many == "5 labelled photos of 2 classes, 2 to 3 of each."
+    assert "are 30 px at the median (12 to 48)" in large
+    assert alike.startswith("2 of 5 are nearly the same")  # across classes nothing counts
 
 
 def test_similarity_to_the_source() -> None:
     weight, bias = 20 * np.eye(4), np.zeros(4)
-    near = similarity(np.eye(4, dtype=np.float32), weight, bias)
-    assert near.entropy < 0.01 and near.distance == pytest.approx(0, abs=1e-6)
-    far = similarity(np.ones((3, 4), np.float32), weight, bias)
-    assert far.entropy == pytest.approx(1) and far.distance == pytest.approx(0.5)
-    assert near.classes == 4 and "100\u202f% sure" in str(near)
+    near = photos.similarity(np.eye(4, dtype=np.float32), weight, bias)
+    assert "of 4 classes answers with 0\u202f%" in near and near.endswith("distance of 0.00")
+    far = photos.similarity(np.ones((3, 4), np.float32), weight, bias)
+    assert "100\u202f% of the entropy of a guess" in far and far.endswith("distance of 0.50")

@@ -21,7 +21,7 @@ COMMON = [
     "extraction.engine=torch", "extraction.precision=fp32", "evaluation.bootstrap_samples=100",
     "evaluation.engine=eager",
 ]  # fmt: skip
-CHOICES = ["model=tiny_cnn", "model.input_size=32", "transfer=lp_ft,class_means"]
+CHOICES = ["model=tiny_cnn", "model.input_size=32", "transfer=lp_ft"]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,6 @@ def test_it_probes_trains_and_recommends(said: tuple[list[str], dict[str, Any]])
     assert ways[0] == "linear_probe of tiny_cnn at 32 px"
     assert any("lp_ft" in way and "1 of 4 epochs" in way for way in ways)
     assert any("lp_ft" in way and "of 4 epochs" not in way for way in ways)
-    assert any(way.startswith("class_means") for way in ways)
     assert found["chosen"]["way"]["network"] == "tiny_cnn"
     assert f"transfer={found['chosen']['way']['strategy']}" in found["command"]
     assert found["expected"]["low"] <= found["expected"]["value"] <= found["expected"]["high"]
@@ -114,7 +113,7 @@ def test_too_small_a_budget_stays_with_the_probes(
     monkeypatch.setattr(advise, "_probed", paid)
     advise.advise(asked(words("budget=50s")), lambda _: None)
     told = record()
-    assert told["chosen"]["way"]["strategy"] in ("linear_probe", "class_means")
+    assert told["chosen"]["way"]["strategy"] == "linear_probe"
     assert any("too little for a training" in line for line in told["time"])
 
 

@@ -1,14 +1,20 @@
-"""What the adviser says: everything that is printed, drawn and recorded."""
+"""What the adviser says: everything that is printed, drawn and recorded; and its page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from graftwork.advising.levelled import Expected
 from graftwork.advising.rankings import Agreement
 from graftwork.advising.rules import Standing, Way, is_believed
-from graftwork.reporting.numbers import duration, number, percent
+from graftwork.reporting.numbers import duration, percent
+from graftwork.reporting.pages import render
+from graftwork.reporting.scatter import Dot, Ruler, scatter
+
+NAMED = 6  # of the ways that are drawn, the best
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,8 @@ class Row:
     score: float  # levelled, see graftwork.advising.levelled
     seconds: float  # all stages
     latency: float  # ms a photo
-    told: str  # recommended, runner-up, or why it was ruled out
-    whole: bool  # a probe, or a training of all epochs
+    told: str  # recommended, or why it was not
+    whole: bool  # a head, or a training of all epochs
 
 
 @dataclass(frozen=True)
@@ -29,17 +35,17 @@ class Null:
 
     name: str
     score: float
-    is_beaten: bool  # by the best probe, beyond what chance explains
+    is_beaten: bool  # by what is recommended, beyond what chance explains
 
 
 @dataclass(frozen=True)
 class Advice:
     """All of it."""
 
-    about: str  # the data, in a few words
+    about: str  # the data, in a word
     command: str
     chosen: Standing
-    latency: float  # ms a photo
+    latency: float  # ms a photo; NaN: not measured
     expected: Expected
     judged: str  # on which pictures, and how
     runner_up: Standing | None
@@ -53,38 +59,61 @@ class Advice:
 
     def sentences(self) -> list[str]:
         """The advice in words, the most wanted first."""
-        expected, chosen = self.expected, self.chosen
-        latency = f"{self.latency:.1f} ms" if self.latency == self.latency else "not measured"
+        expected, other = self.expected, self.runner_up
+        luck = f", {100 * expected.luck:.1f} points taken away for luck" * (expected.luck > 5e-4)
+        latency = f"; a photo, alone, {self.latency:.1f} ms" * (self.latency == self.latency)
         said = [
-            f"Take {chosen.way}.",
+            f"Take {self.chosen.way}.",
             f"On new photos expect {percent(expected.value)} to be recognised "
-            f"({percent(expected.low)} to {percent(expected.high)}; {self.judged}).",
-            f"It took {duration(chosen.seconds)} here; a photo, alone: {latency}.",
+            f"({percent(expected.low)} to {percent(expected.high)}; {self.judged}{luck}).",
+            f"It took {duration(self.chosen.seconds)} here{latency}.",
         ]
-        if expected.luck > 0.0005:
-            said[1] += f" {100 * expected.luck:.1f} points of its score are taken for luck."
-        if self.runner_up is not None:
-            other = self.runner_up
-            what = f"{100 * other.behind:+.1f} points behind the best"
-            error = f"standard error {100 * other.error:.1f}"
-            said.append(f"Runner-up: {other.way}, {what} ({error}), {duration(other.seconds)}.")
+        if other is not None:
+            said.append(
+                f"Runner-up: {other.way}, {100 * other.behind:.1f} points behind the best "
+                f"(standard error {100 * other.error:.1f}), {duration(other.seconds)}."
+            )
         if unbeaten := [null.name for null in self.nulls if not null.is_beaten]:
             said.append(
-                f"Beware: no probe is clearly better than {' and '.join(unbeaten)}. Look at what "
-                "tells these photos apart before anything is trained."
+                f"Beware: it is not clearly better than {' and '.join(unbeaten)}. Look at what "
+                "tells these photos apart."
             )
         return [*said, *self.time]
 
-    def about_nulls(self) -> list[str]:
-        return [f"{null.name}: {percent(null.score)}" for null in self.nulls]
+    def sections(self) -> dict[str, Sequence[str]]:
+        """What stands below on the page, by heading."""
+        believed = {True: "", False: "; not to be believed on this data"}
+        return {
+            "What would change its mind": self.changes,
+            "The photos": self.data,
+            "Without a network": [f"{null.name}: {percent(null.score)}" for null in self.nulls],
+            f"Rankings made before, against {self.measured}": [
+                f"{one.ranking}: weighted tau {one.tau:+.2f} ({one.low:+.2f} to {one.high:+.2f}) "
+                f"over {one.count}{believed[is_believed(one.low)]}"
+                for one in self.rankings
+            ]
+            or ["Too few networks were measured to hold rankings against them."],
+        }
 
-    def about_rankings(self) -> list[str]:
-        """Whether what could have been said before agrees with what was measured."""
-        if not self.rankings:
-            return ["Too few networks were measured to hold rankings against them."]
-        return [
-            f"{one.ranking}: weighted tau {one.tau:+.2f} ({one.low:+.2f} to {one.high:+.2f}) over "
-            f"{number(one.count)}"
-            + ("" if is_believed(one.low) else "; not to be believed on this data")
-            for one in self.rankings
-        ]
+    def page(self) -> str:
+        """One HTML file that needs nothing but itself."""
+        return render("advice.html.jinja", advice=self, picture=self._picture())
+
+    def _picture(self) -> Markup:
+        """Accuracy against what it takes to get there."""
+        whole = [row for row in self.rows if row.whole]
+        return scatter(
+            [self._dot(row, place < NAMED) for place, row in enumerate(whole)],
+            Ruler("seconds of all stages", "~s"),
+            Ruler("top-1 of held-out photos", ".0%"),
+            title="Accuracy against time",
+            note="Heads and whole trainings, on one footing; with its band: what is recommended.",
+        )
+
+    def _dot(self, row: Row, named: bool) -> Dot:
+        name = f"{row.way.strategy} {row.way.network} {row.way.size}"
+        about = f"{row.way}: {percent(row.score)}, {duration(row.seconds)}"
+        if row.way != self.chosen.way:
+            return Dot(row.seconds, row.score, name, about, named=named)
+        ends = min(row.score, self.expected.low), max(row.score, self.expected.high)
+        return Dot(row.seconds, row.score, name, about, "two", low=ends[0], high=ends[1])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 DRAWS = 300
-BAND = (2.5, 97.5)  # percentiles
+BAND = (2.5, 97.5)  # percentiles of them
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,24 @@ def behind(right: np.ndarray, best: int, other: int) -> tuple[float, float]:
     return float(difference.mean()), float(error)
 
 
+def drawn(right: np.ndarray, reference: int, seed: int) -> list[np.ndarray]:
+    """`levelled` of pictures that are drawn again, `DRAWS` times."""
+    generator, count = np.random.default_rng(seed), right.shape[1]
+    draws = (generator.integers(0, count, count) for _ in range(DRAWS))
+    return [levelled(right[:, pictures], reference) for pictures in draws]
+
+
 def expected(right: np.ndarray, reference: int, chosen: int, seed: int) -> Expected:
     """What to expect of the chosen way.
 
     The best of many looks better than it is. By how much, pictures that are drawn again tell: the
     optimism of Efron and Tibshirani (1993, chapter 17), for choosing the highest score.
     """
-    generator = np.random.default_rng(seed)
-    scores, count = levelled(right, reference), right.shape[1]
-    drawn, luck = [], []
-    for _ in range(DRAWS):
-        again = levelled(right[:, generator.integers(0, count, count)], reference)
-        if np.isfinite(again[chosen]):
-            best = int(np.nanargmax(again))
-            drawn.append(again[chosen])
-            luck.append(again[best] - scores[best])
+    scores = levelled(right, reference)
+    again = [one for one in drawn(right, reference, seed) if np.isfinite(one[chosen])]
+    best = [int(np.nanargmax(one)) for one in again]
+    luck = [one[row] - scores[row] for one, row in zip(again, best, strict=True)]
     less = max(0.0, float(np.mean(luck)))
-    low, high = np.percentile(drawn, BAND) - less
+    low, high = np.percentile([one[chosen] for one in again], BAND) - less
     value = float(scores[chosen]) - less
     return Expected(value, max(0.0, float(low)), min(1.0, float(high)), less)

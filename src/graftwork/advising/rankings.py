@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graftwork.advising.levelled import BAND, drawn, levelled
+
 LEAST = 3  # networks of which one can say anything
-DRAWS = 300
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,18 @@ def agreements(
         right: `[ways, pictures]` of what was measured; see graftwork.advising.levelled.
         reference: likewise.
     """
-    from graftwork.advising.levelled import levelled
-
-    measured = levelled(right, reference)
-    generator, pictures = np.random.default_rng(seed), right.shape[1]
-    draws = [
-        levelled(right[:, generator.integers(0, pictures, pictures)], reference)
-        for _ in range(DRAWS)
-    ]
-    found = []
+    measured, generator = levelled(right, reference), np.random.default_rng(seed)
+    draws, found = drawn(right, reference, seed), []
     for name, values in rankings.items():
         known = np.flatnonzero(np.isfinite(values) & np.isfinite(measured))
         if len(known) < LEAST:
             continue
-        taus = np.array([_drawn(values, scores, known, generator) for scores in draws])
-        taus = taus[np.isfinite(taus)]
-        tau = weighted_tau(values[known], measured[known])
-        if np.isfinite(tau) and len(taus):
-            low, high = np.percentile(taus, (2.5, 97.5))
+        again = (generator.choice(known, len(known)) for _ in draws)
+        pairs = [(values[rows], scores[rows]) for rows, scores in zip(again, draws, strict=True)]
+        taus = [weighted_tau(*pair) for pair in pairs if len(set(pair[0])) > 1]
+        tau, taus = weighted_tau(values[known], measured[known]), [t for t in taus if t == t]
+        if tau == tau and taus:
+            low, high = np.percentile(taus, BAND)
             found.append(Agreement(name, tau, float(low), float(high), len(known)))
     return found
 
@@ -68,12 +63,3 @@ def weighted_tau(values: np.ndarray, measured: np.ndarray) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return float(weightedtau(values, measured).statistic)
-
-
-def _drawn(
-    values: np.ndarray, scores: np.ndarray, known: np.ndarray, generator: np.random.Generator
-) -> float:
-    again = generator.choice(known, len(known))
-    again = again[np.isfinite(scores[again])]
-    few = len(np.unique(again)) < min(LEAST, len(known) - 1)
-    return float("nan") if few else weighted_tau(values[again], scores[again])

@@ -15,7 +15,7 @@
 6. Choice. Among probes and whole trainings: the highest score on held-out pictures. One that costs
    less is taken instead where it is behind by less than a standard error of the paired difference
    and by less than a point: with few held-out pictures an error alone may be several.
-7. Null models. Where the best probe is not ahead of colours and small pixels by more than two
+7. Null models. Where what is chosen is not ahead of colours and small pixels by more than two
    standard errors, the advice says so: then the photos are told apart by something simpler.
 8. Rankings. One by which networks were ranked before is believed on this data where the interval of
    its weighted tau against what was measured is above zero.
@@ -32,7 +32,7 @@ PROBE = "linear_probe"
 ETA = 4
 PROBE_SHARE = 0.5  # of the budget, at most
 POINT = 0.01
-ERRORS = 2.0  # that a probe must be ahead of a null model by
+ERRORS = 2.0  # that what is chosen must be ahead of a null model by
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def choice(standings: Sequence[Standing]) -> tuple[Standing, Standing | None]:
 
 
 def is_beyond(ahead: float, error: float) -> bool:
-    """Whether a probe is better than a null model, by their paired difference."""
+    """Whether what is chosen is better than a null model, by their paired difference."""
     return ahead > ERRORS * error
 
 

@@ -1,0 +1,210 @@
+"""Is the advice good? Regret of the adviser against exhaustive tables: docs/advise.md.
+
+Every way (network, size, strategy) of every task is run and tested. The adviser then gets a tenth
+of the seconds that all of them took, in a folder with no features, and sees no test score. Nothing
+of its rules was tuned on these tables, so that no task need be left out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.defaults import read
+from benchmarks.defaults_page import machine
+from benchmarks.memory import line
+from benchmarks.sweeping import Bench, Job, Say, environment
+from benchmarks.tasks import ASIDE, STRATEGIES, Task, networks, tasks
+from benchmarks.verdicts import Verdict
+from graftwork.reporting.numbers import duration
+from graftwork.storage.files import write_json
+from pipelines.advice_candidates import on_imagenet
+
+SIZES = (48, 64)  # px
+SHARE = 0.1  # of the exhaustive cost
+CHOSEN_BY = ("adviser", "always lp_ft on the best ImageNet network", "a random way",
+           "best held-out score of all", "best probe")  # fmt: skip
+
+HEAD = ("task", "ways", "best way", "its top-1", "advised", "seconds of all", "adviser / budget")
+TOP = f"""\
+# Is the advice good?
+
+Networks x sizes ({", ".join(map(str, SIZES))} px) x strategies, all of them run and tested. Regret:
+points of test top-1 between the best way of a table and what was chosen. The adviser had
+{SHARE:.0%} of the seconds of each table, no features stored, and no test score. Optuna with the
+same minutes is left out: it has not been run.
+
+"""
+Way = tuple[str, int, str]  # network, px, strategy
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One task."""
+
+    task: Task
+    top1: dict[Way, float]  # of the test, by way
+    held_out: dict[Way, float]  # selection scores
+    seconds: float  # of the whole table
+    advised: Way
+    took: float  # of the adviser, over its budget: 1 is all of it
+    taus: Mapping[str, float]
+
+    def regrets(self) -> list[float]:
+        """By how much each of `CHOSEN_BY` is below the best way of the table; shares."""
+        top1, held = self.top1, self.held_out
+        imagenet = on_imagenet(sorted({network for network, *_ in top1}))
+        trusted = max(imagenet, key=lambda word: imagenet[word])
+        probes = [way for way in held if way[2] == STRATEGIES[0]]
+        found = [
+            top1[self.advised],
+            top1[trusted, SIZES[-1], "lp_ft"],
+            statistics.fmean(top1.values()),
+            top1[max(held, key=lambda way: held[way])],
+            top1[max(probes, key=lambda way: held[way])],
+        ]
+        return [max(top1.values()) - one for one in found]
+
+
+def jobs(task: Task, network: str) -> list[Job]:
+    """Every way of a network."""
+    shared = (*task.overrides, f"model={network}", *ASIDE)
+    return [
+        Job(f"{task.name}/{network}", shared, (("model.input_size", str(px)), ("transfer", name)))
+        for px in SIZES
+        for name in STRATEGIES
+    ]
+
+
+def outcomes(
+    bench: Bench, task_names: Sequence[str], network_names: Sequence[str], say: Say
+) -> Iterator[Outcome]:
+    """Runs what is not finished, and reads all."""
+    words = networks(network_names)
+    for task in tasks(task_names):
+        asked = {
+            (word, int(job.own[0][1]), job.own[1][1]): job
+            for word in words
+            for job in jobs(task, word)
+        }
+        places = bench.run(list(asked.values()), say)
+        found = {}
+        for way, job in asked.items():
+            as_told = Job(job.sweep, job.shared, (job.own[1], ("seed", "0")))
+            found[way] = read(task, way[0], as_told, places[job])
+        top1 = {way: one.top1 for way, one in found.items() if one.top1 is not None}
+        held = {way: one.selected for way, one in found.items() if one.selected is not None}
+        seconds = sum(one.seconds or 0.0 for one in found.values())
+        advice, took = advised(bench.folder / "advised" / task.name, task, words, seconds, say)
+        way = advice["chosen"]["way"]
+        taus = {one["ranking"]: one["tau"] for one in advice["rankings"]}
+        chosen = (way["network"], way["size"], way["strategy"])
+        yield Outcome(task, top1, held, seconds, chosen, took, taus)
+
+
+def advised(
+    folder: Path, task: Task, words: Sequence[str], exhaustive: float, say: Say
+) -> tuple[dict[str, Any], float]:
+    """The advice, and its seconds over its budget; what is there is not asked for again."""
+    budget = round(SHARE * exhaustive)
+    done = folder / "done.json"
+    command = [sys.executable, "-m", "pipelines.advise", *task.overrides, f"budget={budget}s"]
+    command += [f"model={','.join(words)}", f"transfer={','.join(STRATEGIES[1:])}"]
+    command += [f"model.input_size={','.join(map(str, SIZES))}"]
+    if not done.is_file():
+        say(f"{task.name}: advice for {duration(budget)}")
+        for part in ("data/raw", "data/weights", "store/downloads"):  # no features, no photos
+            link = folder / part
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.exists():
+                link.symlink_to((folder.parents[1] / part).resolve())
+        begun = time.perf_counter()
+        with (folder / "log.txt").open("w") as log:
+            subprocess.run(
+                command, cwd=folder, env=environment(), stdout=log, stderr=log, check=True
+            )
+        (path,) = folder.glob("runs/advise/*/*/advice.json")
+        seconds = time.perf_counter() - begun
+        advice = json.loads(path.read_text("utf-8"))
+        write_json(done, {"advice": advice, "seconds": seconds, "budget": budget})
+    known = json.loads(done.read_text("utf-8"))
+    return known["advice"], known["seconds"] / known["budget"]
+
+
+def verdicts(found: Sequence[Outcome]) -> list[Verdict]:
+    """The bars."""
+    ours, theirs = zip(*((one.regrets()[0], one.regrets()[1]) for one in found), strict=True)
+    median, worst = statistics.median(ours), max(a - b for a, b in zip(ours, theirs, strict=True))
+    late = max(one.took for one in found)
+    return [
+        Verdict("median regret of the adviser, at most 1 point", f"{100 * median:.2f}",
+                median <= 0.01),
+        Verdict(f"behind {CHOSEN_BY[1]}, at most 2 points", f"{100 * worst:+.2f}", worst <= 0.02),
+        Verdict("longest over its budget, at most 1.10", f"{late:.2f}", late <= 1.1),
+    ]  # fmt: skip
+
+
+def advise(
+    folder: Path, task_names: Sequence[str], network_names: Sequence[str], page: Path, say: Say
+) -> int:
+    """Runs, writes the page (in docs/ only where all was asked for) and says which bars are met."""
+    bench = Bench.at(folder)
+    found = list(outcomes(bench, task_names, network_names, say))
+    text = written(found)
+    whole = not task_names and not network_names
+    for path in (bench.folder / page.name, *([page] if whole else ())):
+        path.write_text(text, encoding="utf-8")
+        say(f"written: {path}")
+    reached = verdicts(found)
+    for verdict in reached:
+        say(str(verdict))
+    return int(not all(verdict.met for verdict in reached))
+
+
+def written(found: Sequence[Outcome]) -> str:
+    """The page."""
+    tables = []
+    for one in found:
+        best = max(one.top1, key=lambda way: one.top1[way])
+        about = [one.task.name, str(len(one.top1)), _words(best), f"{100 * one.top1[best]:.1f}"]
+        tables.append([*about, _words(one.advised), f"{one.seconds:.0f}", f"{one.took:.2f}"])
+    regrets = [one.regrets() for one in found]
+    medians = [statistics.median(column) for column in zip(*regrets, strict=True)]
+    named = [*(one.task.name for one in found), "**median**"]
+    rankings = sorted({name for one in found for name in one.taus})
+    return TOP + "\n".join(
+        [
+            _table(HEAD, tables),
+            "## Regret, points\n",
+            _table(("task", *CHOSEN_BY), [
+                [name, *(f"{100 * value:.1f}" for value in row)]
+                for name, row in zip(named, [*regrets, medians], strict=True)
+            ]),
+            "## Rankings before training: weighted tau with what was measured\n",
+            _table(("task", *rankings), [
+                [one.task.name, *(f"{one.taus.get(name, math.nan):+.2f}" for name in rankings)]
+                for one in found
+            ]),
+            "## Verdicts\n",
+            _table(("", "bar", "found"), [
+                ["met" if one.met else "**missed**", one.what, one.found] for one in verdicts(found)
+            ]),
+            f"Written by `python -m benchmarks advise`; {machine()}.\n",
+        ]
+    )  # fmt: skip
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(map(line, (head, ["---"] * len(head), *rows))) + "\n"
+
+
+def _words(way: Way) -> str:
+    return f"{way[2]} {way[0]} {way[1]}"

@@ -1,0 +1,39 @@
+"""Regret of the adviser: what is compared with what."""
+
+from __future__ import annotations
+
+from benchmarks import advise
+from benchmarks.advise import Outcome, verdicts, written
+from benchmarks.tasks import TASKS
+
+WAYS = {
+    ("efficientnet_lite0", 64, "linear_probe"): (0.70, 0.75),
+    ("efficientnet_lite0", 64, "lp_ft"): (0.80, 0.90),
+    ("mobilenetv2", 64, "linear_probe"): (0.72, 0.70),
+    ("mobilenetv2", 64, "lp_ft"): (0.84, 0.80),
+}
+
+
+def outcome(network: str = "mobilenetv2", took: float = 1.0) -> Outcome:
+    top1, held = ({way: pair[at] for way, pair in WAYS.items()} for at in (0, 1))
+    return Outcome(TASKS[0], top1, held, 100.0, (network, 64, "lp_ft"), took, {"LogME": 0.5})
+
+
+def test_regret_is_what_each_choice_is_behind_the_best() -> None:
+    found = [round(100 * value, 1) for value in outcome("efficientnet_lite0").regrets()]
+    # The adviser; lite0, which is better on ImageNet; a random way; the best held-out scores.
+    assert found == [4.0, 4.0, 7.5, 4.0, 14.0]
+
+
+def test_verdicts_and_page() -> None:
+    assert [one.met for one in verdicts([outcome()])] == [True, True, True]
+    late = verdicts([outcome("efficientnet_lite0", 1.2)])
+    assert [one.met for one in late] == [False, True, False]
+    text = written([outcome(), outcome("efficientnet_lite0")])
+    assert "| groceries_fine | 4 | lp_ft mobilenetv2 64 | 84.0 | lp_ft mobilenetv2 64 |" in text
+    assert "| **median** | 2.0 |" in text and "| groceries_fine | +0.50 |" in text
+
+
+def test_every_way_of_a_network_is_a_job() -> None:
+    found = [job.own for job in advise.jobs(TASKS[0], "mobilenetv2")]
+    assert len(found) == 6 and (("model.input_size", "48"), ("transfer", "lp_ft")) in found
