@@ -5,6 +5,10 @@ numbers. The variance of a mean over a table `[seeds, pictures]` is that of Clar
 Journal of Verbal Learning and Verbal Behavior 12): the mean squares of seeds and of pictures, less
 that of what neither explains. Its degrees of freedom are Satterthwaite's (1946, Biometrics
 Bulletin 2), so that two seeds that disagree give a wide interval rather than a confident one.
+
+Of 1,000 simulated pairs of equal systems 93 to 97 % of 95 % intervals hold zero, with one seed, or
+where several differ a little; with two that differ much by chance alone 85 % (tests/comparing/
+test_coverage.py).
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from listed_photos import Photos, verdicts
 from PIL import Image, ImageOps
 
 from graftwork.config.errors import UserError
+from graftwork.data.preparing import same_pictures
 from graftwork.data.preparing.preparation import prepare
-from graftwork.data.preparing.same_pictures import groups, look
+from graftwork.data.preparing.same_pictures import SIDE, look
 from graftwork.storage.artifacts import Artifacts
 
 
@@ -47,7 +48,13 @@ CHANGES: dict[str, Callable[[Image.Image], bytes]] = {
     "turned over": lambda image: saved(image.rotate(180)),
     "turned right, smaller": lambda image: saved(image.rotate(270, expand=True).resize((60, 80))),
     "mirrored, turned": lambda image: saved(ImageOps.mirror(image).rotate(90, expand=True)),
+    "cut": lambda image: saved(image.crop((11, 3, 155, 111)), quality=80),
+    "cut at a corner, smaller": lambda image: saved(image.crop((16, 0, 160, 108)).resize((80, 60))),
 }
+
+
+def groups(looks: np.ndarray) -> np.ndarray:
+    return same_pictures.groups(looks, np.full(len(looks), 120))
 
 
 def looks(*contents: bytes) -> np.ndarray:
@@ -70,8 +77,8 @@ def test_different_pictures_are_not() -> None:
     series = [base + (np.asarray(scene(seed), np.int16) - base) // 4 for seed in range(40)]
     of_a_series = np.stack([look(image.astype(np.uint8)) for image in series])
     assert groups(of_a_series).tolist() == list(range(40))
-    grey = np.random.default_rng(0).integers(0, 3, (40, 16, 16)).astype(np.uint8) + 100
-    even = np.full((5, 16, 16), 90, np.uint8)
+    grey = np.random.default_rng(0).integers(0, 3, (40, SIDE, SIDE)).astype(np.uint8) + 100
+    even = np.full((5, SIDE, SIDE), 90, np.uint8)
     assert groups(np.concatenate([grey, even])).tolist() == list(range(45))
     assert groups(of_a_class[:0]).tolist() == [] and groups(of_a_class[:1]).tolist() == [0]
 
@@ -126,7 +133,7 @@ def test_they_are_reported(
         "001.png": ("test", "002.png"),
         "004.png": ("val", "003.png"),
     }
-    how = "resized, recompressed, mirrored or turned"
+    how = "resized, recompressed, cut, mirrored or turned"
     for said in (
         f"2 pictures are others of their split, {how}.",
         f"3 pictures of train or val are also in another split, {how}. "

@@ -1,7 +1,7 @@
 """One picture in several splits: scores on it say how well it is remembered.
 
 Exact copies are always left out of all splits but one (`duplicates`). What becomes of those that
-were resized, recompressed, mirrored or turned says `dataset.leakage`.
+were resized, recompressed, cut, mirrored or turned says `dataset.leakage`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from graftwork.data.preparing.counted import counted
 from graftwork.data.preparing.duplicates import IN_TWO_SPLITS, PRECEDENCE
 from graftwork.data.preparing.listing import LISTED
 
-IN_OTHER_BYTES = "resized, recompressed, mirrored or turned copy of a picture in "  # and the split
+IN_OTHER_BYTES = (
+    "resized, recompressed, cut, mirrored or turned copy of a picture in "  # and the split
+)
 SHOWN = 5  # files in a message
 
 
@@ -27,16 +29,17 @@ def shown_by(frame: pd.DataFrame) -> pd.Series:
     """What each file shows: the sha256 of one of those that show it, whatever their order.
 
     Args:
-        frame: `sha256`, and `look`, of at least one file of each content that can be read.
+        frame: `sha256`, `width`, `height`, and `look`, of at least one file of each content that
+            can be read.
 
     Returns:
         `[files]`, None of files that cannot be read.
     """
-    looks = frame[frame["look"].notna()].drop_duplicates("sha256").set_index("sha256")["look"]
-    looks = looks.sort_index()
-    pixels = np.frombuffer(b"".join(looks), np.uint8)
-    first = same_pictures.groups(pixels.reshape(-1, same_pictures.SIDE, same_pictures.SIDE))
-    return frame["sha256"].map(pd.Series(looks.index[first], looks.index))
+    seen = frame[frame["look"].notna()].drop_duplicates("sha256").set_index("sha256").sort_index()
+    pixels = np.frombuffer(b"".join(seen["look"]), np.uint8)
+    looks = pixels.reshape(-1, same_pictures.SIDE, same_pictures.SIDE)
+    first = same_pictures.groups(looks, seen[["width", "height"]].min(axis=1).to_numpy())
+    return frame["sha256"].map(pd.Series(seen.index[first], seen.index))
 
 
 def kept_together(usable: pd.DataFrame) -> pd.Series:
@@ -112,7 +115,7 @@ def findings(found: Mapping[str, Any], policy: str) -> list[str]:
     Args:
         found: of `describe`.
     """
-    how = "resized, recompressed, mirrored or turned"
+    how = "resized, recompressed, cut, mirrored or turned"
     said = []
     if again := found["within_splits"]:
         verb = "is another of its" if again == 1 else "are others of their"

@@ -1,9 +1,10 @@
-"""The same picture in other bytes: resized, recompressed, mirrored or turned by quarters.
+"""The same picture in other bytes: resized, recompressed, cut, mirrored or turned by quarters.
 
 What is kept of each picture is its look, mean brightness on a grid. Looks are compared where
 difference hashes (dHash: is a cell brighter than the one to its left?) nearly agree, whatever way
-up. SHARE is where no two different photos of the groceries pass for one (the nearest, of one
-series, differ by 0.12), and all of their copies at JPEG quality 30 or half their size do.
+up; cuts are sought by `cut_pictures`. SHARE is where no two different photos of the groceries pass
+for one (the nearest, of one series, differ by 0.12), and all of their copies at JPEG quality 30 or
+half their size do.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-SIDE = 16  # cells of a look; a hash looks at blocks of 2 x 2
+from graftwork.data.preparing import cut_pictures
+
+SIDE = 32  # cells of a look
+COARSE = 16  # of what is compared; a hash looks at blocks of 2 x 2 of these
 RISE = 8  # of the brightness of four cells together: less is noise on an even ground
 BITS = 6  # of 64 by which two hashes may differ
 ORDERS = range(0, 64, 8)  # bits with which hashes begin when they are sorted
@@ -29,7 +33,7 @@ def look(pixels: np.ndarray) -> np.ndarray:
     return cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
-def groups(looks: np.ndarray) -> np.ndarray:
+def groups(looks: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """Which pictures are the same one.
 
     Hashes that differ in few bits begin alike from one bit or another on: they are sorted eight
@@ -38,12 +42,17 @@ def groups(looks: np.ndarray) -> np.ndarray:
 
     Args:
         looks: uint8 `[pictures, SIDE, SIDE]`.
+        sides: px, the shorter one of each picture.
 
     Returns:
         int64 `[pictures]`, the position of the first picture of each one's group.
     """
     number = len(looks)
-    pairs = [pair for pair in _pairs(looks) if len(pair[0])] if number else []
+    if not number:
+        return np.arange(0)
+    pairs = [pair for pair in _pairs(_coarse(looks)) if len(pair[0])]
+    if cuts := list(cut_pictures.pairs(looks, sides)):
+        pairs.append(tuple(np.array(cuts).T))
     if not pairs:
         return np.arange(number)
     from scipy.sparse import coo_array
@@ -55,12 +64,19 @@ def groups(looks: np.ndarray) -> np.ndarray:
     return np.unique(name, return_index=True)[1][name]
 
 
+def _coarse(looks: np.ndarray) -> np.ndarray:
+    """`[pictures, COARSE, COARSE]`, as cv2 would round."""
+    times = SIDE // COARSE
+    sums = looks.reshape(-1, COARSE, times, COARSE, times).sum((2, 4), dtype=np.uint16)
+    return ((sums + times**2 // 2) // times**2).astype(np.uint8)
+
+
 def _pairs(looks: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Positions of pictures that are the same one; a pair may come again."""
     number = len(looks)
     parts = np.array_split(looks, number // AT_ONCE + 1)
     spread = np.concatenate([part.std((1, 2), dtype=np.float32) for part in parts])
-    bounds = SHARE * spread * SIDE**2
+    bounds = SHARE * spread * COARSE**2
     hashes = np.concatenate([_hashes(_turned(looks, way)) for way in range(WAYS)])
     for first in ORDERS:
         order = np.argsort(_beginning_with(first, hashes))
@@ -78,7 +94,7 @@ def _pairs(looks: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def _hashes(looks: np.ndarray) -> np.ndarray:
     """uint64 `[pictures]`; the first column's left neighbour is the last."""
-    blocks = looks.reshape(-1, 8, SIDE // 8, 8, SIDE // 8).sum((2, 4), dtype=np.int32)
+    blocks = looks.reshape(-1, 8, COARSE // 8, 8, COARSE // 8).sum((2, 4), dtype=np.int32)
     brighter = blocks - np.roll(blocks, 1, axis=2) > RISE
     return np.packbits(brighter.reshape(-1, 64), axis=1).view(np.uint64)[:, 0]
 
