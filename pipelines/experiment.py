@@ -10,7 +10,6 @@ Each job has a folder of its own under runs/; downloads, decoded images and feat
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import hydra
-import yaml
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
@@ -29,10 +28,10 @@ from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.process.stopping import stop_orderly
 from graftwork.storage.artifacts import Artifacts
-from pipelines import named_sweep, sweep, sweepers
+from pipelines import early_end, launchers, named_sweep, sweep, sweepers
 from pipelines.ahead import check_ahead
 from pipelines.overrides import CONF, Request, quoted, requested
-from pipelines.ranking import selection_score
+from pipelines.ranking import PRUNED, selection_score
 from pipelines.stage import Run, check_recorder, measured, reported
 
 log = logging.getLogger(__name__)
@@ -46,10 +45,14 @@ def stages() -> list[Run]:
     return [download.run, prepare.run, extract_features.run, finetune.run, evaluate.run]
 
 
-@hydra.main(version_base=None, config_path=str(CONF), config_name="config")
 def job(config: DictConfig) -> float | None:
     """One experiment in its own folder. Returns its selection score as the sweeper wants it."""
     place = HydraConfig.get()
+    with launchers.at_work(place.launcher):
+        return _job(config, place)
+
+
+def _job(config: DictConfig, place: HydraConf) -> float | None:
     artifacts = Artifacts.at(place.runtime.output_dir, shared=place.runtime.cwd)
     OmegaConf.resolve(config)
     params = OmegaConf.to_yaml(config)
@@ -65,6 +68,10 @@ def job(config: DictConfig) -> float | None:
         return selection_score(artifacts)
 
 
+# Apart from `job`, which launchers send to other processes by its name.
+application = hydra.main(version_base=None, config_path=str(CONF), config_name="config")(job)
+
+
 def conduct(artifacts: Artifacts) -> None:
     """Runs every stage on params.yaml. A run in MLflow ends with the experiment."""
     experiment = Experiment.from_file(artifacts.params)
@@ -76,6 +83,8 @@ def conduct(artifacts: Artifacts) -> None:
             measured(run, experiment, artifacts)
         _forget_training(experiment, artifacts)
     except BaseException as error:
+        if early_end.told(artifacts).get("status") == PRUNED:
+            _forget_training(experiment, artifacts)
         if artifacts.run.is_file() or not isinstance(error, UserError):
             _record_failure(experiment, artifacts, error)
         raise
@@ -122,19 +131,15 @@ def run_sweep(request: Request, first: Experiment) -> int:
         sys.argv.append(f"hydra.sweep.dir={quoted(str(folder))}")
         # params.yaml and job.json say what a job is: Hydra's own three files would cost more time.
         sys.argv.append("hydra.output_subdir=null")
-        job()
+        with launchers.starting(folder, request.launcher):
+            application()
     return int(ended.failures > 0)
 
 
 def main() -> None:
     """The command line. Exit code 2 and one message for a mistake, before any work."""
     built: list[Experiment] = []
-    # Imports leave a million objects that live as long as the process: looking through them for
-    # garbage every 700 new ones takes a tenth of a short experiment.
-    gc.set_threshold(50_000, 20, 20)
-    # libyaml reads what the parser written in Python does, ten times faster: composing is reading.
-    fast = patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    with reported(), fast:
+    with reported(), launchers.quick():
         sys.argv[1:] = named_sweep.arguments_of(sys.argv[1:])
         request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
         if request:
@@ -143,7 +148,7 @@ def main() -> None:
         stop_orderly()
         if request and request.sweep_folder:
             raise SystemExit(run_sweep(request, built[0]))
-        job()
+        application()
 
 
 def _say_where(folder: Path) -> None:
@@ -164,4 +169,7 @@ def _build(params: object) -> Experiment:
 
 
 if __name__ == "__main__":
-    main()
+    # Under its own name, by which other processes find what they are sent.
+    from pipelines.experiment import main as named
+
+    named()

@@ -16,12 +16,13 @@ from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
 from graftwork.settings.trainer import AUTO
 from graftwork.storage.artifacts import Artifacts
-from graftwork.training.history import Told, kept_first, write_history
+from graftwork.training.history import Row, Told, kept_first, write_history
 from graftwork.training.ready import check_ready
 from graftwork.training.resuming.ongoing import Ongoing
 from graftwork.training.source import Finetuned
 from graftwork.training.transferring import finetune
 from pipelines.ahead import check_ahead
+from pipelines.early_end import judge_of, watched
 from pipelines.stage import main
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def run(experiment: Experiment, artifacts: Artifacts) -> None:
             ongoing.note_run()
             tell = tracked.log_metrics
             curves = kept_first(artifacts.history, tell)
+            if judge := judge_of(artifacts.root):
+                curves = watched(curves, judge, tracked.set_tags, artifacts.root)
+                curves(given.first_rung(artifacts), 0)
             if batch is not None:
                 tell({"batch_size/images": batch.images, "batch_size/rates": batch.rates}, 0)
         found = given.finetuned(artifacts, curves, legs)
@@ -82,6 +86,16 @@ class Inputs:
         return finetune(
             self.experiment, artifacts, self.chooses, self.test, len(self.classes), told, legs
         )
+
+    def first_rung(self, artifacts: Artifacts) -> Row:
+        """A probe of the network as it was pretrained, where the strategy computes none itself."""
+        from graftwork.training.transferring import source_of
+        from graftwork.training.typical import probe_top1
+
+        if self.experiment.transfer.head_init.needs_features:
+            return {}
+        source = source_of(self.experiment, artifacts, self.chooses, len(self.classes))
+        return {} if (found := probe_top1(source)) is None else {"probe/cv_top1": found}
 
 
 def inputs(experiment: Experiment, artifacts: Artifacts) -> tuple[Inputs, Found | None]:

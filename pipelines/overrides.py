@@ -24,12 +24,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from graftwork.config.errors import UserError, unknown
 from graftwork.config.plain_values import check_no_environment
 from graftwork.recording.tracked_params import public
-from pipelines import sweepers
+from pipelines import launchers, sweepers
 from pipelines.composing import MISTAKES, composed, culprits, mistake
+from pipelines.optuna_sweeper import TARGET, OptunaSweeper
 from pipelines.override_names import Groups, check_key, check_options, check_secret, choices_of
+from pipelines.search_space import Space
 
 CONF = Path(__file__).parents[1] / "conf"
 Check = Callable[[Mapping[str, Any]], object]
+HYDRAS = re.compile(r"[+~]*hydra[./]")  # an override of Hydra's own settings
 MANY = 12  # choices of one key that are all checked
 
 
@@ -41,6 +44,7 @@ class Request:
     sweep_folder: Path | None = None  # absolute; None: not a sweep
     swept: dict[str, list[str]] = field(default_factory=dict)  # what the jobs differ in
     is_grid: bool = False  # whether every combination of it is a job
+    launcher: Any = None  # `hydra.launcher`: in which processes they run
 
 
 def requested(arguments: Sequence[str], check: Check, conf: Path = CONF) -> Request | None:
@@ -114,11 +118,21 @@ def _checked(
     whole = composed(name, [*search, *first])
     grid = sweepers.does_all(OmegaConf.select(whole, "hydra.sweeper"))
     sweep = sweep or str(OmegaConf.select(whole, "hydra.mode")).endswith("MULTIRUN")
+    launcher = OmegaConf.select(whole, "hydra.launcher")
     place = Path(str(OmegaConf.select(whole, "hydra.sweep.dir"))).absolute() if sweep else None
     if not sweep:
         _check_single(swept)
     else:
-        check = _for_sweeper(check, OmegaConf.select(whole, "hydra.sweeper"), swept)
+        launchers.check(launcher)
+        node = OmegaConf.select(whole, "hydra.sweeper")
+        check = _for_sweeper(check, node, swept)
+        if space := _space(node, swept):
+            fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+            for own in space.examples():
+                lines = [*(line for line in fixed if not HYDRAS.match(line)), *own]
+                _checked(name, search, lines, check, sweep=False)
+            swept = {each.key: each.words for each in space.dimensions}
+            return Request(list(overrides), place, swept, False, launcher)
     with open_dict(whole):
         del whole["hydra"]
     _check_composition(whole, first, name, check, several=bool(swept))
@@ -128,7 +142,16 @@ def _checked(
         else:
             config = composed(name, [*search, *lines], whole=False)
         _check_composition(config, lines, name, check, several=True)
-    return Request(list(overrides), place, swept, is_grid=sweep and grid)
+    return Request(list(overrides), place, swept, sweep and grid, launcher)
+
+
+def _space(node: DictConfig, swept: Mapping[str, list[str]]) -> Space | None:
+    """What is searched, with a sweeper that can do it; None: the sweeper is another one."""
+    if OmegaConf.select(node, "_target_") != TARGET:
+        return None
+    settings: Any = OmegaConf.to_container(node, resolve=True)
+    del settings["_target_"]
+    return Space.of(OptunaSweeper(**settings).space, swept)
 
 
 def _parsed(text: str, groups: Groups) -> Override:

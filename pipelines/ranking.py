@@ -14,6 +14,8 @@ Scores = Mapping[str, Mapping[str, float]]  # as in metrics.json
 
 SHORT = 8  # characters of a digest
 MAX_REASON = 500  # characters
+# How a job ends before its end without a fault: others were better, or the time was up.
+PRUNED, STOPPED = STATUSES = ("pruned", "stopped")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Job:
     number: int
     differs: str  # overrides that tell it from the others
     own: tuple[str, ...]  # the same, one by one
-    status: str  # finished, failed, killed, not begun
+    status: str  # finished, failed, killed, not begun, or one of STATUSES
     error: str
     dataset: str
     data: str  # digest of all its pictures; empty: it did not get there
@@ -43,6 +45,11 @@ class Job:
     @property
     def finished(self) -> bool:
         return self.status == "finished"
+
+    @property
+    def went_wrong(self) -> bool:
+        """One that its sweep had no more use for did not."""
+        return bool(self.error) if self.finished else self.status not in STATUSES
 
     @property
     def score(self) -> float | None:

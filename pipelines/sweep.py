@@ -29,7 +29,7 @@ from graftwork.reporting import sweep_curves
 from graftwork.settings.tracking import Tracking
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
-from pipelines import configuration_tables
+from pipelines import configuration_tables, early_end
 from pipelines.configuration_tables import worth_telling
 from pipelines.configurations import Configuration, configurations
 from pipelines.evaluate import TEST
@@ -138,7 +138,7 @@ class _End:
         begun, own = jobs(self.folder), [differing(job, self.swept) for job in self.planned]
         done = [*begun, *never_begun(begun, own, self.folder)]
         found = rankings(done)
-        self.ended.failures = sum(not job.finished or bool(job.error) for job in done)
+        self.ended.failures = sum(job.went_wrong for job in done)
         return found
 
     def _grouped(self, found: Sequence[Ranking]) -> list[list[Configuration]]:
@@ -230,11 +230,17 @@ def member(
         path = artifacts.root / "job.json"
         write_json(path, {**facts, "status": "killed"})  # true until it says otherwise
         parent = json.loads((folder / "run.json").read_text())["run_id"]
-        with _environment({PARENT: parent, NAME: differs, TEST: "later"}):
+        early_end.begin(artifacts)
+        told = {PARENT: parent, NAME: differs, TEST: "later", early_end.SWEEP: str(folder)}
+        with _environment(told):
             try:
                 work(artifacts)
             except (Exception, SystemExit) as error:
                 if status_of(error) == "KILLED":
+                    if early := early_end.told(artifacts):
+                        write_json(path, {**facts, **early})
+                        log.info("job %d (%s): %s", number, visible(differs), early["error"])
+                        return None
                     raise
                 write_json(
                     path, {**facts, "status": "failed", "error": f"{error or type(error).__name__}"}

@@ -46,6 +46,7 @@ PLACES = {
 def options() -> list[tuple[str, str]]:
     files = sorted(CONF.glob("**/[!_]*.yaml"))
     pairs = [(str(file.parent.relative_to(CONF)), file.stem) for file in files]
+    pairs = [(group, name) for group, name in pairs if not group.startswith("hydra")]
     return [(group, name) for group, name in pairs if group not in (".", "experiment")]
 
 

@@ -50,3 +50,10 @@ def _hardness(source: Source) -> np.ndarray:
     found[known, 0] = log_losses(said[known], labels[known])
     found[known, 1] = said[known].argmax(1) != labels[known]
     return found
+
+
+def probe_top1(source: Source) -> float | None:
+    """Top-1 of held-out pictures by that probe, a share; None of random weights."""
+    wrong = _hardness(source)[:, 1]
+    known = wrong[~np.isnan(wrong)]
+    return float(1 - known.mean()) if len(known) else None
