@@ -22,6 +22,7 @@ from graftwork.storage.artifacts import Artifacts
 from graftwork.training.datamodule import TrainingOrder
 from graftwork.training.source import Finetuned
 from graftwork.training.stored_prefix import Maps
+from graftwork.transfer.averages import Last
 from graftwork.transfer.bound.penalty import BoundPenalty
 from graftwork.transfer.parts import Penalty
 from graftwork.transfer.samplers import ClassBalanced, Shuffled
@@ -182,7 +183,11 @@ def test_where_maps_cannot_be_stored_auto_says_why(
     [
         ({"extraction": {"views": None}}, "stored, but augmentation=standard draws a new view"),
         ({"transfer": {"penalties": {"seen": Looks()}}}, "stored, but the penalty seen looks at"),
-        ({"transfer": {"trainable": All()}}, "tiny_cnn cannot be split: its first layers"),
+        ({"transfer": {"trainable": All()}}, "tiny_cnn cannot be split: its first layers are trai"),
+        (
+            {"transfer": {"batch_norm": "adapt", "average": Last([1.0])}},
+            "its first layers follow each batch .*transfer.batch_norm=frozen",
+        ),
         ({"extraction": SMALL}, "stored, but the maps of .* Raise extraction.max_gb"),
     ],
 )

@@ -149,7 +149,7 @@ def halves_of(experiment: Experiment, classifier: Classifier, epochs: int) -> Sp
         raise UserError(
             f"extraction.prefix: stored, but {experiment.model.name} cannot be split: {reason}. "
             "Choose extraction.prefix=live, or freeze its first layers "
-            "(transfer/trainable=from_group)."
+            "(transfer/trainable=from_group, transfer.batch_norm=frozen)."
         ) from reason
 
 

@@ -77,7 +77,7 @@ def split(classifier: Classifier) -> Split:
         if str(graphs[0]) != str(graphs[1]):
             raise Unsplittable("its forward pass itself draws at random in training")
         graph = graphs[1]
-        cut = _cut(graph, _first_moving(path, graph))
+        cut = _cut(path, graph)
         halves = _halves(path, graph, cut)
         return _checked(classifier.eval(), _name(cut), *halves)
     finally:
@@ -104,11 +104,11 @@ def first_steps(backbone: Backbone) -> fx.GraphModule:
     """
     trunk = _Trunk(backbone)
     graph = traced(trunk, lambda module: not _moves(module))
-    moving = _first_moving(trunk, graph)
+    cut = _cut(trunk, graph)
     for node in graph.nodes:
         if node.op in ("call_module", "get_attr"):
             node.target = str(node.target).removeprefix("backbone.")
-    return _halves(backbone, graph, _cut(graph, moving))[0]
+    return _halves(backbone, graph, cut)[0]
 
 
 def traced(path: nn.Module, still: Still) -> fx.Graph:
@@ -180,9 +180,9 @@ def _attribute(path: nn.Module, name: str) -> torch.Tensor:
     return found if isinstance(found, torch.Tensor) else torch.empty(0)
 
 
-def _cut(graph: fx.Graph, moving: fx.Node) -> fx.Node:
-    """The last step before `moving` whose result is all that the steps behind it read."""
-    found, before = None, []
+def _cut(path: nn.Module, graph: fx.Graph) -> fx.Node:
+    """The last step before the first that moves whose result is all that the steps behind read."""
+    moving, found, before = _first_moving(path, graph), None, []
     for node in graph.nodes:
         if node is moving:
             break
@@ -194,7 +194,13 @@ def _cut(graph: fx.Graph, moving: fx.Node) -> fx.Node:
         if crossing == {node} and node.op != "placeholder":
             found = node
     if found is None:
-        raise Unsplittable("its first layers are trained, so that nothing is frozen before them")
+        raise Unsplittable(
+            "its first layers are trained, so that nothing is frozen before them"
+            if moving.op != "call_module"
+            or any(p.requires_grad for p in path.get_submodule(str(moving.target)).parameters())
+            else "its first layers follow each batch (statistics of BatchNorm, or drawn drops), so "
+            "that no maps stay the same"
+        )
     return found
 
 
