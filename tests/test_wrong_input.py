@@ -205,7 +205,7 @@ def test_a_damaged_store(command, commands, tmp_path):
 
 # What is typed after `graftwork inspect`, and what the message must say.
 INSPECT = [
-    (["--root", "empty"], ["empty/model", "no trained model", "--root"]),
+    (["--root", "empty"], ["empty/model.json", "no such file", "of a finished run"]),
     (["--count", "0"], ["--count", "0", ">= 1"]),
     ([], ["reports/predictions.parquet", "no such file", "--photos"]),
     (["--root", "model"], ["predictions.parquet", "--photos"]),

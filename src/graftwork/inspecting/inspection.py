@@ -36,7 +36,8 @@ def inspect(
         UserError: something is missing, or wrong.
     """
     check_range("--count", count, 1, 100)
-    folder, artifacts = _places(root)
+    folder = model_folder.folder_at(root)
+    artifacts = Artifacts.at("." if folder == root else root)  # of predictions, and of the page
     target = html or artifacts.inspection
     if target.is_dir():
         raise UserError(f"--html: {target} is a folder. Name a file in it.")
@@ -58,19 +59,6 @@ def inspect(
     page.write(target, seen, contract, shown, views=_views(artifacts.metrics))
     print(f"page  {visible(target.absolute())}")
     return target
-
-
-def _places(root: Path) -> tuple[Path, Artifacts]:
-    """The model folder, and the tree that predictions are read from and the page goes to."""
-    if (root / model_folder.CONTRACT).is_file():
-        return root, Artifacts.at(".")
-    artifacts = Artifacts.at(root)
-    if not (artifacts.model / model_folder.CONTRACT).is_file():
-        raise UserError(
-            f"{artifacts.model}: no trained model. Run an experiment first (make repro), or name "
-            "the folder of one, or of a model, with --root."
-        )
-    return artifacts.model, artifacts
 
 
 def _views(metrics: Path) -> int:

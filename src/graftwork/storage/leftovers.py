@@ -18,7 +18,7 @@ CODE = "graftwork-code-"  # copies of this package in the temporary folder, of a
 # storage.files.beside, of MLflow's store and of the converter.
 PATTERNS = (
     *(".*.partial", "mlflow.db.*.partial", "data/.*.partial", "data/*/.*.partial"),
-    *("reports/.*.partial", "reports/*/.*.partial", "costs/.*.partial"),
+    *("reports/.*.partial", "reports/*/.*.partial", "costs/.*.partial", "exports/.*.partial"),
     *("store/*/.*.partial", "store/*/*/.*.partial", "store/*/*/*.partial"),
     *("store/networks/*/tmp*", "store/downloads/partial/client-*"),
     *("runs/**/.*.partial",),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from graftwork.storage.files import beside
@@ -19,7 +21,7 @@ def swapped_in(target: Path, last: str) -> Iterator[Path]:
     """A folder to fill, which takes the place of `target` when the block ends without an error.
 
     Until then, and whatever kills this process, `target` is what it was. Files in it that the block
-    does not write stay.
+    does not write stay. What earlier processes were killed over is removed first.
 
     Args:
         target: may be absent.
@@ -27,8 +29,9 @@ def swapped_in(target: Path, last: str) -> Iterator[Path]:
     """
     target = target.resolve()  # a link to a folder stays one
     target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unheld(target)
     partial = beside(target)
-    partial.mkdir()
+    held = _made_and_held(partial)
     try:
         yield partial
         if not target.exists():
@@ -39,6 +42,29 @@ def swapped_in(target: Path, last: str) -> Iterator[Path]:
             _moved_in(partial, target, last)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        os.close(held)
+
+
+def _made_and_held(partial: Path) -> int:
+    """A new folder, locked as long as this process lives, before others can see it by its name."""
+    hidden = partial.with_suffix(".new")
+    hidden.mkdir()
+    held = os.open(hidden, os.O_RDONLY)
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(held, fcntl.LOCK_EX)
+    hidden.rename(partial)
+    return held
+
+
+def _remove_unheld(target: Path) -> None:
+    for left in target.parent.glob(f".{escape(target.name)}.*.partial"):
+        with suppress(OSError):  # another process is at it, or has removed it
+            found = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left)
+            finally:
+                os.close(found)
 
 
 def _keep_others(old: Path, new: Path) -> None:

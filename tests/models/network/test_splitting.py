@@ -115,6 +115,13 @@ def test_statistics_that_follow_the_batch_end_the_prefix() -> None:
     assert split(frozen_until(tiny, "stages.1", "frozen")).boundary == "stages.1"
 
 
+def test_statistics_before_all_layers_leave_no_prefix() -> None:
+    tiny = network("tiny_cnn")
+    tiny.backbone.stem = nn.Sequential(nn.BatchNorm2d(3, affine=False), tiny.backbone.stem)
+    with pytest.raises(Unsplittable, match="its first layers follow each batch"):
+        split(frozen_until(tiny, "stages.1", "adapt"))
+
+
 def test_dropout_between_frozen_layers_ends_the_prefix() -> None:
     tiny = network("tiny_cnn")
     tiny.backbone.stages = nn.Sequential(

@@ -70,8 +70,10 @@ def split(classifier: Classifier) -> Split:
     """
     path, was_training = Path(classifier.backbone, classifier.pooling), classifier.training
     try:
-        graphs = [
-            traced(path, lambda module: not _moves(module))
+        classifier.train()
+        moving = {module for module in path.modules() if _moves(module)}  # else BatchNorm is looked
+        graphs = [  # into in one mode alone, and the two graphs differ by that
+            traced(path, lambda module: module not in moving)
             for _ in (classifier.train(mode) for mode in (False, True))
         ]
         if str(graphs[0]) != str(graphs[1]):
