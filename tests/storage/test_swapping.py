@@ -1,4 +1,4 @@
-"""A new folder in the place of an old one; what killed processes left goes, what is at work stays."""
+"""A new folder in the place of an old one; what a kill left goes, what is at work stays."""
 
 from __future__ import annotations
 
