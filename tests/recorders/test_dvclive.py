@@ -54,6 +54,7 @@ def test_dvc_reads_what_it_writes_and_git_is_left_alone(
         run.log_metrics({"val/top1": epoch / 4, "val/loss": float("nan")}, epoch)
     run.finish()
     later = RECORDER.open(replace(place(project), resumed=True))
+    later.log_metrics({"val/top1": 0.5, "val/loss": float("nan")}, 2)  # told again, after a kill
     later.log_metrics({"test/top1": 0.75}, 2)
     later.finish()
     curve = (project / "dvclive/plots/metrics/val/top1.tsv").read_text()

@@ -48,6 +48,7 @@ def test_curves_params_and_facts_stand_in_one_folder_a_run(tmp_path: Path) -> No
     assert folder.name == "lp_ft_net_seed=0-01234567"
     # A later stage opens the run again, perhaps under another name.
     again = recorder.open(replace(place(tmp_path), name="other", resumed=True))
+    again.log_metrics({"val/top1": 0.5}, 1)  # told again, as after a kill
     again.log_metrics({"val/top1": 0.75}, 2)
     again.log_cost({"finetune": {"seconds": 3.0}})
     again.close(ValueError("it broke"))

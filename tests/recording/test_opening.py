@@ -133,6 +133,21 @@ def test_a_run_is_resumed_and_keeps_its_params(artifacts):
     assert second.run_id == first.run_id and running.info.status == "RUNNING"
     assert found.info.status == "FINISHED" and found.data.params == {"seed": "1"}
     assert found.data.metrics == {"test/top1": 1.0}
+    assert found.data.tags["now.seed"] == "2", "the param tells of the model"
+
+
+def test_a_run_that_goes_on_after_an_error_says_so(artifacts):
+    artifacts.params.write_text("trainer: {on_divergence: stop}")
+    with pytest.raises(OSError), open_run(experiment(), artifacts) as first:
+        raise OSError("training diverged")
+    artifacts.params.write_text("trainer: {on_divergence: skip}")
+    with open_run(experiment(), artifacts):
+        pass
+    found = client(artifacts).get_run(first.run_id)
+    assert found.info.status == "FINISHED" and found.data.tags["error"] == ""
+    assert found.data.tags["error.before"] == "OSError: training diverged"
+    assert found.data.params["trainer.on_divergence"] == "stop"
+    assert found.data.tags["now.trainer.on_divergence"] == "skip"
 
 
 def test_resume_false_begins_anew(artifacts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,6 +100,24 @@ class Recorder(Component):
     @abstractmethod
     def open(self, place: Place) -> Recording:
         """Opens the run, anew or where an earlier stage left it."""
+
+
+def new_rows(
+    known: Mapping[tuple[str, int], float], values: Mapping[str, float], step: int
+) -> dict[str, float]:
+    """Without those that a recorder has: a training that goes on tells its last epochs again.
+
+    Args:
+        known: by name and step, in the precision of float32 at least.
+    """
+
+    def is_known(name: str, value: float) -> bool:
+        found = known.get((name, step))
+        return found is not None and (
+            math.isclose(found, value, rel_tol=1e-6) or math.isnan(found) and math.isnan(value)
+        )
+
+    return {name: value for name, value in values.items() if not is_known(name, value)}
 
 
 def joined(values: Mapping[str, Any], path: str) -> list[tuple[str, float]]:

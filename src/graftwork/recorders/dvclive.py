@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from graftwork.config.errors import UserError
-from graftwork.recorders.base import Place, Recorder, Recording
+from graftwork.recorders.base import Place, Recorder, Recording, new_rows
 
 if TYPE_CHECKING:
     from dvclive.live import Live
@@ -36,17 +37,20 @@ class DvcLive(Recorder):
                 resume=place.resumed,
                 save_dvc_exp=False,
                 dvcyaml=str(folder / "dvc.yaml"),
-            )
+            ),
+            dict(_curves(folder / "plots" / "metrics")) if place.resumed else {},
         )
 
 
 class Files(Recording):
     """An open folder of DVCLive. Params are DVC's already, in params.yaml."""
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, live: Live, known: Mapping[tuple[str, int], float]) -> None:
+        self._live, self._known = live, known
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        if not (values := new_rows(self._known, values, step)):
+            return
         self._live.step = step
         for name, value in values.items():
             self._live.log_metric(name, float(value))
@@ -58,3 +62,12 @@ class Files(Recording):
     def _write(self) -> None:
         self._live.make_summary()
         self._live.make_dvcyaml()
+
+
+def _curves(folder: Path) -> Iterator[tuple[tuple[str, int], float]]:
+    """What stands in its files, by name and step: a table each, of steps and values."""
+    for path in sorted(folder.rglob("*.tsv")):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                yield (name, int(row["step"])), float(row[path.stem])

@@ -68,11 +68,11 @@ def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> 
 
     tracking, client = experiment.tracking, None
     noted = noted_run(artifacts) if resume else None
-    known: Mapping[str, str] | None = {}  # tags that the run has
+    known: Mapping[str, Mapping[str, str]] | None = {}  # tags and params that the run has
     try:
         client = open_store(tracking.uri, artifacts)
         found = _recorded(client, noted)
-        known = found.data.tags if found else None
+        known = {"tags": found.data.tags, "params": found.data.params} if found else None
     except Exception as error:
         if noted is None:
             raise unavailable(store_uri(tracking.uri, artifacts), error) from error
@@ -80,7 +80,7 @@ def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> 
         log.warning("%s", visible_lines(unavailable(store_uri(tracking.uri, artifacts), error)))
     if noted is not None and known is not None:
         run = Run(client, noted, artifacts, tracking.uri)
-        run.resume(experiment, known)
+        run.resume(experiment, **known)
         return run, True
     assert client is not None
     run = _new(client, tracking, artifacts, _name(experiment))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
 
 
+NOTHING: Mapping[str, str] = {}
 MAX_DIGEST = 36  # characters of a data set's digest that MLflow keeps
 
 
@@ -62,16 +63,27 @@ class Run(Recording):
             self.log_text(public_source(diff), "uncommitted.diff")
         self._log_lock()
 
-    def resume(self, experiment: Experiment, known: Mapping[str, str]) -> None:
-        """The run is running again. Params cannot change: they stay true of the model.
+    def resume(
+        self,
+        experiment: Experiment,
+        tags: Mapping[str, str] = NOTHING,
+        params: Mapping[str, str] = NOTHING,
+    ) -> None:
+        """The run is running again. Params cannot change: what differs now is a tag, `now.KEY`; why
+        it ended before becomes one, too, `error.before`.
 
         Args:
-            known: tags that the run has.
+            tags: that the run has.
+            params: likewise.
         """
         self._again = True
         self._post("status", status="RUNNING")
-        tags = lineage(self._artifacts, start_of(experiment, self._artifacts))
-        new = {key: value for key, value in tags.items() if known.get(key) != value}
+        told = lineage(self._artifacts, start_of(experiment, self._artifacts))
+        rows = _param_rows(flat(params_told(experiment, self._artifacts.params)))
+        told |= {f"now.{key}": value for key, value in rows if params.get(key, value) != value}
+        if error := tags.get("error"):
+            told |= {"error": "", "error.before": error}
+        new = {key: value for key, value in told.items() if tags.get(key) != value}
         self.set_tags({**new, WORKER: mark()})
         self._log_lock()
 
