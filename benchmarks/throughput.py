@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from graftwork.features.feature_store import frozen_network
 from graftwork.storage.artifacts import Artifacts
 
 STEPS, EPOCHS = 20, 2  # long enough that starting and ending do not count
+KEPT = 5  # steps between checkpoints, where what they cost is measured
 
 
 def extraction_against_engine(place: Workplace, repeats: int, size: int) -> str:
@@ -58,7 +61,8 @@ def _rate(count: int, work: Callable[[], object]) -> float:
 
 
 def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
-    """Seconds of a fine-tuning step (loading and augmenting included), and of a bare loop's."""
+    """Seconds of a fine-tuning step (loading and augmenting included), of a bare loop's, and of a
+    checkpoint."""
     import torch
     from torch.nn import functional as F
 
@@ -69,6 +73,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     from graftwork.training.fast_forward import fast_forward
     from graftwork.training.graft_module import GraftModule, parameter_groups
     from graftwork.training.history import History
+    from graftwork.training.resuming.legs import Legs
 
     experiment = parameters(
         place.folder, f"model.input_size={size}", f"trainer.limit_batches={STEPS}",
@@ -78,10 +83,16 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     classes, rows = int(frame.label.max()) + 1, TrainingRows(frame, {})
     classifier = attempt.new_classifier(experiment, place.artifacts, None, classes)
 
-    def ours() -> float:
+    def ours(legs: Legs | None = None) -> float:
         start = time.perf_counter()
-        fitting.train(experiment, place.artifacts, classifier, rows, classes, History.unheard())
+        fitting.train(
+            experiment, place.artifacts, classifier, rows, classes, History.unheard(), legs=legs
+        )
         return (time.perf_counter() - start) / (STEPS * EPOCHS)
+
+    def kept() -> float:
+        with TemporaryDirectory(dir=place.folder) as folder:
+            return ours(Legs(Path(folder), None, KEPT, None))
 
     batch = experiment.trainer.images_a_pass
     images = torch.randint(0, 255, (STEPS, batch, size, size, 3), dtype=torch.uint8)
@@ -108,10 +119,18 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
         return seconds
 
     bare(True)
-    loop, plain, step = alternating(repeats, lambda: bare(True), lambda: bare(False), ours)
+    loop, plain, step, keeping = alternating(
+        repeats, lambda: bare(True), lambda: bare(False), ours, kept
+    )
+    written = [KEPT * (b - a) for a, b in zip(step, keeping, strict=True)]
+    minutes = experiment.trainer.checkpoint_minutes
+    assert minutes is not None, "the default writes by time"
+    shares = [100 * seconds / (60 * minutes) for seconds in written]
     return (
         f"fine-tuning step at {size} px, batch {batch}, milliseconds: bare loop "
         f"{told([1000 * s for s in loop], 0)} (without folded BatchNorm "
         f"{told([1000 * s for s in plain], 0)}), graftwork {told([1000 * s for s in step], 0)}\n"
-        f"  graftwork / bare loop: {told(ratio(step, loop), 2)}"
+        f"  graftwork / bare loop: {told(ratio(step, loop), 2)}\n"
+        f"  a checkpoint, written every {KEPT} steps, takes {told([1000 * s for s in written], 0)} "
+        f"ms: {told(shares, 3)} % of a training that writes one every {minutes:g} minutes"
     )
