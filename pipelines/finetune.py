@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
 from graftwork.features.feature_store import features_of
-from graftwork.model_folder import contents as model_folder
+from graftwork.model_folder.saving import save
 from graftwork.process import distributed
 from graftwork.selecting.held_out import held_out
 from graftwork.selecting.stored_match import stored
@@ -158,7 +158,7 @@ def _save(
     receipts = {name: penalty.receipt() for name, penalty in experiment.transfer.penalties.items()}
     if taught := {name: facts for name, facts in receipts.items() if facts}:
         training["penalties"] = taught
-    model_folder.save(
+    save(
         artifacts.model,
         found.model.weights,
         experiment=experiment,

@@ -17,7 +17,7 @@ from tiny_transfer import transfer_params
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
 from graftwork.features.feature_store import features_of
-from graftwork.model_folder.contents import StoredBackbone
+from graftwork.model_folder.saving import StoredBackbone
 from graftwork.models.network.tensors import tensors_of
 from graftwork.selecting.held_out import held_out
 from graftwork.storage.artifacts import Artifacts

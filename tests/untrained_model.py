@@ -18,12 +18,12 @@ def save_model(experiment: Experiment, artifacts: Artifacts, trained_share: floa
     """Writes the model folder; the same every time."""
     import torch
 
-    from graftwork.model_folder import contents as model_folder
+    from graftwork.model_folder.saving import save
 
     torch.manual_seed(0)
     classifier = experiment.model.build(3, None)
     torch.nn.init.normal_(classifier.head.weight)  # else all logits are equal
-    model_folder.save(
+    save(
         artifacts.model,
         classifier,
         experiment=experiment,

@@ -16,7 +16,7 @@ from graftwork.config.errors import UserError
 from graftwork.evaluating import prediction_table as predictions
 from graftwork.inspecting import inspection
 from graftwork.inspecting.inspection import inspect
-from graftwork.model_folder import contents as model_folder
+from graftwork.model_folder.saving import save
 from graftwork.serving.predictor import Predictor
 
 EVIL = "<img src=y onerror=alert(1)>"
@@ -30,7 +30,7 @@ def made(tmp_path, tiny_params, monkeypatch):
     torch.manual_seed(0)
     classifier = experiment.model.build(3, None)
     torch.nn.init.normal_(classifier.head.weight)
-    model_folder.save(
+    save(
         artifacts.model,
         classifier,
         experiment=experiment,
@@ -173,7 +173,7 @@ def vit_params(tiny_params):
 def test_a_vision_transformer(vit_params, tmp_path):
     experiment, artifacts = tiny_experiment(vit_params, tmp_path / "project")
     torch.manual_seed(0)
-    model_folder.save(
+    save(
         artifacts.model,
         classifier := experiment.model.build(3, None),
         experiment=experiment,

@@ -4,7 +4,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,47 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from written_model import CLASSES, Trained, stored, write
 
 from graftwork.config.errors import UserError
-from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
 from graftwork.model_folder.contents import (
     BACKBONE,
     CONTRACT,
     HEAD,
-    StoredBackbone,
     load,
     read_contract,
-    save,
 )
-from graftwork.models.network.classifier import Classifier
-from graftwork.models.network.tensors import part, tensors_of
-from graftwork.storage import files, swapping
-
-CLASSES = ["blue", "green", "red"]
-Trained = tuple[Experiment, Classifier]
-
-
-@pytest.fixture
-def trained(tiny_params: Callable[..., dict[str, Any]]) -> Trained:
-    experiment = Experiment.from_params(tiny_params("model/head=mlp", "model.pooling=avgmax"))
-    torch.manual_seed(0)
-    classifier = experiment.model.build(3, None)
-    classifier.train()(torch.randn(4, 3, 32, 32))  # statistics are no longer those of the start
-    return experiment, classifier
-
-
-def write(folder: Path, trained: Trained, **changes: Any) -> model_folder.Contract:
-    experiment, classifier = trained
-    values: dict[str, Any] = {
-        "experiment": experiment,
-        "input_spec": classifier.input_spec,
-        "classes": CLASSES,
-        "training": {"strategy": "from_scratch", "epochs": 1},
-        "pretrained": None,
-        "data_digest": "d",
-    }
-    return save(folder, changes.pop("weights", classifier), **values | changes)
+from graftwork.models.network.tensors import tensors_of
+from graftwork.storage import files
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path, trained: Trained) -> None:
@@ -63,49 +34,6 @@ def test_what_is_saved_is_loaded(tmp_path: Path, trained: Trained) -> None:
     images = torch.randn(2, 3, 32, 32)
     assert not loaded.training
     assert torch.equal(loaded(images), trained[1].eval()(images))
-
-
-def test_the_same_model_gives_the_same_bytes(tmp_path: Path, trained: Trained) -> None:
-    write(tmp_path / "a", trained)
-    write(tmp_path / "b", trained)
-    write(tmp_path / "c", trained, weights=stored(tmp_path / "a", trained[1]))
-    for name in (BACKBONE, HEAD, CONTRACT):
-        first = (tmp_path / "a" / name).read_bytes()
-        assert first == (tmp_path / "b" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [BACKBONE, HEAD, CONTRACT]
-
-
-def stored(folder: Path, classifier: Classifier) -> StoredBackbone:
-    """The head of a classifier, on the backbone of a folder."""
-    head = part(tensors_of(classifier), "head.")
-    backwards = dict(reversed(head.items()))
-    return StoredBackbone(
-        folder / BACKBONE, read_contract(folder).weights_sha256[BACKBONE], backwards
-    )
-
-
-def test_a_stored_backbone_is_linked_or_else_copied(
-    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "a", trained)
-    weights = stored(tmp_path / "a", trained[1])
-    write(tmp_path / "b", trained, weights=weights)
-    assert (tmp_path / "a" / BACKBONE).samefile(tmp_path / "b" / BACKBONE)
-
-    def fail(*_: object) -> None:
-        raise OSError("another file system")
-
-    (tmp_path / "cache").mkdir()
-    weights.file.rename(tmp_path / "cache" / "file")  # as DVC does with cache.type=symlink
-    weights.file.symlink_to(tmp_path / "cache" / "file")
-    write(tmp_path / "d", trained, weights=weights)
-    assert not (tmp_path / "d" / BACKBONE).is_symlink()
-
-    monkeypatch.setattr(files.os, "link", fail)
-    write(tmp_path / "c", trained, weights=weights)
-    assert not (tmp_path / "a" / BACKBONE).samefile(tmp_path / "c" / BACKBONE)
-    for name in ("b", "c", "d"):
-        load(tmp_path / name)
 
 
 def test_the_contract_says_what_prediction_needs(tmp_path: Path, trained: Trained) -> None:
@@ -276,79 +204,6 @@ def test_a_network_that_has_come_to_want_other_input_is_refused(
     write(tmp_path, trained, input_spec=spec)
     with pytest.raises(UserError, match="Use the library versions of the training"):
         load(tmp_path)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
-
-
-def test_a_save_that_fails_leaves_the_earlier_model(
-    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "model"
-    write(folder, trained)
-    before = contents(tmp_path)
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    for name in ("write_durably", "params_of"):
-        with monkeypatch.context() as patch:
-            patch.setattr(model_folder, name, full)
-            with pytest.raises(OSError, match="No space"):
-                write(folder, trained)
-        assert contents(tmp_path) == before, name
-
-
-@pytest.mark.parametrize("way", ["at once", "another system", "mounted"])
-def test_the_new_model_takes_the_place_of_the_old(
-    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
-    if way != "at once":
-        monkeypatch.setattr(swapping.ctypes, "CDLL", lambda *_, **__: object())
-    if way == "mounted":
-        monkeypatch.setattr(swapping, "_renamed", lambda *_: False)
-    folder = tmp_path / "model"
-    write(folder, trained)
-    (folder / "notes.txt").write_text("mine")
-    write(folder, trained, data_digest="new")
-    assert load(folder)[1].data_digest == "new"
-    assert sorted(contents(folder)) == [BACKBONE, HEAD, CONTRACT, "notes.txt"]
-    assert not list(tmp_path.glob(".model*"))
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from graftwork.storage import swapping
-folder = Path(sys.argv[1])
-steps = iter(range(int(sys.argv[2])))
-def end(*_):  # kill -9 at the n-th step that touches a name
-    if next(steps, None) is None:
-        os.kill(os.getpid(), 9)
-for name in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "ctypes.dlsym"):
-    sys.addaudithook(lambda event, _, name=name: end() if event == name else None)
-with swapping.swapped_in(folder, "last") as partial:
-    for name in ("first", "last"):
-        (partial / name).write_text("new")
-"""
-
-
-def test_a_save_that_is_killed_leaves_one_whole_model(tmp_path: Path) -> None:
-    seen = set()
-    for step in range(40):
-        folder = tmp_path / str(step) / "model"
-        folder.mkdir(parents=True)
-        for name in ("first", "last"):
-            (folder / name).write_text("old")
-        command = [sys.executable, "-c", KILLED, str(folder), str(step)]
-        code = subprocess.run(command, check=False).returncode
-        found = {name: (folder / name).read_text() for name in ("first", "last")}
-        assert set(found.values()) in ({"old"}, {"new"}), (step, found)
-        seen |= set(found.values())
-        if code == 0:
-            break
-    assert seen == {"old", "new"} and step > 5
 
 
 def test_a_head_on_stored_features_needs_no_torch(tmp_path: Path, trained: Trained) -> None:

@@ -22,6 +22,7 @@ from graftwork.cli import catalogue
 from graftwork.config.components import build
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
+from graftwork.model_folder.saving import save
 from graftwork.models.base import Model
 from graftwork.models.network.classifier import Classifier
 from graftwork.process.vision import timm
@@ -176,7 +177,7 @@ def test_it_is_saved_and_loaded_bit_by_bit(
         *overrides(word), "transfer=from_scratch", "dataset=folder", f"dataset.path={tiny_folder}"
     )
     experiment = replace(Experiment.from_params(params), model=with_values.model)
-    model_folder.save(
+    save(
         tmp_path,
         classifier,
         experiment=experiment,

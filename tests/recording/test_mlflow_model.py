@@ -16,6 +16,7 @@ from tiny_experiment import tiny_experiment, usable
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
+from graftwork.model_folder.saving import save
 from graftwork.recording import mlflow_model
 from graftwork.recording.mlflow_model import log_model
 from graftwork.recording.named_models import named_model
@@ -59,7 +60,7 @@ def recorded(tmp_path_factory):
     experiment, artifacts = tiny_experiment(params, root)
     classes = json.loads(artifacts.classes.read_text())
     classifier = experiment.model.build(len(classes), None)
-    model_folder.save(
+    save(
         artifacts.model, classifier, experiment=experiment, input_spec=classifier.input_spec,
         classes=classes, training={}, pretrained=None, data_digest="",
     )  # fmt: skip

@@ -12,7 +12,7 @@ from PIL import Image
 from tiny_experiment import tiny_experiment, usable
 
 from graftwork.data.images import DecodedImages, UnreadableImage, eval_view
-from graftwork.model_folder import contents as model_folder
+from graftwork.model_folder.saving import save
 from graftwork.models.network.classifier import Classifier
 from graftwork.serving import predictor as prediction
 from graftwork.serving.predictor import Predictor
@@ -27,7 +27,7 @@ def made(tmp_path: Path, tiny_params: Callable[..., dict[str, Any]]) -> Made:
     torch.manual_seed(0)
     classifier = experiment.model.build(3, None)
     torch.nn.init.normal_(classifier.head.weight)
-    model_folder.save(
+    save(
         artifacts.model,
         classifier,
         experiment=experiment,

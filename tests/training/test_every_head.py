@@ -22,7 +22,7 @@ from graftwork.evaluating.probabilities import by_features, softmax
 from graftwork.experiment import Experiment
 from graftwork.features.feature_store import features_of
 from graftwork.model_folder import contents as model_folder
-from graftwork.model_folder.contents import StoredBackbone
+from graftwork.model_folder.saving import StoredBackbone, save
 from graftwork.models.network.classifier import Classifier
 from graftwork.selecting.first_head import FirstHead
 from graftwork.serving.predictor import Predictor
@@ -67,7 +67,7 @@ def head_init(name: str) -> HeadInit:
 
 def saved(folder: Path, experiment: Experiment, found: Finetuned) -> dict[str, bytes]:
     """The model folder's files, without the backbone's."""
-    model_folder.save(
+    save(
         folder, found.model.weights, experiment=experiment, head=found.model.head,
         input_spec=found.model.input_spec, classes=CLASSES, training=found.facts, pretrained=None,
         data_digest="d",

@@ -26,6 +26,7 @@ from graftwork.config.components import build
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
 from graftwork.model_folder import contents as model_folder
+from graftwork.model_folder.saving import save
 from graftwork.models.heads import Linear
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.timm_model import TimmModel
@@ -213,7 +214,7 @@ def after_the_first(classifier: Classifier, part: Any) -> set[str]:
 
 def check_folder(classifier: Classifier, experiment: Experiment, folder: Path) -> None:
     """What is saved comes back bit for bit, and says the same."""
-    model_folder.save(
+    save(
         folder, classifier, experiment=experiment, input_spec=classifier.input_spec,
         classes=["blue", "green", "red"], training={"epochs": 1}, pretrained=None, data_digest="",
     )  # fmt: skip

@@ -16,7 +16,7 @@ from watched_trainings import WatchedTrainings
 from graftwork.config.errors import UserError
 from graftwork.evaluating.probabilities import network_logits, softmax
 from graftwork.experiment import Experiment
-from graftwork.model_folder.contents import StoredBackbone
+from graftwork.model_folder.saving import StoredBackbone
 from graftwork.models.network.classifier import Classifier
 from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.storage.artifacts import Artifacts

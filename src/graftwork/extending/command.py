@@ -27,8 +27,8 @@ from graftwork.model_folder.contents import (
     CONTRACT,
     Contract,
     Preprocessing,
-    StoredBackbone,
 )
+from graftwork.model_folder.saving import StoredBackbone, save
 from graftwork.models.network.tensors import placed
 from graftwork.process.terminal import visible
 from graftwork.recording.named_models import named_model
@@ -190,7 +190,7 @@ def _save(known: Known, target: Path, name: str, head: Any, entry: dict[str, Any
     weights = StoredBackbone(
         known.folder / BACKBONE, contract.weights_sha256[BACKBONE], placed(head.tensors, "head.")
     )
-    model_folder.save(
+    save(
         target, weights, experiment=known.experiment, head=head.head,
         input_spec=contract.input_spec, classes=[*contract.classes, name],
         training={**contract.training, ADDED: [*known.added, entry]},

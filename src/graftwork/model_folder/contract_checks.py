@@ -1,4 +1,4 @@
-"""Whether model.json can be what `folder.save` wrote: types, and plain values.
+"""Whether model.json can be what `saving.save` wrote: types, and plain values.
 
 A model folder may come from anybody. Its architecture goes through the machinery that reads
 configurations, where `${...}` means a variable of the environment, among others; so text like that

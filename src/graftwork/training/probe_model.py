@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graftwork.data.folds import NEVER
-from graftwork.model_folder.contents import StoredBackbone
+from graftwork.model_folder.saving import StoredBackbone
 from graftwork.models.network.tensors import placed
 from graftwork.training.audit_record import Audit
 from graftwork.training.choice_record import record_of

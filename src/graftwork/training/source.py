@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graftwork.experiment import Experiment
-    from graftwork.model_folder.contents import StoredBackbone
+    from graftwork.model_folder.saving import StoredBackbone
     from graftwork.models.base import Head, InputSpec
     from graftwork.models.network.classifier import Classifier
     from graftwork.selecting.first_head import FirstHead
