@@ -55,6 +55,11 @@ def processes_here() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if inside() else 1
 
 
+def processes_here_of(processes: int) -> int:
+    """How many of so many run on this machine: all of them, unless torchrun spans several."""
+    return processes_here() if inside() else processes
+
+
 def timeout() -> timedelta:
     """How long a process waits for another one."""
     return timedelta(seconds=float(os.environ.get(TIMEOUT, 1800)))

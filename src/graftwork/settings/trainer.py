@@ -122,6 +122,8 @@ class Trainer(Component):
         """
         import torch
 
+        from graftwork.process import distributed
+
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if self.accelerator == "gpu" and not count:
             raise UserError(
@@ -130,7 +132,7 @@ class Trainer(Component):
             )
         if self.accelerator == "cpu" or not count:
             return False
-        if self.processes > count:
+        if distributed.processes_here_of(self.processes) > count:
             raise UserError(
                 f"trainer.processes: {self.processes}, but there are {count} GPUs. Legal: at "
                 f"most {count}, or trainer.accelerator=cpu."

@@ -36,7 +36,8 @@ def lightning(
     bf16 = chosen(settings.precision, on_gpu) == "bf16"
     return pl.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
-        devices=settings.processes,
+        devices=(here := distributed.processes_here_of(settings.processes)),
+        num_nodes=max(1, settings.processes // here),
         strategy=_several_processes(on_gpu) if settings.processes > 1 else "auto",
         precision="bf16-mixed" if bf16 else "32-true",
         max_epochs=settings.epochs_of(epochs),
