@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graftwork.storage.files import write_json
-from pipelines.ranking import PRUNED, read
+from pipelines.ranking import PRUNED, STOPPED, read
 
 if TYPE_CHECKING:
     from graftwork.storage.artifacts import Artifacts
     from graftwork.training.history import Row, Told
 
 SWEEP = "GRAFTWORK_SWEEP"  # environment: folder of the sweep whose job this is
+UNTIL = "GRAFTWORK_UNTIL"  # environment: the epoch after which this job makes way for others
+ENDS = "GRAFTWORK_ENDS"  # environment: when its sweep has no more time, in seconds since 1970
 ENDED = "ended.json"  # in a job's folder: why it ended before its end
 SCORES = ("val/top1", "probe/cv_top1", "probe/top1")  # of held-out pictures, in a row of curves
 
@@ -30,6 +35,8 @@ def judge_of(root: Path) -> Judge | None:
     """Of the job in this folder; None: nobody asks."""
     if not (folder := os.environ.get(SWEEP)):
         return None
+    if until := os.environ.get(UNTIL):
+        return lambda _, epoch: f"after epoch {epoch}, kept" if epoch >= int(until) else ""
     from pipelines.optuna_sweeper import judge
 
     return judge(Path(folder), read(root / "job.json").get("overrides", ()))
@@ -47,8 +54,9 @@ def watched(told: Told, judge: Judge, tag: Callable[[Mapping[str, str]], None], 
         told(row, epoch)
         score = next((row[name] for name in SCORES if name in row), None)
         if score is not None and (why := judge(score, epoch)):
-            tag({PRUNED: why})
-            end(root, PRUNED, why)
+            status = STOPPED if os.environ.get(UNTIL) else PRUNED
+            tag({status: why})
+            end(root, status, why)
 
     return tell
 
@@ -59,9 +67,21 @@ def end(root: Path, status: str, why: str) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def begin(artifacts: Artifacts) -> None:
-    """Nothing is said yet."""
-    (artifacts.root / ENDED).unlink(missing_ok=True)
+@contextmanager
+def in_time(root: Path) -> Iterator[None]:
+    """Around a job: nothing is said yet, and it ends when its sweep's minutes are over."""
+    (root / ENDED).unlink(missing_ok=True)
+    if not (ends := os.environ.get(ENDS)):
+        yield
+        return
+    why = "the minutes of sweep.budget were over; kept"
+    clock = threading.Timer(max(0.0, float(ends) - time.time()), end, (root, STOPPED, why))
+    clock.daemon = True
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
 
 
 def told(artifacts: Artifacts) -> dict[str, str]:

@@ -28,7 +28,7 @@ from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.process.stopping import stop_orderly
 from graftwork.storage.artifacts import Artifacts
-from pipelines import early_end, launchers, named_sweep, sweep, sweepers
+from pipelines import early_end, launchers, minutes, named_sweep, sweep, sweepers
 from pipelines.ahead import check_ahead
 from pipelines.overrides import CONF, Request, quoted, requested
 from pipelines.ranking import PRUNED, selection_score
@@ -140,7 +140,7 @@ def main() -> None:
     """The command line. Exit code 2 and one message for a mistake, before any work."""
     built: list[Experiment] = []
     with reported(), launchers.quick():
-        sys.argv[1:] = named_sweep.arguments_of(sys.argv[1:])
+        sys.argv[1:] = named_sweep.arguments_of(minutes.arguments_of(sys.argv[1:]))
         request = requested(sys.argv[1:], lambda params: built.append(_build(params)))
         if request:
             _say_where(Path.cwd())

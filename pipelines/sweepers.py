@@ -17,6 +17,7 @@ from graftwork.config.errors import UserError, check_choice
 from graftwork.settings.selection import DIRECTIONS
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"  # does all jobs, whatever comes
+GRIDS = (BASIC, "hydra_plugins.graftwork_sweepers.Minutes")
 MAXIMIZE, MINIMIZE = DIRECTIONS
 NODE = "hydra.sweeper"
 # Switches and what they say when they are on: Nevergrad's, and the two of Ax.
@@ -39,7 +40,7 @@ class SweeperFacts:
 
 def does_all(node: Any) -> bool:
     """Whether the sweeper of this node does every combination, as Hydra's own does."""
-    return str(OmegaConf.select(node, "_target_")) == BASIC
+    return str(OmegaConf.select(node, "_target_")) in GRIDS
 
 
 def facts(node: Any) -> SweeperFacts:
@@ -53,7 +54,7 @@ def facts(node: Any) -> SweeperFacts:
     """
     target = str(OmegaConf.select(node, "_target_"))
     name = target.rpartition(".")[2]
-    if target == BASIC:
+    if target in GRIDS:
         return SweeperFacts(name, False, None, "")
     found = {f"{NODE}.{key}": word for key, word in _said(node).items()}
     if len({*found.values()}) > 1:
