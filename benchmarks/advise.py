@@ -33,7 +33,6 @@ SHARE = 0.1  # of the exhaustive cost
 CHOSEN_BY = ("adviser", "always lp_ft on the best ImageNet network", "a random way",
            "best held-out score of all", "best probe")  # fmt: skip
 
-HEAD = ("task", "ways", "best way", "its top-1", "advised", "seconds of all", "adviser / budget")
 TOP = f"""\
 # Is the advice good?
 
@@ -171,35 +170,32 @@ def advise(
 
 def written(found: Sequence[Outcome]) -> str:
     """The page."""
-    tables = []
-    for one in found:
-        best = max(one.top1, key=lambda way: one.top1[way])
-        about = [one.task.name, str(len(one.top1)), _words(best), f"{100 * one.top1[best]:.1f}"]
-        tables.append([*about, _words(one.advised), f"{one.seconds:.0f}", f"{one.took:.2f}"])
     regrets = [one.regrets() for one in found]
     medians = [statistics.median(column) for column in zip(*regrets, strict=True)]
-    named = [*(one.task.name for one in found), "**median**"]
     rankings = sorted({name for one in found for name in one.taus})
-    return TOP + "\n".join(
-        [
-            _table(HEAD, tables),
-            "## Regret, points\n",
-            _table(("task", *CHOSEN_BY), [
-                [name, *(f"{100 * value:.1f}" for value in row)]
-                for name, row in zip(named, [*regrets, medians], strict=True)
-            ]),
-            "## Rankings before training: weighted tau with what was measured\n",
-            _table(("task", *rankings), [
-                [one.task.name, *(f"{one.taus.get(name, math.nan):+.2f}" for name in rankings)]
-                for one in found
-            ]),
-            "## Verdicts\n",
-            _table(("", "bar", "found"), [
-                ["met" if one.met else "**missed**", one.what, one.found] for one in verdicts(found)
-            ]),
-            f"Written by `python -m benchmarks advise`; {machine()}.\n",
-        ]
-    )  # fmt: skip
+    rows, taus = [], []
+    for one, regret in zip(found, regrets, strict=True):
+        best = max(one.top1, key=lambda way: one.top1[way])
+        about = [_words(best), f"{100 * one.top1[best]:.1f}", _words(one.advised)]
+        costs = [f"{one.seconds:.0f}", f"{one.took:.2f}"]
+        rows.append([one.task.name, *about, *map(_points, regret), *costs])
+        taus.append([one.task.name, *(f"{one.taus.get(n, math.nan):+.2f}" for n in rankings)])
+    head = ("task", "best way", "its top-1", "advised", *CHOSEN_BY, "seconds of all", "of budget")
+    rows.append(["**median**", "", "", "", *map(_points, medians), "", ""])
+    met = {True: "met", False: "**missed**"}
+    bars = [[met[one.met], one.what, one.found] for one in verdicts(found)]
+    parts = [
+        _table(head, rows),
+        "Rankings before training, weighted tau with what was measured:\n",
+        _table(("task", *rankings), taus),
+        _table(("", "bar", "found"), bars),
+        f"Written by `python -m benchmarks advise`; {machine()}.\n",
+    ]
+    return TOP + "\n".join(parts)
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -26,7 +26,7 @@ from pipelines.ranking import Job, jobs, read
 
 OVER = 1.05  # of the budget: what is under way then is stopped, and goes on at the next start
 TAIL, LEAST_TAIL = 0.03, 4.0  # of the budget, s: kept back for the advice itself
-FIRST_GUESS = 8.0  # seconds of training on a photo, in those of its features
+FIRST_GUESS = 3.0  # time that training on a photo takes, in that of an answer
 
 
 @dataclass
@@ -92,12 +92,6 @@ class Measured:
         cost = read(self.artifacts.metrics).get("cost", {})
         return float(cost.get("latency_ms") or "nan")
 
-    @property
-    def features_seconds(self) -> float:
-        """Of one photo's features."""
-        rate = read(self.artifacts.feature_receipt).get("images_per_second")
-        return 1 / rate if rate else self.latency / 1e3
-
     def stage(self, name: str) -> float:
         """Seconds of one stage."""
         return float(read(self.artifacts.cost(name)).get("seconds", 0.0))
@@ -133,8 +127,11 @@ class Desk:
             whole: epochs of the whole training, of which this is perhaps the first part.
         """
         short = training.epochs < whole
-        more = (f"transfer.epochs={training.epochs}", "trainer.refit=never") if short else ()
-        experiment, chosen, params = self.compose(training.way, "tracking.log_model=false", *more)
+        more = ["tracking.log_model=false"]
+        if short:
+            more += [f"transfer.epochs={training.epochs}", "transfer.least_steps=0"]
+            more += ["trainer.refit=never"]
+        experiment, chosen, params = self.compose(training.way, *more)
         name = job_folder(",".join([str(training.way.size), *chosen[len(self.overrides) :]]))
         artifacts = Artifacts.at(self.folder / name, self.shared)
         artifacts.root.mkdir(parents=True, exist_ok=True)
@@ -161,7 +158,7 @@ def forecast(training: Training, probe: Measured, done: Iterable[Measured], refi
     """Seconds of a training, from what is recorded.
 
     An epoch takes as long as one of the same way did; before any has, as that of the slowest other
-    one, in seconds of features of its network; before any has at all, a first guess. What surrounds
+    one in times of an answer of its network; before any has at all, a first guess. What surrounds
     it takes as long as it did for the probe of the same network.
 
     Args:
@@ -169,9 +166,8 @@ def forecast(training: Training, probe: Measured, done: Iterable[Measured], refi
     """
     trained = [one for one in done if one.training.epochs]
     same = [one.epoch for one in trained if one.training.way == training.way]
-    slow = max((one.epoch / one.features_seconds for one in trained), default=None)
-    pictures = probe.job.fitted or 0
-    guess = probe.features_seconds * (FIRST_GUESS * pictures if slow is None else slow)
+    first = FIRST_GUESS * (probe.job.fitted or 0) / 1e3
+    guess = probe.latency * max((one.epoch / one.latency for one in trained), default=first)
     around = sum(probe.stage(name) for name in ("download", "prepare", "evaluate"))
     return around + (training.epochs + refit) * (max(same) if same else guess)
 

@@ -27,6 +27,7 @@ from graftwork.process.terminal import literal
 from graftwork.recording.opening import open_sweep
 from graftwork.recording.tracked_run import Run
 from graftwork.reporting.numbers import duration, percent
+from graftwork.settings.trainer import AUTO
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
 from pipelines.advice_candidates import Asked, asked, here
@@ -82,7 +83,7 @@ def _opened(desk: Desk, wanted: Asked, experiment: Experiment) -> Run:
     """The run in MLflow whose children the experiments are."""
     desk.folder.mkdir(exist_ok=True)
     swept = {"model": wanted.networks, "transfer": wanted.strategies}
-    told_apart = {**swept, "model.input_size": [], "transfer.epochs": []}
+    told_apart = {**swept, "model.input_size": [], "transfer.epochs": [], "trainer.refit": []}
     write_json(desk.folder / "sweep.json", {"swept": told_apart})
     place = Artifacts.at(desk.folder, desk.shared)
     return open_sweep(experiment.tracking, place, f"advice for {experiment.dataset.name}", swept)
@@ -91,8 +92,8 @@ def _opened(desk: Desk, wanted: Asked, experiment: Experiment) -> Run:
 def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
     """All that is measured, in the order of the rules."""
     probes = _probed(desk, wanted, say)
-    way = probes[0].training.way
-    epochs = {name: desk.compose(way.by(name))[0].transfer.epochs for name in wanted.strategies}
+    way, pictures = probes[0].training.way, probes[0].job.fitted or 0
+    epochs = {name: _epochs(desk.compose(way.by(name))[0], pictures) for name in wanted.strategies}
     found = Found(desk, probes, epochs)
     best = found.leader.training.way
     for strategy in (name for name, count in epochs.items() if not count and name != PROBE):
@@ -106,6 +107,13 @@ def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
             say("  time is up: it goes on from there when the same command is started again")
             break
     return found
+
+
+def _epochs(experiment: Experiment, pictures: int) -> int:
+    """Of a whole training: of few pictures perhaps more than the strategy says."""
+    trainer = experiment.trainer
+    batch = trainer.rates_batch if trainer.batch_size == AUTO else trainer.batch_size
+    return experiment.transfer.epochs_of(max(1, pictures // int(batch)))
 
 
 def _probed(desk: Desk, wanted: Asked, say: Say) -> list[Measured]:

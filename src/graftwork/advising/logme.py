@@ -45,24 +45,22 @@ def evidence(
     """
     count, parts = len(target), seen**2
     beyond = max(float(target @ target - parts.sum()), 0.0)  # what no weights can explain
+
+    def fit(ratio: float) -> tuple[float, float]:
+        """|m|^2 and |F m - y|^2."""
+        rest = parts * (ratio / (squares + ratio)) ** 2
+        return float((parts * squares / (squares + ratio) ** 2).sum()), float(rest.sum()) + beyond
+
     prior = noise = 1.0
     for _ in range(ROUNDS):
         ratio = prior / noise
-        weights, rest = _fit(parts, squares, ratio, beyond)
+        weights, rest = fit(ratio)
         used = float((squares / (squares + ratio)).sum())
         prior, noise = used / (weights + TINY), (count - used) / (rest + TINY)
         if abs(prior / noise - ratio) <= TOLERANCE * ratio:
             break
-    weights, rest = _fit(parts, squares, prior / noise, beyond)
+    weights, rest = fit(prior / noise)
     determinant = np.log(prior + noise * squares).sum() + (width - len(squares)) * np.log(prior)
     twice = width * np.log(prior) + count * np.log(noise) - determinant
     twice -= noise * rest + prior * weights + count * np.log(2 * np.pi)
     return float(twice / (2 * count)), prior, noise
-
-
-def _fit(
-    parts: np.ndarray, squares: np.ndarray, ratio: float, beyond: float
-) -> tuple[float, float]:
-    """|m|^2 and |F m - y|^2."""
-    weights = float((parts * squares / (squares + ratio) ** 2).sum())
-    return weights, float((parts * (ratio / (squares + ratio)) ** 2).sum()) + beyond
