@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from graftwork.advising.null_models import SIDE, null_answers
 from graftwork.advising.power_law import Gain, fitted
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
+from graftwork.data.folds import NEVER
 from graftwork.data.images import DecodedImages
 from graftwork.features.engines.loading import Picture, batches
 from graftwork.features.feature_store import features_of
@@ -50,23 +52,46 @@ def look(seen: Look, best: Measured, probes: Sequence[Measured], clock: Clock) -
     selection, head = best.experiment.selection, best.experiment.transfer.head_init
     end = min(clock.end, clock.spent + SHARE * clock.budget)
     with clock.until(end):
-        rows, examples = _examples(best)
+        rows, examples = examples_seen(best)
         features, most = examples.features, selection.max_pictures
         seen.data += photos.about(rows, features, selection.duplicate_cosine, most)
         for one in probes:
-            _, known = _examples(one)
+            _, known = examples_seen(one)
             some = np.random.default_rng(0).permutation(len(known.labels))[:most]
             found = logme(known.features[some], known.labels[some], known.num_classes)
             seen.logme.append(found)
         for name, right in null_answers(head, examples, _images(best, rows)).items():
-            seen.nulls[name] = pd.Series(right, rows["sha256"]).dropna()
+            seen.nulls[name] = pd.Series(right, rows["sha256"])
         seen.data += _similarity(best, features)
         if clock.spent + FITS * best.stage("finetune") <= end:
             points = learning_curve(head, examples)
             seen.more = fitted(points, MORE * points[-1].labels, examples.seed)[1]
 
 
-def _examples(probe: Measured) -> tuple[pd.DataFrame, Examples]:
+def on_shared_folds(probes: Sequence[Measured], clock: Clock) -> pd.DataFrame:
+    """How often each probe is right, `[pictures by sha256, probes]`, on folds that all share.
+
+    The folds of every probe in turn serve all, the best one's first, as long as there is time.
+    """
+    rows, begun = examples_seen(probes[0])[0], clock.spent
+    seen = [examples_seen(one)[1] for one in probes]
+    best_first = sorted(range(len(probes)), key=lambda place: -probes[place].score)
+    folds = {seen[place].fold.tobytes(): seen[place].fold for place in best_first}
+    said: list[list[np.ndarray]] = [[] for _ in probes]
+    for number, fold in enumerate(folds.values()):
+        if number and (clock.spent - begun) * (number + 1) / number > SHARE * clock.budget:
+            break
+        for one, examples, right in zip(probes, seen, said, strict=True):
+            fit = one.experiment.transfer.head_init.fit(replace(examples, fold=fold))
+            hit = fit.held_out.argmax(axis=1) == examples.labels
+            right.append(np.where(fold == NEVER, np.nan, hit))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # pictures that are never held out
+        means = [np.nanmean(right, axis=0) for right in said]
+    return pd.DataFrame(np.transpose(means), rows["sha256"])
+
+
+def examples_seen(probe: Measured) -> tuple[pd.DataFrame, Examples]:
     """As the probe itself saw them; features and folds are read from the store."""
     experiment, artifacts = probe.experiment, probe.artifacts
     classes = len(manifest.read_classes(artifacts.classes))

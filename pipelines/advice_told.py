@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,9 +12,9 @@ import pandas as pd
 
 from graftwork.advising import rules
 from graftwork.advising.advice import Advice, Null, Row
-from graftwork.advising.levelled import behind, expected, levelled
+from graftwork.advising.levelled import Footing, behind, expected
 from graftwork.advising.rankings import LEAST, Agreement, agreements
-from graftwork.advising.rules import PROBE, Standing, Training, order, rung
+from graftwork.advising.rules import PROBE, Standing, Training, Way, order, rung
 from graftwork.reporting.numbers import duration
 from graftwork.storage.artifacts import Artifacts
 from pipelines.advice_candidates import Asked, elsewhere, on_imagenet
@@ -31,26 +31,42 @@ class Found:
     desk: Desk
     probes: list[Measured]
     epochs: dict[str, int]  # of each strategy
+    shared: pd.DataFrame  # see `on_shared_folds`
     seen: Look = field(default_factory=Look)
 
     @property
+    def probed(self) -> dict[Way, float]:
+        """The probes' scores on shared folds."""
+        ways = (one.training.way for one in self.probes)
+        return dict(zip(ways, self.shared.mean().to_list(), strict=True))
+
+    @property
     def leader(self) -> Measured:
-        """The best probe: what the others are compared with."""
-        return max(self.probes, key=lambda one: one.score)
+        """The best probe."""
+        return max(self.probes, key=lambda one: self.probed[one.training.way])
+
+    def footing(self, done: Sequence[Measured]) -> Footing:
+        """These ways, on one."""
+        places = [list(self.probed).index(one.training.way.by(PROBE)) for one in done]
+        own = [_right(self.probes[place]) for place in places]
+        gains = [_right(one) - probe for one, probe in zip(done, own, strict=True)]
+        gain = [row.reindex(self.shared.index).to_numpy() for row in gains]
+        return Footing(self.shared.to_numpy().T[places], np.stack(gain))
 
     def scores(self) -> dict[Training, float]:
-        """Of everything that can be compared with the leader, on one footing."""
-        done, right, _ = answers(self.leader, self.desk.done.values())
-        pairs = zip(done, map(float, levelled(right, 0)), strict=True)
-        return {one.training: score for one, score in pairs if math.isfinite(score)}
+        """Of everything that can be compared."""
+        scores = self.footing(list(self.desk.done.values())).scores()
+        pairs = zip(self.desk.done, map(float, scores), strict=True)
+        return {training: score for training, score in pairs if math.isfinite(score)}
 
     def is_whole(self, training: Training) -> bool:
         return not training.epochs or training.epochs == self.epochs[training.way.strategy]
 
     def untried(self) -> list[Training]:
         """Whole trainings that were not done and did not fail, the most promising first."""
-        probes = [(one.training.way, one.score) for one in self.probes]
-        ways = order(probes, [name for name, epochs in self.epochs.items() if epochs])
+        ways = order(
+            list(self.probed.items()), [name for name, epochs in self.epochs.items() if epochs]
+        )
         found = (Training(way, self.epochs[way.strategy]) for way in ways)
         return [one for one in found if one not in self.desk.done and one not in self.desk.failed]
 
@@ -62,32 +78,25 @@ class Found:
         return forecast(training, probe, self.desk.done.values(), refit)
 
 
-def answers(
-    first: Measured, others: Iterable[Measured]
-) -> tuple[list[Measured], np.ndarray, pd.DataFrame]:
-    """All of them, and who recognised which held-out picture: 1, 0 or NaN, `[ways, pictures]`, and
-    the same by sha256."""
-    done = [first, *(one for one in others if one is not first)]
-    columns = []
-    for one in done:
-        said = pd.read_parquet(one.artifacts.held_out, columns=["sha256", "class", "predicted"])
-        right = (said["class"] == said["predicted"]).astype(np.float64)
-        columns.append(right.set_axis(said["sha256"]))
-    table = pd.concat(columns, axis=1)
-    return done, table.to_numpy().T, table
+def _right(one: Measured) -> pd.Series:
+    """Which held-out pictures it recognised, by sha256."""
+    said = pd.read_parquet(one.artifacts.held_out, columns=["sha256", "class", "predicted"])
+    return (said["class"] == said["predicted"]).astype(np.float64).set_axis(said["sha256"])
 
 
 def told(wanted: Asked, found: Found) -> Advice:
     """The advice."""
-    scores = found.scores()
-    comparable = [one for one in found.desk.done.values() if one.training in scores]
-    done, right, table = answers(found.leader, comparable)
+    known = found.scores()
+    done = [one for training, one in found.desk.done.items() if training in known]
+    footing = found.footing(done)
+    scores, drawn = footing.scores(), footing.drawn(0)
     whole = [row for row, one in enumerate(done) if found.is_whole(one.training)]
-    best = max(whole, key=lambda row: scores[done[row].training])
+    best = max(whole, key=lambda row: float(scores[row]))
     standings = {
-        row: _standing(done[row], scores[done[row].training], *behind(right, best, row))
+        row: Standing(done[row].training.way, float(scores[row]),
+                      *behind(scores, drawn, best, row), done[row].job.seconds)
         for row in whole
-    }
+    }  # fmt: skip
     chosen, runner_up = rules.choice(list(standings.values()))
     at = next(row for row in whole if standings[row] is chosen)
     way, job = chosen.way, done[at].job
@@ -95,7 +104,7 @@ def told(wanted: Asked, found: Found) -> Advice:
     command = ["python", "-m", "pipelines.experiment", *command, f"transfer={way.strategy}"]
     ranked, rankings = _rankings(found)
     rows = [
-        Row(one.training.way, scores[one.training], one.job.seconds, one.latency,
+        Row(one.training.way, float(scores[row]), one.job.seconds, one.latency,
             _became(one, standings.get(row), chosen, runner_up), row in standings)
         for row, one in enumerate(done)
     ]  # fmt: skip
@@ -104,23 +113,17 @@ def told(wanted: Asked, found: Found) -> Advice:
         command=shlex.join(command),
         chosen=chosen,
         latency=done[at].latency,
-        expected=expected(right[whole], whole.index(0), whole.index(at), 0),
+        expected=expected(scores[whole], drawn[:, whole], whole.index(at)),
         judged=f"selection={job.method}, {job.held_out} held-out photos",
         runner_up=runner_up,
         rows=sorted(rows, key=lambda row: -row.score),
-        nulls=[_null(*pair, table.iloc[:, at]) for pair in found.seen.nulls.items()],
+        nulls=_nulls(found, footing, at),
         data=found.seen.data,
         measured=ranked,
         rankings=rankings,
         changes=_changes(found),
         time=_time(found),
     )
-
-
-def _standing(one: Measured, score: float, gap: float, error: float) -> Standing:
-    if not math.isfinite(gap):  # no pictures in common with the best: it cannot be chosen
-        gap, error = 1.0, 0.0
-    return Standing(one.training.way, score, gap, error, one.job.seconds)
 
 
 def _became(
@@ -133,35 +136,43 @@ def _became(
     return "runner-up: " * (standing is runner_up) + rules.why_not(standing, chosen)
 
 
-def _null(name: str, right: pd.Series, chosen: pd.Series) -> Null:
-    both = np.stack([chosen.reindex(right.index), right]).astype(np.float64)
-    return Null(name, float(right.mean()), rules.is_beyond(*behind(both, 0, 1)))
+def _nulls(found: Found, footing: Footing, at: int) -> list[Null]:
+    """Beside what is recommended, the row `at`, in folds of the best probe."""
+    own, told_by = _right(found.leader), found.shared.index
+    level = found.shared[found.probes.index(found.leader)].to_numpy()
+    nulls = []
+    for name, right in found.seen.nulls.items():
+        gain = (right - own).reindex(told_by).to_numpy()
+        both = Footing(np.stack([footing.level[at], level]), np.stack([footing.gain[at], gain]))
+        scores = both.scores()
+        beaten = rules.is_beyond(*behind(scores, both.drawn(0), 0, 1))
+        nulls.append(Null(name, float(scores[1]), beaten))
+    return nulls
 
 
 def _rankings(found: Found) -> tuple[str, list[Agreement]]:
     """Against short trainings of the first strategy that has enough of them, else the probes."""
     trained = (found.desk.of(name, rung(epochs)) for name, epochs in found.epochs.items() if epochs)
     short = next((some for some in trained if len(some) >= LEAST), [])
-    done, right, _ = answers(found.leader, short or found.probes)
-    known = {one.training.way: place for place, one in enumerate(found.probes)}
-    imagenet = on_imagenet([one.training.way.network for one in found.probes])
+    done = short or found.probes
+    places = [list(found.probed).index(one.training.way.by(PROBE)) for one in done]
+    imagenet = on_imagenet([way.network for way in found.probed])
     named = {
         "LogME": found.seen.logme,
-        **({"probe": [one.score for one in found.probes]} if short else {}),
-        "ImageNet accuracy": [imagenet.get(w.network, math.nan) for w in known],
+        **({"probe": list(found.probed.values())} if short else {}),
+        "ImageNet accuracy": [imagenet.get(way.network, math.nan) for way in found.probed],
         "parameters": [float(one.job.parameters or "nan") for one in found.probes],
     }
     rankings = {
-        name: np.array([_at(values, known.get(one.training.way.by(PROBE))) for one in done])
-        for name, values in named.items()
+        name: np.array([_at(values, place) for place in places]) for name, values in named.items()
     }
-    if short:  # the leading probe is what they are compared with, and none of them
-        rankings = {name: np.r_[math.nan, values[1:]] for name, values in rankings.items()}
-    return "short trainings" if short else "probes", agreements(rankings, right, 0, 0)
+    footing = found.footing(done)
+    agreed = agreements(rankings, footing.scores(), footing.drawn(0), 0)
+    return "short trainings" if short else "probes", agreed
 
 
-def _at(values: Sequence[float], place: int | None) -> float:
-    return math.nan if place is None or place >= len(values) else values[place]
+def _at(values: Sequence[float], place: int) -> float:
+    return values[place] if place < len(values) else math.nan
 
 
 def _changes(found: Found) -> list[str]:
@@ -181,7 +192,7 @@ def _changes(found: Found) -> list[str]:
             f"({100 * more.low:+.1f} to {100 * more.high:+.1f}; a power law through the probe's "
             "learning curve)."
         )
-    here = on_imagenet([one.training.way.network for one in found.probes])
+    here = on_imagenet([way.network for way in found.probed])
     best = max(here.values(), default=0.0)
     others = elsewhere(Artifacts.at(found.desk.folder, found.desk.shared)).items()
     if better := [(word, score) for word, score in others if score > best][:NAMED]:

@@ -32,7 +32,7 @@ from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
 from pipelines.advice_candidates import Asked, asked, here
 from pipelines.advice_jobs import Clock, Desk, Measured
-from pipelines.advice_looks import look
+from pipelines.advice_looks import look, on_shared_folds
 from pipelines.advice_told import Found, told
 from pipelines.named_sweep import job_folder
 from pipelines.stage import check_recorder, reported
@@ -94,7 +94,7 @@ def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
     probes = _probed(desk, wanted, say)
     way, pictures = probes[0].training.way, probes[0].job.fitted or 0
     epochs = {name: _epochs(desk.compose(way.by(name))[0], pictures) for name in wanted.strategies}
-    found = Found(desk, probes, epochs)
+    found = Found(desk, probes, epochs, on_shared_folds(probes, desk.clock))
     best = found.leader.training.way
     for strategy in (name for name, count in epochs.items() if not count and name != PROBE):
         _done(desk, Training(best.by(strategy), 0), say)
@@ -120,12 +120,12 @@ def _probed(desk: Desk, wanted: Asked, say: Say) -> list[Measured]:
     """Small sizes first, then the others of the networks that did best there."""
     from graftwork.profiling.profile import built
 
-    px, dearest = {}, 0.0
+    px, seconds = {}, 0.0
     for word in wanted.networks:
         model = desk.compose(Way(word, 0, PROBE))[0].model
         px[word] = wanted.px or sizes(built(model, num_classes=2).input_spec.size)
-        if one := _probe(desk, Way(word, px[word][0], PROBE), dearest, say):
-            dearest = max(dearest, one.job.seconds)
+        if one := _probe(desk, Way(word, px[word][0], PROBE), seconds, say):
+            seconds = one.job.seconds  # the first one's are those of all imports, too
     for one in sorted(desk.of(PROBE, 0), key=lambda one: -one.score):
         way = one.training.way
         for size in px[way.network][1:]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from graftwork.advising.levelled import behind, expected, levelled
+from graftwork.advising.levelled import Footing, behind, expected
 from graftwork.advising.logme import evidence, logme
 from graftwork.advising.rankings import agreements
 
@@ -37,22 +37,24 @@ def test_features_that_tell_classes_have_more_of_it() -> None:
 
 def test_an_easy_part_does_not_raise_a_score() -> None:
     probe = np.repeat([1.0, 0.0], 50)  # right on the easy half alone
-    network = np.where(np.arange(100) < 50, 1.0, np.nan)  # judged on the easy half alone
-    apart = np.where(np.arange(100) < 50, np.nan, 1.0)
-    assert levelled(np.stack([probe, network, apart]), 0) == pytest.approx([0.5, 0.5, 1.0])
-    assert behind(np.stack([probe, network]), 1, 0) == (0.0, 0.0)
-    nothing = np.stack([network, apart])
-    assert np.isnan(levelled(nothing, 0)[1]) and np.isnan(behind(nothing, 0, 1)[0])
+    none, more = np.zeros(100), np.full(100, np.nan)
+    none[50:], more[50:] = np.nan, 0.2  # one is judged on the easy half, the other on the hard one
+    footing = Footing(np.stack([probe] * 4), np.stack([np.zeros(100), none, more, more * np.nan]))
+    scores = footing.scores()
+    assert scores[:3] == pytest.approx([0.5, 0.5, 0.7]) and np.isnan(scores[3])
+    gap, error = behind(scores, footing.drawn(0), 2, 0)
+    assert gap == pytest.approx(0.2) and error == pytest.approx(0, abs=1e-9)
 
 
 def test_the_best_of_many_equals_is_expected_to_be_no_better() -> None:
     right = (np.random.default_rng(1).random((20, 200)) < 0.7).astype(float)
-    best = int(right.mean(axis=1).argmax())
-    found = expected(right, 0, best, 0)
+    footing, best = Footing(right, np.zeros_like(right)), int(right.mean(axis=1).argmax())
+    found = expected(footing.scores(), footing.drawn(0), best)
     assert right[best].mean() > 0.74 and found.luck > 0.01
     assert found.low < 0.7 < found.high and found.value < right[best].mean()
-    alone = expected(right[:1], 0, 0, 0)
-    assert alone.luck < 0.005 and alone.value == pytest.approx(right[0].mean(), abs=0.005)
+    alone = Footing(right[:1], np.zeros((1, 200)))
+    told = expected(alone.scores(), alone.drawn(0), 0)
+    assert told.luck < 0.005 and told.value == pytest.approx(right[0].mean(), abs=0.005)
 
 
 def test_a_ranking_that_agrees_is_told_from_one_that_does_not() -> None:
@@ -62,9 +64,10 @@ def test_a_ranking_that_agrees_is_told_from_one_that_does_not() -> None:
         "same": truth, "opposite": -truth, "unknown": np.full(8, np.nan),
         "of two": np.where(np.arange(8) < 2, truth, np.nan),
     }  # fmt: skip
-    found = {one.ranking: one for one in agreements(rankings, right, 0, 0)}
+    footing = Footing(right, np.zeros_like(right))
+    agreed = agreements(rankings, footing.scores(), footing.drawn(0), 0)
+    found = {one.ranking: one for one in agreed}
     assert set(found) == {"same", "opposite"}
-    assert (
-        found["same"].tau == pytest.approx(1) and found["same"].low > 0 and found["same"].count == 8
-    )
+    same = found["same"]
+    assert same.tau == pytest.approx(1) and same.low > 0 and same.count == 8
     assert found["opposite"].tau == pytest.approx(-1) and found["opposite"].high < 0

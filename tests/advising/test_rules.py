@@ -27,9 +27,9 @@ def test_sizes(own: int, found: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("forecast", "spent", "begins"),
-    [(99, 0, True), (20, 30, True), (21, 30, False), (0, 51, False)],
+    [(99, 0, True), (36, 30, True), (37, 30, False), (0, 67, False)],
 )
-def test_probes_take_half_of_the_budget_but_the_first_is_done(
+def test_probes_take_two_thirds_of_the_budget_but_the_first_is_done(
     forecast: float, spent: float, begins: bool
 ) -> None:
     assert rules.may_probe(forecast, spent, 100) is begins

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -12,9 +15,11 @@ import pytest
 from test_permuted_test_labels import as_override, permute, weights
 from tiny_transfer import PHOTOS, draw_photos, save_weights
 
+from graftwork.advising.rules import Training, Way
 from graftwork.config.errors import UserError
 from pipelines import advice_jobs, advise
 from pipelines.advice_candidates import asked
+from pipelines.advice_jobs import Clock, forecast
 
 COMMON = [
     "dataset=folder", "augmentation=none", "trainer.batch_size=8", "transfer.epochs=4",
@@ -131,6 +136,31 @@ def test_labels_of_the_test_change_nothing(
         return rows, told["expected"], told["nulls"], told["data"]
 
     assert without_time(found) == without_time(said[1])
+
+
+def test_what_is_under_way_when_time_is_up_is_stopped() -> None:
+    clock = Clock(10)
+    with clock.until(0.05):
+        time.sleep(5)
+    assert clock.spent < 2
+    with pytest.raises(SystemExit), clock.until(60):  # somebody else's signal
+        raise SystemExit(128 + signal.SIGTERM)
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_forecast_follows_what_was_recorded() -> None:
+    def job(network: str, epochs: int, epoch: float, latency: float) -> Any:
+        training = Training(Way(network, 64, "lp_ft"), epochs)
+        return SimpleNamespace(
+            training=training, epoch=epoch, latency=latency, job=SimpleNamespace(fitted=100),
+            stage={"download": 1.0, "prepare": 2.0, "evaluate": 3.0}.__getitem__,
+        )  # fmt: skip
+
+    probe, wanted = job("a", 0, 0.0, 10.0), Training(Way("a", 64, "lp_ft"), 4)
+    assert forecast(wanted, probe, [probe], 0) == pytest.approx(6 + 4 * 3 * 10e-3 * 100)
+    others = [probe, job("b", 1, 8.0, 20.0), job("c", 1, 2.0, 20.0)]  # 0.4 and 0.1 s a ms
+    assert forecast(wanted, probe, others, 2) == pytest.approx(6 + 6 * 0.4 * 10)
+    assert forecast(wanted, probe, [*others, job("a", 1, 1.5, 10.0)], 2) == pytest.approx(6 + 9)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Scores of ways that were judged on different held-out pictures, on one footing.
 
-A probe is cross-validated on all pictures, a network on one part of them, which may be an easy one.
-So everything is compared on shared pictures: a way's score is that of the reference on all of its
-own pictures, plus the paired difference on those that both answered. What one part has of easy
-pictures cancels.
+Every network holds out by its own distances, and a network that is trained holds out one part,
+which may be an easy one. So probes are judged again on folds that all of them share (`level`), and
+whatever else was done with a network by what it gains over the network's own probe on the pictures
+that both answered (`gain`). A score is the sum of the two means.
 """
 
 from __future__ import annotations
@@ -18,6 +18,27 @@ BAND = (2.5, 97.5)  # percentiles of them
 
 
 @dataclass(frozen=True)
+class Footing:
+    """Ways by held-out pictures, `[ways, pictures]`."""
+
+    level: np.ndarray  # how often the way's network's probe was right, NaN: never held out
+    gain: np.ndarray  # by how much the way is more so than it; NaN: not both of them said something
+
+    def scores(self, pictures: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """`[ways]`; NaN where a way cannot be compared."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing
+            level, gain = (np.nanmean(one[:, pictures], axis=1) for one in (self.level, self.gain))
+        return np.clip(level + gain, 0.0, 1.0)
+
+    def drawn(self, seed: int) -> np.ndarray:
+        """`[DRAWS, ways]`: scores on pictures that are drawn again."""
+        generator, count = np.random.default_rng(seed), self.level.shape[1]
+        draws = generator.integers(0, count, (DRAWS, count))
+        return np.stack([self.scores(pictures) for pictures in draws])
+
+
+@dataclass(frozen=True)
 class Expected:
     """Accuracy on new pictures of a way that was chosen among several; shares."""
 
@@ -27,47 +48,20 @@ class Expected:
     luck: float  # by how much the best of all flatters itself, already taken away
 
 
-def levelled(right: np.ndarray, reference: int) -> np.ndarray:
-    """Scores `[ways]`; NaN where a way shares no picture with the reference.
-
-    Args:
-        right: `[ways, pictures]`: 1 recognised, 0 not, NaN not held out.
-        reference: the row that the others are compared with.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing
-        scores = np.nanmean(right[reference]) + np.nanmean(right - right[reference], axis=1)
-    return np.clip(scores, 0.0, 1.0)
+def behind(scores: np.ndarray, drawn: np.ndarray, best: int, other: int) -> tuple[float, float]:
+    """Difference best - other, and its standard error: both are drawn together."""
+    return float(scores[best] - scores[other]), float(np.nanstd(drawn[:, best] - drawn[:, other]))
 
 
-def behind(right: np.ndarray, best: int, other: int) -> tuple[float, float]:
-    """Paired difference best - other on the pictures that both answered, and its standard error."""
-    difference = right[best] - right[other]
-    difference = difference[np.isfinite(difference)]
-    if len(difference) < 2:
-        return float("nan"), float("nan")
-    error = difference.std(ddof=1) / np.sqrt(len(difference))
-    return float(difference.mean()), float(error)
-
-
-def drawn(right: np.ndarray, reference: int, seed: int) -> list[np.ndarray]:
-    """`levelled` of pictures that are drawn again, `DRAWS` times."""
-    generator, count = np.random.default_rng(seed), right.shape[1]
-    draws = (generator.integers(0, count, count) for _ in range(DRAWS))
-    return [levelled(right[:, pictures], reference) for pictures in draws]
-
-
-def expected(right: np.ndarray, reference: int, chosen: int, seed: int) -> Expected:
+def expected(scores: np.ndarray, drawn: np.ndarray, chosen: int) -> Expected:
     """What to expect of the chosen way.
 
     The best of many looks better than it is. By how much, pictures that are drawn again tell: the
     optimism of Efron and Tibshirani (1993, chapter 17), for choosing the highest score.
     """
-    scores = levelled(right, reference)
-    again = [one for one in drawn(right, reference, seed) if np.isfinite(one[chosen])]
-    best = [int(np.nanargmax(one)) for one in again]
-    luck = [one[row] - scores[row] for one, row in zip(again, best, strict=True)]
-    less = max(0.0, float(np.mean(luck)))
-    low, high = np.percentile([one[chosen] for one in again], BAND) - less
+    again = drawn[np.isfinite(drawn[:, chosen])]
+    best = np.nanargmax(again, axis=1)
+    less = max(0.0, float(np.mean(again[np.arange(len(again)), best] - scores[best])))
+    low, high = np.percentile(again[:, chosen], BAND) - less
     value = float(scores[chosen]) - less
     return Expected(value, max(0.0, float(low)), min(1.0, float(high)), less)

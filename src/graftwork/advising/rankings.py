@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graftwork.advising.levelled import BAND, drawn, levelled
+from graftwork.advising.levelled import BAND
 
 LEAST = 3  # networks of which one can say anything
 
@@ -29,7 +29,7 @@ class Agreement:
 
 
 def agreements(
-    rankings: Mapping[str, np.ndarray], right: np.ndarray, reference: int, seed: int
+    rankings: Mapping[str, np.ndarray], scores: np.ndarray, drawn: np.ndarray, seed: int
 ) -> list[Agreement]:
     """Of every ranking that names `LEAST` or more; a NaN in it says that it knows nothing of one.
 
@@ -37,19 +37,18 @@ def agreements(
 
     Args:
         rankings: by name; higher is better, `[ways]`.
-        right: `[ways, pictures]` of what was measured; see graftwork.advising.levelled.
-        reference: likewise.
+        scores: what was measured, `[ways]`.
+        drawn: the same on pictures that are drawn again, `[draws, ways]`.
     """
-    measured, generator = levelled(right, reference), np.random.default_rng(seed)
-    draws, found = drawn(right, reference, seed), []
+    generator, found = np.random.default_rng(seed), []
     for name, values in rankings.items():
-        known = np.flatnonzero(np.isfinite(values) & np.isfinite(measured))
+        known = np.flatnonzero(np.isfinite(values) & np.isfinite(scores))
         if len(known) < LEAST:
             continue
-        again = (generator.choice(known, len(known)) for _ in draws)
-        pairs = [(values[rows], scores[rows]) for rows, scores in zip(again, draws, strict=True)]
+        again = (generator.choice(known, len(known)) for _ in drawn)
+        pairs = [(values[rows], one[rows]) for rows, one in zip(again, drawn, strict=True)]
         taus = [weighted_tau(*pair) for pair in pairs if len(set(pair[0])) > 1]
-        tau, taus = weighted_tau(values[known], measured[known]), [t for t in taus if t == t]
+        tau, taus = weighted_tau(values[known], scores[known]), [t for t in taus if t == t]
         if tau == tau and taus:
             low, high = np.percentile(taus, BAND)
             found.append(Agreement(name, tau, float(low), float(high), len(known)))
