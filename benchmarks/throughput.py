@@ -71,8 +71,9 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     from graftwork.training import attempt, fitting
     from graftwork.training.course import TrainingRows
     from graftwork.training.fast_forward import fast_forward
-    from graftwork.training.graft_module import GraftModule, parameter_groups
+    from graftwork.training.graft_module import GraftModule
     from graftwork.training.history import History
+    from graftwork.training.parameter_groups import parameter_groups
     from graftwork.training.resuming.legs import Legs
 
     experiment = parameters(

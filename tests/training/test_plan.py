@@ -18,8 +18,9 @@ from graftwork.config.errors import UserError
 from graftwork.models.base import Model
 from graftwork.models.network.classifier import Classifier
 from graftwork.training.audit_record import Audit, Span
-from graftwork.training.graft_module import GraftModule, parameter_groups
+from graftwork.training.graft_module import GraftModule
 from graftwork.training.movement import audited
+from graftwork.training.parameter_groups import parameter_groups
 from graftwork.training.plan import Plan, plan_of
 from graftwork.training.plan_table import say_drift, table
 from graftwork.transfer.adapters import LowRank

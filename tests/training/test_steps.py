@@ -16,8 +16,8 @@ from colour_trainings import (
 )
 
 from graftwork.training.callbacks import gatherer
-from graftwork.training.graft_module import parameter_groups
 from graftwork.training.lightning import pl
+from graftwork.training.parameter_groups import parameter_groups
 from graftwork.transfer.bound.gathering import MovingAverage
 from graftwork.transfer.schedules import Plateau, WarmupCosine
 

@@ -18,7 +18,8 @@ from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.folding import foldable
 from graftwork.training.bound_parts import trained_parameters
 from graftwork.training.fast_forward import fast_forward
-from graftwork.training.graft_module import GraftModule, parameter_groups
+from graftwork.training.graft_module import GraftModule
+from graftwork.training.parameter_groups import parameter_groups
 from graftwork.transfer.auxiliary import AuxiliaryClassifiers
 from graftwork.transfer.bound.auxiliary_heads import AuxiliaryHeads
 from graftwork.transfer.bound.cross_entropy import BoundCrossEntropy

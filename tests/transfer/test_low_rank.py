@@ -22,7 +22,8 @@ from graftwork.profiling.memory import forecast
 from graftwork.profiling.profile import trainable_parameters
 from graftwork.training.bound_parts import attached
 from graftwork.training.fast_forward import fast_forward
-from graftwork.training.graft_module import GraftModule, parameter_groups
+from graftwork.training.graft_module import GraftModule
+from graftwork.training.parameter_groups import parameter_groups
 from graftwork.transfer.bound.low_rank import Update
 from graftwork.transfer.parts import Moment
 from graftwork.transfer.strategy import Transfer

@@ -14,7 +14,8 @@ from graftwork.config.components import build
 from graftwork.config.errors import UserError
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.group_outputs import group_outputs
-from graftwork.training.graft_module import GraftModule, parameter_groups
+from graftwork.training.graft_module import GraftModule
+from graftwork.training.parameter_groups import parameter_groups
 from graftwork.transfer.bound.channel_attention import channel_attention, even
 from graftwork.transfer.bound.cross_entropy import BoundCrossEntropy
 from graftwork.transfer.bound.feature_maps import MapsOfTheStart, last_places

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +16,7 @@ from graftwork.models.batch_norm import moves_statistics
 from graftwork.process import distributed
 from graftwork.training.diverging import Diverged
 from graftwork.training.lightning import pl, torchmetrics
+from graftwork.training.parameter_groups import parameter_groups
 from graftwork.transfer.bound.objective import BoundObjective, larger_share
 from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
 from graftwork.transfer.parts import Facts, Moment
@@ -284,39 +285,3 @@ class GraftModule(pl.LightningModule):
             torch.nn.utils.clip_grad_value_(parameters, gradient_clip_val)
         elif gradient_clip_val:
             torch.nn.utils.clip_grads_with_norm_(parameters, gradient_clip_val, norm)
-
-
-def parameter_groups(
-    classifier: Classifier,
-    transfer: Transfer,
-    factor: float = 1.0,
-    further: Sequence[torch.nn.Parameter] = (),
-    covered: Collection[str] = (),
-) -> Iterator[dict[str, Any]]:
-    """The optimiser's groups, head first: one rate a layer group, or a tensor where rates follow
-    from the weights; biases, normalisation and what the backbone's authors exempt are not decayed.
-
-    Args:
-        factor: of all rates.
-        further: parameters that are as new as the head, and learn at its rate.
-        covered: names of parameters that a penalty holds in the place of weight decay.
-    """
-    exempt = classifier.no_weight_decay().union(covered)
-    for depth, group in enumerate(reversed(classifier.layer_groups())):
-        named = classifier.named_of(group)
-        named += [("", parameter) for parameter in further] if depth == 0 else []
-        members: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
-        for name, parameter in named:
-            decayed = parameter.ndim > 1 and name not in exempt
-            rate = factor * transfer.rates.of(depth, root_mean_square(parameter))
-            members.setdefault((rate, decayed), []).append(parameter)
-        for (rate, decayed), parameters in members.items():
-            decay = transfer.optimiser.weight_decay if decayed else 0.0
-            yield {"params": parameters, "lr": rate, "weight_decay": decay}
-
-
-def root_mean_square(parameter: torch.Tensor) -> float:
-    """The size of a tensor's values; 0 on the meta device, where there are none."""
-    if parameter.is_meta:
-        return 0.0
-    return float(parameter.detach().float().square().mean().sqrt())
