@@ -11,8 +11,11 @@ More run only where they are named, and take up again what an earlier start left
 and four networks, and ends with exit code 1 where they do not hold; `selection` (docs/selection.md)
 compares the score that may choose with the test score. So do the studies of strategies, each with a
 page in docs/: `strategy_table`, `few_labels`, `label_fraction`, `two_hop`,
-`wise_curve`. `export` (an hour) exports six networks to every format, and ends with exit code 1
-where one of them in fp32 says something else. `leakage` plants near-duplicates among the photos.
+`wise_curve`. `optuna` runs a grid of 26 jobs at 64 px and replays searches on it, to say in what
+share of its seconds they know one within a point of the best.
+
+`export` (an hour) exports six networks to every format, and ends with exit code 1 where one of them
+in fp32 says something else. `leakage` plants near-duplicates among the photos.
 
 `faults` (docs/faults.md) does to trainings, stages and records what `make chaos` does, and the same
 to stock Lightning and MLflow; it needs no data, and takes a quarter of an hour.
@@ -48,6 +51,7 @@ KEPT = (
     "advise",
     "defaults",
     "faults",
+    "optuna",
     "selection",
     "wise_curve",
     *STUDIES,
@@ -126,6 +130,10 @@ def kept(out: Console, name: str, options: argparse.Namespace) -> int:
             from benchmarks.faults import faults
 
             return faults(folder, DOCS, say)
+        if name == "optuna":
+            from benchmarks.searching import searching
+
+            return searching(folder, say)
         if name in STUDIES:
             from benchmarks.studies import study
 

@@ -37,7 +37,7 @@ def judge_of(root: Path) -> Judge | None:
         return None
     if until := os.environ.get(UNTIL):
         return lambda _, epoch: f"after epoch {epoch}, kept" if epoch >= int(until) else ""
-    from pipelines.optuna_sweeper import judge
+    from pipelines.search_study import judge
 
     return judge(Path(folder), read(root / "job.json").get("overrides", ()))
 

@@ -9,7 +9,7 @@ import pytest
 from stand_in_stages import SMALL, STAGES, client, parent_status, table
 
 from graftwork.recording.opening import open_run
-from pipelines import early_end, experiment, optuna_sweeper
+from pipelines import early_end, experiment, optuna_sweeper, search_study
 from pipelines.early_end import judge_of, watched
 
 SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.space=space.yaml", "hydra.sweeper.trials=6"]
@@ -54,7 +54,7 @@ def search(run, monkeypatch):
 
 
 def trials(folder: Path) -> list[tuple[object, ...]]:
-    study = optuna_sweeper._study(folder)
+    study = search_study.opened(folder)
     return [
         (tuple(t.user_attrs.get("overrides", ())), t.state.name, t.value, t.intermediate_values)
         for t in study.get_trials(deepcopy=False)
@@ -84,7 +84,7 @@ def test_the_best_is_found_and_what_promises_less_is_ended(search):
 
 
 def test_a_search_that_was_cut_comes_to_what_it_would_have(search):
-    asked = ("hydra.sweeper.pruner=successive_halving", "hydra.sweeper.trials=4")
+    asked = ("hydra.sweeper.pruner=successive_halving", "hydra.sweeper.trials=3")
     assert search(*asked) == 0
     folder, whole = Path("runs/found"), Path("runs/whole")
     folder.rename(whole)

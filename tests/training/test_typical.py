@@ -13,7 +13,7 @@ from graftwork.data.folds import NEVER
 from graftwork.selecting.held_out import held_out
 from graftwork.training import typical
 from graftwork.training.source import Source
-from graftwork.training.typical import network_fold
+from graftwork.training.typical import network_fold, probe_top1
 
 
 def source(
@@ -55,3 +55,16 @@ def test_random_weights_and_several_folds_ask_no_features(monkeypatch: pytest.Mo
         monkeypatch.setattr(typical, "features_of", None)
         found = network_fold(start)
         assert set(found.tolist()) == ({0, NEVER} if "random" in fields else {0, 1, 2})
+
+
+def test_the_probe_of_held_out_pictures_is_a_share_and_none_of_random_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = source(monkeypatch, features=False)
+    labels = start.held_out.labels
+    said = np.eye(CLASSES)[labels]
+    said[:15] = np.roll(said[:15], 1, axis=1)  # a quarter is called by another name
+    monkeypatch.setattr(typical, "cross_validated", lambda *_, **__: said)
+    judged = start.held_out.head_fold != NEVER
+    assert probe_top1(start) == 1 - judged[:15].sum() / judged.sum()
+    assert probe_top1(source(monkeypatch, features=False, random=True)) is None
