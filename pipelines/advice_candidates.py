@@ -32,11 +32,6 @@ class Asked:
     px: list[int]  # none: as the rules say
     budget: float  # s
 
-    @property
-    def question(self) -> str:
-        """The budget is left out: with another one the same answers are of use."""
-        return " ".join([*self.common, *self.networks, *self.strategies, *map(str, self.px)])
-
 
 def asked(arguments: Sequence[str]) -> Asked:
     """Reads and checks the command line.

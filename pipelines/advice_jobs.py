@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import NoReturn
@@ -26,7 +27,9 @@ from pipelines.ranking import Job, jobs, read
 
 OVER = 1.05  # of the budget: what is under way then is stopped, and goes on at the next start
 TAIL, LEAST_TAIL = 0.03, 4.0  # of the budget, s: kept back for the advice itself
-FIRST_GUESS = 3.0  # time that training on a photo takes, in that of an answer
+# Seconds that training takes for a photo, and for a multiply-accumulate of its answer: a first
+# guess, which recorded trainings scale.
+A_PHOTO, A_MAC = 5e-3, 8e-11
 
 
 @dataclass
@@ -86,11 +89,20 @@ class Measured:
         """Seconds of one, all that surrounds them dealt out to them."""
         return self.stage("finetune") / (self.training.epochs + self.refit)
 
+    @cached_property
+    def _cost(self) -> dict[str, float]:
+        found: dict[str, float] = read(self.artifacts.metrics).get("cost", {})
+        return found
+
     @property
     def latency(self) -> float:
         """ms a photo, one at a time; NaN: not measured."""
-        cost = read(self.artifacts.metrics).get("cost", {})
-        return float(cost.get("latency_ms") or "nan")
+        return float(self._cost.get("latency_ms") or "nan")
+
+    @property
+    def guess(self) -> float:
+        """Seconds of an epoch, before any was measured."""
+        return (self.job.fitted or 0) * (A_PHOTO + A_MAC * (self._cost.get("macs") or 0))
 
     def stage(self, name: str) -> float:
         """Seconds of one stage."""
@@ -157,17 +169,16 @@ class Desk:
 def forecast(training: Training, probe: Measured, done: Iterable[Measured], refit: int) -> float:
     """Seconds of a training, from what is recorded.
 
-    An epoch takes as long as one of the same way did; before any has, as that of the slowest other
-    one in times of an answer of its network; before any has at all, a first guess. What surrounds
-    it takes as long as it did for the probe of the same network.
+    An epoch takes as long as one of the same way did; before any has, what was guessed of it, times
+    what the others took longer than their guesses. What surrounds it takes as long as it did for
+    the probe of the same network.
 
     Args:
         refit: further epochs.
     """
     trained = [one for one in done if one.training.epochs]
     same = [one.epoch for one in trained if one.training.way == training.way]
-    first = FIRST_GUESS * (probe.job.fitted or 0) / 1e3
-    guess = probe.latency * max((one.epoch / one.latency for one in trained), default=first)
+    guess = probe.guess * max((one.epoch / one.guess for one in trained), default=1.0)
     around = sum(probe.stage(name) for name in ("download", "prepare", "evaluate"))
     return around + (training.epochs + refit) * (max(same) if same else guess)
 

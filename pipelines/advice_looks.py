@@ -29,7 +29,7 @@ from pipelines.advice_jobs import Clock, Measured
 
 MORE = 2.0  # times the labels
 BATCH = 256  # pictures
-SHARE = 0.15  # of the budget, at most
+SHARE = 0.1  # of the budget, at most
 FITS = 1 + DRAWS * sum(SHARES[:-1])  # of whole heads that a learning curve comes to
 
 

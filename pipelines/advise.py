@@ -31,7 +31,7 @@ from graftwork.settings.trainer import AUTO
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
 from pipelines.advice_candidates import Asked, asked, here
-from pipelines.advice_jobs import Clock, Desk, Measured
+from pipelines.advice_jobs import Clock, Desk, Measured, forecast
 from pipelines.advice_looks import look, on_shared_folds
 from pipelines.advice_told import Found, told
 from pipelines.named_sweep import job_folder
@@ -51,7 +51,7 @@ def advise(wanted: Asked, say: Say) -> Advice:
     clock, shared = Clock(wanted.budget), Path.cwd()
     networks = wanted.networks or here(Artifacts.at(shared)) or [FIRST]
     wanted = dataclasses.replace(wanted, networks=networks)
-    place = Artifacts.at(PLACE / job_folder(wanted.question), shared)
+    place = Artifacts.at(PLACE / job_folder(" ".join(wanted.common)), shared)
     place.root.mkdir(parents=True, exist_ok=True)
     with only_writer(place.root):
         desk = Desk(place.root, shared, wanted.common, clock)
@@ -92,8 +92,7 @@ def _opened(desk: Desk, wanted: Asked, experiment: Experiment) -> Run:
 def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
     """All that is measured, in the order of the rules."""
     probes = _probed(desk, wanted, say)
-    way, pictures = probes[0].training.way, probes[0].job.fitted or 0
-    epochs = {name: _epochs(desk.compose(way.by(name))[0], pictures) for name in wanted.strategies}
+    epochs = {name: _epochs(desk, probes[0], name) for name in wanted.strategies}
     found = Found(desk, probes, epochs, on_shared_folds(probes, desk.clock))
     best = found.leader.training.way
     for strategy in (name for name, count in epochs.items() if not count and name != PROBE):
@@ -109,8 +108,9 @@ def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
     return found
 
 
-def _epochs(experiment: Experiment, pictures: int) -> int:
+def _epochs(desk: Desk, probe: Measured, strategy: str) -> int:
     """Of a whole training: of few pictures perhaps more than the strategy says."""
+    experiment, pictures = desk.compose(probe.training.way.by(strategy))[0], probe.job.fitted or 0
     trainer = experiment.trainer
     batch = trainer.rates_batch if trainer.batch_size == AUTO else trainer.batch_size
     return experiment.transfer.epochs_of(max(1, pictures // int(batch)))
@@ -124,22 +124,28 @@ def _probed(desk: Desk, wanted: Asked, say: Say) -> list[Measured]:
     for word in wanted.networks:
         model = desk.compose(Way(word, 0, PROBE))[0].model
         px[word] = wanted.px or sizes(built(model, num_classes=2).input_spec.size)
-        if one := _probe(desk, Way(word, px[word][0], PROBE), seconds, say):
-            seconds = one.job.seconds  # the first one's are those of all imports, too
+        if one := _probe(desk, wanted, Way(word, px[word][0], PROBE), seconds, say):
+            seconds = one.job.seconds
     for one in sorted(desk.of(PROBE, 0), key=lambda one: -one.score):
         way = one.training.way
         for size in px[way.network][1:]:
             seconds = one.job.seconds * (size / way.size) ** 2
-            _probe(desk, Way(way.network, size, PROBE), seconds, say)
+            _probe(desk, wanted, Way(way.network, size, PROBE), seconds, say)
     if not desk.of(PROBE, 0):
         reasons = "; ".join(desk.failed.values()) or "time was up"
         raise UserError(f"advise: no network could be probed: {reasons}")
     return desk.of(PROBE, 0)
 
 
-def _probe(desk: Desk, way: Way, seconds: float, say: Say) -> Measured | None:
-    """If the rules allow it."""
-    if may_probe(seconds, desk.clock.spent if desk.done else 0.0, desk.clock.budget):
+def _probe(desk: Desk, wanted: Asked, way: Way, seconds: float, say: Say) -> Measured | None:
+    """If the rules allow it; the first is done in any case."""
+    best = max(desk.of(PROBE, 0), key=lambda one: one.score, default=None)
+    training = 0.0
+    if best is not None:
+        strategy = wanted.strategies[0]
+        whole = Training(best.training.way.by(strategy), _epochs(desk, best, strategy))
+        training = forecast(whole, best, [], best.refit)
+    if best is None or may_probe(seconds, training, desk.clock.spent, desk.clock.end):
         return _done(desk, Training(way, 0), say)
     desk.skipped.append(way)
     return None

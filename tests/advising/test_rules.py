@@ -26,13 +26,20 @@ def test_sizes(own: int, found: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("forecast", "spent", "begins"),
-    [(99, 0, True), (36, 30, True), (37, 30, False), (0, 67, False)],
+    ("forecast", "training", "spent", "begins"),
+    [
+        (30, 10, 30, True),
+        (31, 10, 30, False),  # more than two thirds
+        (10, 60, 20, True),
+        (11, 60, 20, False),  # else no training fits
+        (60, 80, 30, True),  # none fits anyway
+        (61, 80, 30, False),
+    ],
 )
-def test_probes_take_two_thirds_of_the_budget_but_the_first_is_done(
-    forecast: float, spent: float, begins: bool
+def test_probes_leave_time_for_a_training(
+    forecast: float, training: float, spent: float, begins: bool
 ) -> None:
-    assert rules.may_probe(forecast, spent, 100) is begins
+    assert rules.may_probe(forecast, training, spent, 90) is begins
 
 
 def test_the_order_merges_what_probes_say_and_how_good_a_strategy_usually_is() -> None:

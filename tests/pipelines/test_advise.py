@@ -149,18 +149,17 @@ def test_what_is_under_way_when_time_is_up_is_stopped() -> None:
 
 
 def test_a_forecast_follows_what_was_recorded() -> None:
-    def job(network: str, epochs: int, epoch: float, latency: float) -> Any:
+    def job(network: str, epochs: int, epoch: float, guess: float) -> Any:
         training = Training(Way(network, 64, "lp_ft"), epochs)
-        return SimpleNamespace(
-            training=training, epoch=epoch, latency=latency, job=SimpleNamespace(fitted=100),
-            stage={"download": 1.0, "prepare": 2.0, "evaluate": 3.0}.__getitem__,
-        )  # fmt: skip
+        stages = {"download": 1.0, "prepare": 2.0, "evaluate": 3.0}
+        stage = stages.__getitem__
+        return SimpleNamespace(training=training, epoch=epoch, guess=guess, stage=stage)
 
-    probe, wanted = job("a", 0, 0.0, 10.0), Training(Way("a", 64, "lp_ft"), 4)
-    assert forecast(wanted, probe, [probe], 0) == pytest.approx(6 + 4 * 3 * 10e-3 * 100)
-    others = [probe, job("b", 1, 8.0, 20.0), job("c", 1, 2.0, 20.0)]  # 0.4 and 0.1 s a ms
-    assert forecast(wanted, probe, others, 2) == pytest.approx(6 + 6 * 0.4 * 10)
-    assert forecast(wanted, probe, [*others, job("a", 1, 1.5, 10.0)], 2) == pytest.approx(6 + 9)
+    probe, wanted = job("a", 0, 0.0, 5.0), Training(Way("a", 64, "lp_ft"), 4)
+    assert forecast(wanted, probe, [probe], 0) == pytest.approx(6 + 4 * 5)
+    others = [probe, job("b", 1, 8.0, 4.0), job("c", 1, 2.0, 4.0)]  # twice the guess, and half
+    assert forecast(wanted, probe, others, 2) == pytest.approx(6 + 6 * 2 * 5)
+    assert forecast(wanted, probe, [*others, job("a", 1, 1.5, 5.0)], 2) == pytest.approx(6 + 9)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 1. Sizes. A network is probed at its own size and at four sevenths of it (128 px of 224): a third of
    the arithmetic, and often nearly the accuracy (Touvron et al. 2019, arXiv 1906.06423).
 2. Probes first. A linear probe on stored features is the cheapest thing that looks at this data.
-   The small sizes come first, then the large ones of the networks that did best; probes may take
-   two thirds of the budget: which network it is matters more than how it is trained. They are held
-   against each other on folds that all of them share: each on its own, they rank worse.
+   The small sizes come first, then the large ones of the networks that did best. Probes may take
+   two thirds of the time, and leave enough for a whole training of the best so far; where that does
+   not fit anyway, they may take all. They are held against each other on folds that all share.
 3. Order of trainings. By the probe, and by how good a strategy usually is: `STRATEGIES` is in the
    order of docs/strategy_table.md. The two orders are merged by the sum of the places in them.
 4. Halving. What is trained is trained for a quarter of the epochs first; the best quarter of what
@@ -31,7 +31,7 @@ SMALL, STEP, LEAST = 4 / 7, 32, 64  # share of a network's size; px
 STRATEGIES = ("lp_ft", "fine_tune")  # that train through the network, the usually better first
 PROBE = "linear_probe"
 ETA = 4
-PROBE_SHARE = 2 / 3  # of the budget, at most
+PROBE_SHARE = 2 / 3  # of the time, at most
 POINT = 0.01
 ERRORS = 2.0  # that what is chosen must be ahead of a null model by
 
@@ -85,9 +85,17 @@ def sizes(own: int) -> tuple[int, ...]:
     return (small, own) if LEAST <= small < own else (own,)
 
 
-def may_probe(forecast: float, spent: float, budget: float) -> bool:
-    """Whether a further probe is begun; all in seconds. The first always is: nothing is spent."""
-    return not spent or spent + forecast <= PROBE_SHARE * budget
+def may_probe(forecast: float, training: float, spent: float, end: float) -> bool:
+    """Whether a further probe is begun; all in seconds.
+
+    Args:
+        forecast: of the probe.
+        training: of a whole training of the best so far.
+        end: when all must be done.
+    """
+    if spent + training > end:
+        return spent + forecast <= end
+    return spent + forecast <= min(PROBE_SHARE * end, end - training)
 
 
 def order(probed: Sequence[tuple[Way, float]], strategies: Sequence[str]) -> list[Way]:
