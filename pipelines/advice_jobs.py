@@ -26,7 +26,7 @@ from pipelines.overrides import CONF
 from pipelines.ranking import Job, jobs, read
 
 OVER = 1.05  # of the budget: what is under way then is stopped, and goes on at the next start
-TAIL, LEAST_TAIL = 0.03, 4.0  # of the budget, s: kept back for the advice itself
+TAIL, LEAST_TAIL = 0.03, 8.0  # of the budget, s: kept back for the advice itself
 # Seconds that training takes for a photo, and for a multiply-accumulate of its answer: a first
 # guess, which recorded trainings scale.
 A_PHOTO, A_MAC = 5e-3, 8e-11
