@@ -17,18 +17,19 @@ from typing import Any
 import composed_once
 import numpy as np
 import pytest
+import yaml
 from changed import WHOLE_RUNS
 from forked_commands import HEAVY, ForkedCommands, without_torchrun
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
-from untraced import install, install_in_mlflow, untraced
 
 from graftwork.process import distributed
 from graftwork.recording import mlflow_store
 from graftwork.storage.artifacts import Artifacts
 
-install()
+# libyaml's parser, as commands use it: composing is reading.
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
 composed_once.install()
 # As in a command: looking through all that imports leave takes a tenth of the time.
 gc.set_threshold(50_000, 20, 20)
@@ -59,7 +60,7 @@ def _composed(overrides: tuple[str, ...]) -> str:
     """As JSON, of which everyone gets a copy of its own: composing takes a fifth of a second."""
     with initialize_config_dir(str(CONF), version_base=None):
         config = compose("config", overrides=list(overrides))
-        return json.dumps(untraced(OmegaConf.to_container)(config, resolve=True))
+        return json.dumps(OmegaConf.to_container(config, resolve=True))
 
 
 def draw_photo(path: Path, colour: tuple[int, int, int], seed: int, side: int = 40) -> None:
@@ -88,7 +89,6 @@ def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
     def made_or_copied(path: Path, artifacts: Artifacts) -> None:
         if not first.exists():
-            install_in_mlflow()
             make(path, artifacts)
             shutil.copy(path, first)
             return
