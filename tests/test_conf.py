@@ -32,6 +32,7 @@ NEEDS = {
     "from_group": ["transfer.trainable.first=2"],
     "matching": ["transfer.trainable.patterns=[blocks.6]"],
     "stochastic_normalisation": ["transfer=fine_tune", "transfer.batch_norm=trained"],
+    "fsdp": ["transfer/average=last"],
     "local_file": ["transfer.start.path={folder}/weights.pth"],
     "recorded_run": ["transfer.start.run=" + "0" * 32],
 }

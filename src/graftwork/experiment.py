@@ -78,6 +78,8 @@ class Experiment(Component):
             )
         if self.extraction.prefix == "stored" and self.transfer.epochs:
             self._check_stored_prefix()
+        if self.trainer.sharded and self.transfer.epochs:
+            self._check_sharded()
 
     def _check_stored_prefix(self) -> None:
         """What stored maps cannot give."""
@@ -92,6 +94,27 @@ class Experiment(Component):
             raise UserError(
                 f"extraction.prefix: stored, but {why}. Choose a strategy without it, {live}."
             )
+
+    def _check_sharded(self) -> None:
+        """What looks at whole weights while they are trained in parts."""
+        transfer = self.transfer
+        added = [name for name, penalty in transfer.penalties.items() if not penalty.is_none]
+        stored = self.extraction.prefix == "stored" or self.extraction.views is not None
+        for wrong, what, legal in (
+            (
+                transfer.average.gathering(True, True),
+                "transfer.average gathers",
+                "transfer/average=last",
+            ),
+            (added, f"transfer.penalties.{''.join(added[:1])} compares", "a strategy without"),
+            (not transfer.adapter.is_none, "transfer.adapter changes", "transfer/adapter=none"),
+            (stored, "a stored prefix splits", "extraction.prefix=live extraction.views=null"),
+        ):
+            if wrong:
+                raise UserError(
+                    f"trainer.sharded: true, but {what} whole weights while they are trained in "
+                    f"parts. Choose {legal}, or trainer=ddp."
+                )
 
     def _check_head(self) -> None:
         """A head that is fitted on stored features brings its own kind; others are trained."""

@@ -30,6 +30,7 @@ class Trainer(Component):
     gradient_clip: float  # the most that gradients may be; 0: off
     clip_by: str  # of that, norm: of all gradients together; value: of each number
     processes: int  # one a device; more than one starts torchrun
+    sharded: bool  # each of several holds a share of every weight, not all (FSDP)
     accelerator: str  # auto, cpu, gpu
     workers: int  # loader processes; 0: load in the training process
     loader_timeout: float  # seconds that those may take for a batch; 0: for ever
@@ -57,6 +58,7 @@ class Trainer(Component):
         check_range("gradient_clip", self.gradient_clip, 0)
         check_choice("clip_by", self.clip_by, CLIPPED)
         check_range("processes", self.processes, 1)
+        self._check_sharded()
         check_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         check_range("workers", self.workers, 0)
         check_range("loader_timeout", self.loader_timeout, 0)
@@ -95,6 +97,22 @@ class Trainer(Component):
                 f"batch_size: {size} cannot be shared evenly by {processes} "
                 f"processes. Legal: a multiple of {processes} (trainer.processes)."
             )
+
+    def _check_sharded(self) -> None:
+        """What needs all of the weights in one process."""
+        if not self.sharded:
+            return
+        for wrong, why, legal in (
+            (self.processes < 2, "one process has nothing to share out", "trainer.processes=2"),
+            (
+                self.keeps_checkpoints,
+                "a training of shares cannot go on bit for bit, so no checkpoints are kept",
+                "trainer.checkpoint_minutes=null trainer.checkpoint_steps=null",
+            ),
+            (self.compile != "off", "blocks change size while they run", "trainer.compile=off"),
+        ):
+            if wrong:
+                raise UserError(f"sharded: true, but {why}. Choose {legal}, or trainer=ddp.")
 
     @property
     def keeps_checkpoints(self) -> bool:

@@ -91,7 +91,8 @@ def fit_module(
         engine = lightning(trainer, module.epochs, watchers, root, steps, passes)
         bf16_on_cpu = not trainer.uses_gpu() and engine.precision == "bf16-mixed"
         frozen = module.transfer.batch_norm == "frozen"
-        pairs = foldable(module.classifier) if frozen else []
+        # Of a network in parts, BatchNorm may lie in another part than its convolution.
+        pairs = foldable(module.classifier) if frozen and not trainer.sharded else []
         faster = fast_forward(module.classifier, fold=pairs, depthwise_fp32=bf16_on_cpu)
         reading = nullcontext() if prefix is None else prefix.reading(module.classifier)
         with kept_memory(), faster, reading, named_faults(trainer):

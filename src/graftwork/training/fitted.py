@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -247,8 +248,10 @@ class Fitting:
             bound(transfer, classifier, objective, self.facts, at_hand) as penalties,
             attached(transfer.adapter, classifier, seed),
         ):
+            parted = experiment.trainer.sharded
             module = GraftModule(
-                classifier, transfer, self.facts.num_classes, objective=objective,
+                deepcopy(classifier) if parted else classifier, transfer,
+                self.facts.num_classes, objective=objective,
                 penalties=penalties, watched=self.data.watched, factor=factor, seed=seed,
                 epochs=self.epochs, known=self.course.known, shares=self.data.order().shares,
             )  # fmt: skip
@@ -257,6 +260,8 @@ class Fitting:
                 module, experiment.trainer, watchers, self.artifacts.root, self.data,
                 self.course.steps, self.prefix,
             )  # fmt: skip
+            if parted:
+                classifier.load_state_dict(module.state)
         return module
 
 

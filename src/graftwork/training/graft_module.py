@@ -17,6 +17,7 @@ from graftwork.process import distributed
 from graftwork.training.diverging import Diverged
 from graftwork.training.lightning import pl, torchmetrics
 from graftwork.training.parameter_groups import parameter_groups
+from graftwork.training.sharding import shard, whole, whole_state
 from graftwork.transfer.bound.objective import BoundObjective, larger_share
 from graftwork.transfer.bound.penalty import BoundPenalty, Outputs
 from graftwork.transfer.parts import Facts, Moment
@@ -96,6 +97,7 @@ class GraftModule(pl.LightningModule):
         self.watched, self.factor, self.seed = tuple(watched), factor, seed
         self.epochs = transfer.epochs if epochs is None else epochs
         self.layout = classifier.layout()
+        self.state: dict[str, torch.Tensor] = {}  # of a network in parts, when it is trained
         self.validated: tuple[float, ...] = ()  # held-out loss after each epoch that is done
         self.known = None if known is None else tuple(known)
         self.at_rest: list[torch.nn.Parameter] = []  # trained at another time, not now
@@ -151,6 +153,16 @@ class GraftModule(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         for parameter in self.at_rest:
             parameter.grad = None
+
+    def configure_model(self) -> None:
+        """Lightning's strategy of networks in parts has a mesh of processes; others have none."""
+        if self.device_mesh is not None:
+            shard(self.classifier, self.device_mesh["data_parallel"])
+
+    def on_train_end(self) -> None:
+        """What is trained in parts is put together while all processes are here."""
+        if self.device_mesh is not None:
+            self.state = whole_state(self.classifier)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 `[B, S, S, 3]` to logits `[B, num_classes]`."""
@@ -278,7 +290,7 @@ class GraftModule(pl.LightningModule):
         The last that happens before a step, whose gradient is judged here."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if not self.judge(norm):
+        if not self.judge(whole(norm)):
             for parameter in parameters:
                 parameter.grad = None  # what has none is not moved
         elif gradient_clip_val and gradient_clip_algorithm == "value":

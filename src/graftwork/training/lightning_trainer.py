@@ -38,7 +38,7 @@ def lightning(
         accelerator="gpu" if on_gpu else "cpu",
         devices=(here := distributed.processes_here_of(settings.processes)),
         num_nodes=max(1, settings.processes // here),
-        strategy=_several_processes(on_gpu) if settings.processes > 1 else "auto",
+        strategy=_several_processes(settings, on_gpu) if settings.processes > 1 else "auto",
         precision="bf16-mixed" if bf16 else "32-true",
         max_epochs=settings.epochs_of(epochs),
         max_steps=-1 if steps is None else steps,
@@ -59,13 +59,16 @@ def lightning(
     )
 
 
-def _several_processes(on_gpu: bool) -> Any:
+def _several_processes(settings: Trainer, on_gpu: bool) -> Any:
+    common: dict[str, Any] = {
+        "process_group_backend": "nccl" if on_gpu else "gloo", "timeout": distributed.timeout()
+    }  # fmt: skip
+    if settings.sharded:
+        return pl.strategies.ModelParallelStrategy(
+            data_parallel_size=settings.processes, tensor_parallel_size=1, **common
+        )
     # Validation gives processes different numbers of batches: nothing may be broadcast there.
-    return pl.strategies.DDPStrategy(
-        process_group_backend="nccl" if on_gpu else "gloo",
-        broadcast_buffers=False,
-        timeout=distributed.timeout(),
-    )
+    return pl.strategies.DDPStrategy(broadcast_buffers=False, **common)
 
 
 def share_cores(processes: int) -> None:
@@ -93,6 +96,7 @@ def quiet() -> Iterator[None]:
             "The `srun` command is available",
             "Total length of `list` across ranks is zero",  # training without validation
             ".*in eval mode at the start of training",  # frozen modules are
+            "FSDP2-wrapped module .* returned a view tensor",  # which nothing changes in place
             "You're resuming from a checkpoint that ended before",  # the order passes over batches
         ):
             warnings.filterwarnings("ignore", message)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from graftwork.training.sharding import whole
+
 if TYPE_CHECKING:
     from graftwork.models.network.classifier import Classifier
     from graftwork.transfer.strategy import Transfer
@@ -45,4 +47,4 @@ def root_mean_square(parameter: torch.Tensor) -> float:
     """The size of a tensor's values; 0 on the meta device, where there are none."""
     if parameter.is_meta:
         return 0.0
-    return float(parameter.detach().float().square().mean().sqrt())
+    return float(whole(parameter.detach()).float().square().mean().sqrt())

@@ -31,6 +31,10 @@ class AuxiliaryClassifiers(Penalty):
         check_range("weight", self.weight, 0)
 
     @property
+    def is_none(self) -> bool:
+        return not self.weight
+
+    @property
     def looks_inside(self) -> bool:
         return bool(self.weight)
 

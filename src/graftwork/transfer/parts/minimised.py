@@ -42,6 +42,11 @@ class Penalty(Component):
     """What is added to the objective."""
 
     @property
+    def is_none(self) -> bool:
+        """Whether it never adds anything."""
+        return False
+
+    @property
     def looks_inside(self) -> bool:
         """Whether it looks at pictures, or at maps inside the backbone: it needs all of a forward
         pass. One that looks at weights, features and logits alone says that it does not."""
