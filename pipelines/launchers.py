@@ -46,7 +46,7 @@ def check(node: Any) -> None:
         node: `hydra.launcher`, as composed.
     """
     package = _package(node)
-    if package in EXTRAS and not _is_installed(f"hydra_plugins.{package}"):
+    if package in EXTRAS and find_spec(f"hydra_plugins.{package}") is None:
         raise UserError(
             f"hydra/launcher: {package.replace('_', '-')} is not installed. "
             f"pip install 'graftwork[{EXTRAS[package]}]'"
@@ -55,13 +55,6 @@ def check(node: Any) -> None:
 
 def _package(node: Any) -> str:
     return f"{OmegaConf.select(node, '_target_')}..".split(".")[1]
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 @contextmanager
@@ -102,11 +95,11 @@ def starting(folder: Path, node: Any) -> Iterator[None]:
     if int(node.n_jobs) == 1:  # joblib starts nobody then
         yield
         return
-    os.environ[SHARE] = os.environ["OMP_NUM_THREADS"] = str(_share(int(node.n_jobs)))
+    share = str(_share(int(node.n_jobs)))
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     try:
-        with _passed_on():
+        with patch.dict(os.environ, {SHARE: share, "OMP_NUM_THREADS": share}), _passed_on():
             yield
     except BrokenProcessPool as error:
         raise UserError(
