@@ -74,7 +74,9 @@ def _near_to(cuts: Sequence[np.ndarray], whole: np.ndarray, column: int) -> np.n
             numbers = np.full(len(first), number)
             found.append((row + first, column + second, numbers, like[first, second]))
     first, second, numbers, like = (np.concatenate(part) for part in zip(*found, strict=True))
+    wholly = np.einsum("ij,ij->i", whole[first], whole[second])
     order = np.lexsort((-like, second))
+    order = order[(like > wholly)[order]]  # what is nearer as a whole is no cut
     pair = first[order] * len(whole) + second[order]
     order = order[np.sort(np.unique(pair, return_index=True)[1])]  # of each pair its nearest cut
     begins = np.searchsorted(second[order], second[order])
