@@ -105,7 +105,7 @@ def told(wanted: Asked, found: Found) -> Advice:
     ranked, rankings = _rankings(found)
     rows = [
         Row(one.training.way, float(scores[row]), one.job.seconds, one.latency,
-            _became(one, standings.get(row), chosen, runner_up), row in standings)
+            _became(found, one, standings.get(row), chosen, runner_up), row in standings)
         for row, one in enumerate(done)
     ]  # fmt: skip
     return Advice(
@@ -127,10 +127,15 @@ def told(wanted: Asked, found: Found) -> Advice:
 
 
 def _became(
-    one: Measured, standing: Standing | None, chosen: Standing, runner_up: Standing | None
+    found: Found,
+    one: Measured,
+    standing: Standing | None,
+    chosen: Standing,
+    runner_up: Standing | None,
 ) -> str:
     if standing is None:
-        return f"{one.training.epochs} epochs only: not promoted, or no time"
+        lost = one.training.way in [training.way for training in found.untried()]
+        return f"{one.training.epochs} epochs: {'not promoted, or no time' * lost or 'promoted'}"
     if standing is chosen:
         return "recommended"
     return "runner-up: " * (standing is runner_up) + rules.why_not(standing, chosen)
