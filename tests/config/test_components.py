@@ -16,8 +16,8 @@ from graftwork.settings.trainer import Trainer
 
 SPLITS = {"val_fraction": 0.1, "test_fraction": 0.2, "seed": 0, "train_per_class": None}
 TRAINER = {
-    "name": "t", "batch_size": 4, "accumulate": 1, "compile": "off", "sharded": False, "rates_batch": 4,
-    "precision": "fp32", "gradient_clip": 1.0, "processes": 1,
+    "name": "t", "batch_size": 4, "accumulate": 1, "compile": "off", "rates_batch": 4,
+    "precision": "fp32", "gradient_clip": 1.0, "processes": 1, "sharded": False,
     "accelerator": "cpu", "workers": 0, "loader_timeout": 0, "group_timeout": 9,
     "clip_by": "norm", "refit": "auto", "refit_below": 500,
     "refit_epochs": 1, "refit_rate": 0.5,
