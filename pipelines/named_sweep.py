@@ -93,7 +93,8 @@ def swept_with_earlier(folder: Path, swept: Mapping[str, Sequence[str]]) -> dict
 
 
 def planned(overrides: Sequence[str], swept: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """The overrides of every job of a grid.
+    """The overrides of every job of a grid; none where nothing is swept, and the one job begins at
+    once.
 
     Args:
         overrides: of the command line, swept ones included.
@@ -102,4 +103,4 @@ def planned(overrides: Sequence[str], swept: Mapping[str, Sequence[str]]) -> lis
     said = (line for line in overrides if not hydras_own.match(line))
     shared = [line for line in said if line.partition("=")[0] not in swept]
     pairs = [[f"{key}={value}" for value in values] for key, values in swept.items()]
-    return [[*shared, *job] for job in product(*pairs)]
+    return [[*shared, *job] for job in product(*pairs)] if swept else []
