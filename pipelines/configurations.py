@@ -148,7 +148,11 @@ def _table(jobs: Sequence[Job], place: Callable[[Artifacts], Path]) -> _Table | 
 
 
 def _mean(table: _Table | None) -> Estimate | None:
-    return None if table is None else mean_over(table.right, table.confidence)
+    """Of a share, which is never less than none and never more than all."""
+    if table is None:
+        return None
+    found = mean_over(table.right, table.confidence)
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _family(

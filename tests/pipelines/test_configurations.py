@@ -73,6 +73,13 @@ def test_seeds_are_taken_together_and_the_selection_score_sorts(
     assert (best.seconds, best.trained, len(best.jobs)) == (0.0, 1234, 2)
 
 
+def test_no_interval_of_a_share_reaches_beyond_all_of_it(tmp_path: Path) -> None:
+    for number, right in enumerate((range(59), range(57))):
+        job(tmp_path, number, [f"seed={number}"], right, 0.9)
+    ((one,),) = [configurations(ranking, []) for ranking in rankings(jobs(tmp_path))]
+    assert one.test is not None and one.test.low < 57 / 60 and one.test.high == 1
+
+
 def test_differences_are_paired_by_picture_and_seed(found: list[Configuration]) -> None:
     (to_probe,) = found[0].differences  # fine_tune is not in the sweep; it is the best itself
     assert to_probe.baseline == "linear_probe"
