@@ -23,7 +23,7 @@ from benchmarks.defaults_page import machine
 from benchmarks.memory import line
 from benchmarks.sweeping import Bench, Job, Say, environment
 from benchmarks.tasks import ASIDE, STRATEGIES, Task, networks, tasks
-from benchmarks.verdicts import Verdict
+from benchmarks.verdicts import Verdict, published
 from graftwork.reporting.numbers import duration
 from graftwork.storage.files import write_json
 from pipelines.advice_candidates import on_imagenet
@@ -157,15 +157,8 @@ def advise(
     """Runs, writes the page (in docs/ only where all was asked for) and says which bars are met."""
     bench = Bench.at(folder)
     found = list(outcomes(bench, task_names, network_names, say))
-    text = written(found)
-    whole = not task_names and not network_names
-    for path in (bench.folder / page.name, *([page] if whole else ())):
-        path.write_text(text, encoding="utf-8")
-        say(f"written: {path}")
-    reached = verdicts(found)
-    for verdict in reached:
-        say(str(verdict))
-    return int(not all(verdict.met for verdict in reached))
+    whole = None if task_names or network_names else page
+    return published(written(found), verdicts(found), bench.folder, whole, page.name, say)
 
 
 def written(found: Sequence[Outcome]) -> str:

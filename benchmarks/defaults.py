@@ -109,16 +109,9 @@ def defaults(
         The exit code: 1 where a bar is missed, or a job failed.
     """
     from benchmarks.defaults_page import written
-    from benchmarks.verdicts import verdicts
+    from benchmarks.verdicts import published, verdicts
 
     bench = Bench.at(folder)
     found = results(bench, task_names, network_names, say)
-    text = written(found)
-    whole = not task_names and not network_names
-    for path in (bench.folder / page.name, *([page] if whole else ())):
-        path.write_text(text, encoding="utf-8")
-        say(f"written: {path}")
-    reached = verdicts(found)
-    for verdict in reached:
-        say(str(verdict))
-    return int(not all(verdict.met for verdict in reached))
+    whole = None if task_names or network_names else page
+    return published(written(found), verdicts(found), bench.folder, whole, page.name, say)

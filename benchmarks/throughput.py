@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from benchmarks.workplace import NEW_HEAD, Workplace, alternating, parameters, r
 from graftwork.data import manifest
 from graftwork.features.feature_store import frozen_network
 from graftwork.storage.artifacts import Artifacts
+
+if TYPE_CHECKING:
+    from graftwork.experiment import Experiment
+    from graftwork.models.network.classifier import Classifier
 
 STEPS, EPOCHS = 20, 2  # long enough that starting and ending do not count
 KEPT = 5  # steps between checkpoints, where what they cost is measured
@@ -63,17 +68,9 @@ def _rate(count: int, work: Callable[[], object]) -> float:
 def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
     """Seconds of a fine-tuning step (loading and augmenting included), of a bare loop's, and of a
     checkpoint."""
-    import torch
-    from torch.nn import functional as F
-
-    from graftwork.models.network.folding import foldable
-    from graftwork.models.precision import chosen
     from graftwork.training import attempt, fitting
     from graftwork.training.course import TrainingRows
-    from graftwork.training.fast_forward import fast_forward
-    from graftwork.training.graft_module import GraftModule
     from graftwork.training.history import History
-    from graftwork.training.parameter_groups import parameter_groups
     from graftwork.training.resuming.legs import Legs
 
     experiment = parameters(
@@ -95,16 +92,44 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
         with TemporaryDirectory(dir=place.folder) as folder:
             return ours(Legs(Path(folder), None, KEPT, None))
 
-    batch = experiment.trainer.images_a_pass
+    bare = bare_loop(experiment, classifier, classes)
+    bare(True)
+    loop, plain, step, keeping = alternating(
+        repeats, lambda: bare(True), lambda: bare(False), ours, kept
+    )
+    return (
+        f"fine-tuning step at {size} px, batch {experiment.trainer.images_a_pass}, milliseconds: "
+        f"bare loop {_milliseconds(loop)} (without folded BatchNorm {_milliseconds(plain)}), "
+        f"graftwork {_milliseconds(step)}\n"
+        f"  graftwork / bare loop: {told(ratio(step, loop), 2)}\n"
+        f"  {_of_a_checkpoint(step, keeping, experiment.trainer.checkpoint_minutes)}"
+    )
+
+
+def bare_loop(
+    experiment: Experiment, classifier: Classifier, classes: int
+) -> Callable[[bool], float]:
+    """Seconds a step of a plain PyTorch loop over pictures in memory, with BatchNorm folded or not,
+    in the same precision and layout and with the same parameters trained."""
+    import torch
+    from torch.nn import functional as F
+
+    from graftwork.models.network.folding import foldable
+    from graftwork.models.precision import chosen
+    from graftwork.training.fast_forward import fast_forward
+    from graftwork.training.graft_module import GraftModule
+    from graftwork.training.parameter_groups import parameter_groups
+
+    size, batch = classifier.input_spec.size, experiment.trainer.images_a_pass
     images = torch.randint(0, 255, (STEPS, batch, size, size, 3), dtype=torch.uint8)
     labels = torch.randint(0, classes, (STEPS, batch))
+    bf16 = chosen(experiment.trainer.precision, on_gpu=False) == "bf16"
 
-    def bare(folded: bool) -> float:
+    def seconds(folded: bool) -> float:
         classifier.train()
         GraftModule(classifier, experiment.transfer, classes)  # freezes as the strategy says
         groups = list(parameter_groups(classifier, experiment.transfer))
         optimiser = torch.optim.AdamW(groups, fused=True)
-        bf16 = chosen(experiment.trainer.precision, on_gpu=False) == "bf16"
         pairs = foldable(classifier) if folded else []
         with fast_forward(classifier, fold=pairs, depthwise_fp32=bf16):
             start = time.perf_counter()
@@ -116,22 +141,23 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
                 optimiser.step()
-            seconds = (time.perf_counter() - start) / STEPS
-        return seconds
+            return (time.perf_counter() - start) / STEPS
 
-    bare(True)
-    loop, plain, step, keeping = alternating(
-        repeats, lambda: bare(True), lambda: bare(False), ours, kept
-    )
-    written = [KEPT * (b - a) for a, b in zip(step, keeping, strict=True)]
-    minutes = experiment.trainer.checkpoint_minutes
+    return seconds
+
+
+def _milliseconds(seconds: Sequence[float]) -> str:
+    return told([1000 * value for value in seconds], 0)
+
+
+def _of_a_checkpoint(
+    without: Sequence[float], with_: Sequence[float], minutes: float | None
+) -> str:
+    """What it costs, of seconds a step without any and with one every KEPT steps."""
     assert minutes is not None, "the default writes by time"
+    written = [KEPT * (b - a) for a, b in zip(without, with_, strict=True)]
     shares = [100 * seconds / (60 * minutes) for seconds in written]
     return (
-        f"fine-tuning step at {size} px, batch {batch}, milliseconds: bare loop "
-        f"{told([1000 * s for s in loop], 0)} (without folded BatchNorm "
-        f"{told([1000 * s for s in plain], 0)}), graftwork {told([1000 * s for s in step], 0)}\n"
-        f"  graftwork / bare loop: {told(ratio(step, loop), 2)}\n"
-        f"  a checkpoint, written every {KEPT} steps, takes {told([1000 * s for s in written], 0)} "
-        f"ms: {told(shares, 3)} % of a training that writes one every {minutes:g} minutes"
+        f"a checkpoint, written every {KEPT} steps, takes {_milliseconds(written)} ms: "
+        f"{told(shares, 3)} % of a training that writes one every {minutes:g} minutes"
     )

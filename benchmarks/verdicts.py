@@ -5,8 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.sweeping import Say
 from benchmarks.tasks import HELD_BACK, STRATEGIES, Task
 
 if TYPE_CHECKING:
@@ -125,3 +127,23 @@ def _probe(run: Result, results: Sequence[Result]) -> float | None:
 
 def _named(result: Result) -> str:
     return f"{result.task.name}, {result.network}, {result.strategy}, seed {result.seed}"
+
+
+def published(
+    text: str, bars: Sequence[Verdict], folder: Path, page: Path | None, name: str, say: Say
+) -> int:
+    """Writes a page and says which bars are met.
+
+    Args:
+        page: in docs/; None where a part of all was asked for, which would hide rows there.
+        name: of the page in the folder, where it always lies.
+
+    Returns:
+        The exit code: 1 where a bar is missed.
+    """
+    for path in (folder / name, *([page] if page else ())):
+        path.write_text(text, encoding="utf-8")
+        say(f"written: {path}")
+    for bar in bars:
+        say(str(bar))
+    return int(not all(bar.met for bar in bars))
