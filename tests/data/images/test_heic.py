@@ -128,4 +128,4 @@ Image.new("RGB", (8, 8)).save(written, "JPEG")
 decode(written.getvalue(), 100)
 assert "pillow_heif" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
