@@ -24,16 +24,11 @@ def answers(numbers: np.random.Generator, count: int, seeds: int, between: float
     return numbers.random((count, seeds, PICTURES)) < 1 / (1 + np.exp(-difficulty))
 
 
-@pytest.mark.parametrize(("seeds", "between"), [(1, 0.0), (3, 0.1), (5, 0.2)])
+@pytest.mark.parametrize(
+    ("seeds", "between"), [(1, 0.0), (2, 0.0), (2, 0.2), (2, 1.0), (3, 0.0), (3, 0.5), (5, 0.2)]
+)
 def test_intervals_of_a_difference_that_is_none_hold_zero(seeds: int, between: float) -> None:
     assert 0.93 <= held(seeds, between) <= 0.97
-
-
-def test_where_seeds_differ_by_nothing_or_by_much_they_hold_it_a_little_too_often_or_seldom() -> (
-    None
-):
-    """Seeds that seem to differ less than pictures do are taken for equal: so few tell little."""
-    assert 0.95 <= held(3, 0.0) <= 0.985 and held(3, 0.5) >= 0.91 and held(2, 0.5) >= 0.84
 
 
 def held(seeds: int, between: float) -> float:

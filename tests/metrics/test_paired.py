@@ -37,7 +37,7 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
 
 @pytest.mark.parametrize(
     ("seeds", "of_seed", "of_picture"),
-    [(1, 0.0, 0.5), (3, 0.0, 0.3), (3, 0.03, 0.3), (5, 0.05, 0.0)],
+    [(1, 0.0, 0.5), (2, 0.1, 0.0), (3, 0.0, 0.3), (3, 0.03, 0.3), (5, 0.05, 0.0)],
 )
 def test_intervals_of_identical_systems_hold_zero_as_often_as_they_say(
     seeds: int, of_seed: float, of_picture: float

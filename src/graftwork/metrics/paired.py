@@ -1,14 +1,16 @@
 """Means and paired differences over pictures and seeds, and what many comparisons cost.
 
 Pictures and seeds are both drawn: another test set, and another training, would have given other
-numbers. The variance of a mean over a table `[seeds, pictures]` is that of Clark's quasi-F (1973,
-Journal of Verbal Learning and Verbal Behavior 12): the mean squares of seeds and of pictures, less
-that of what neither explains. Its degrees of freedom are Satterthwaite's (1946, Biometrics
-Bulletin 2), so that two seeds that disagree give a wide interval rather than a confident one.
+numbers. Of a table `[seeds, pictures]` the mean squares of seeds, of pictures and of what neither
+explains are those of a two-way analysis of variance. The interval adds two of Student's t, each
+with the degrees of freedom of its part, as Howe does (1974, Journal of the American Statistical
+Association 69): the seeds' mean square, which holds the rest too, and what the pictures' exceeds
+the rest by. So two seeds give the wide interval that a t with one degree of freedom asks for,
+whether they happen to agree or not.
 
-Of 1,000 simulated pairs of equal systems 93 to 97 % of 95 % intervals hold zero, with one seed, or
-where several differ a little; with two that differ much by chance alone 85 % (tests/comparing/
-test_coverage.py).
+Of 1,000 simulated pairs of equal systems 93 to 97 % of 95 % intervals hold zero, with 1, 2, 3 or 5
+seeds that differ by nothing, little or much (tests/comparing/test_coverage.py). Where pictures
+differ between two systems that are equal on average, up to 98 %.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVEL = 0.05  # an adjusted p below it is taken for more than chance
+SMALLEST_P = 1e-15  # what is less likely is told as 0
 
 
 @dataclass(frozen=True)
@@ -40,37 +43,41 @@ def mean_over(table: np.ndarray, confidence: float) -> Estimate:
             of two systems that share pictures and seeds.
         confidence: of the interval, (0, 1).
     """
-    from scipy.special import stdtr, stdtrit
-
     value = float(table.mean())
-    variance, freedom = _variance(np.asarray(table, np.float64))
-    if variance <= 0:
-        return Estimate(value, value, value, 1.0 if value == 0 else 0.0)
-    error = math.sqrt(variance)
-    half = float(stdtrit(freedom, (1 + confidence) / 2)) * error
-    p = 2 * float(stdtr(freedom, -abs(value) / error))
-    return Estimate(value, value - half, value + half, p)
+    parts = _parts(np.asarray(table, np.float64))
+    half = _half(parts, 1 - confidence)
+    return Estimate(value, value - half, value + half, _p(parts, abs(value)))
 
 
-def _variance(table: np.ndarray) -> tuple[float, float]:
-    """Of the mean, and its degrees of freedom."""
+def _parts(table: np.ndarray) -> list[tuple[float, int]]:
+    """Of the variance of the mean, each with its degrees of freedom; those above zero."""
     seeds, pictures = table.shape
     by_picture, by_seed = table.mean(axis=0), table.mean(axis=1)
-    of_pictures = seeds * float(by_picture.var(ddof=1))
-    if seeds == 1:
-        return of_pictures / pictures, pictures - 1
-    of_seeds = pictures * float(by_seed.var(ddof=1))
-    rest = table - by_picture - by_seed[:, None] + table.mean()
-    count = (seeds - 1) * (pictures - 1)
-    of_rest = float((rest**2).sum()) / count
-    # What a mean square falls short of the rest by is chance: no variance is below zero.
-    parts = [(of_pictures, pictures - 1.0)] if of_pictures > of_rest else []
-    parts += [(of_seeds, seeds - 1.0)] if of_seeds > of_rest else []
-    squares = sum(square for square, _ in parts) - (len(parts) - 1) * of_rest
-    if not squares:
-        return 0.0, count
-    parts += [(of_rest, count)] if len(parts) != 1 else []
-    return squares / (seeds * pictures), squares**2 / sum(s**2 / n for s, n in parts)
+    squares, rest = [(seeds * float(by_picture.var(ddof=1)), pictures - 1)], 0.0
+    if seeds > 1:
+        squares.append((pictures * float(by_seed.var(ddof=1)), seeds - 1))
+        left = table - by_picture - by_seed[:, None] + table.mean()
+        rest = float((left**2).sum()) / ((seeds - 1) * (pictures - 1))
+    squares[0] = max(squares[0][0] - rest, 0.0), pictures - 1  # no variance is below zero
+    return [(square / table.size, freedom) for square, freedom in squares if square > 0]
+
+
+def _half(parts: Sequence[tuple[float, int]], outside: float) -> float:
+    """Half of the interval beyond which so much, (0, 1), would lie by chance."""
+    from scipy.special import stdtrit
+
+    return math.sqrt(sum(v * float(stdtrit(n, 1 - outside / 2)) ** 2 for v, n in parts))
+
+
+def _p(parts: Sequence[tuple[float, int]], distance: float) -> float:
+    """What lies outside of the interval that just reaches so far."""
+    from scipy.optimize import brentq
+
+    if not distance:
+        return 1.0
+    if _half(parts, SMALLEST_P) < distance:
+        return 0.0
+    return float(brentq(lambda p: _half(parts, p) - distance, SMALLEST_P, 1.0))
 
 
 def holm(values: Sequence[float]) -> list[float]:

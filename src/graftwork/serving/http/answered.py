@@ -108,6 +108,7 @@ async def _awaited(request: Request, work: Coroutine[Any, Any, Result], seconds:
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.wait(tasks)  # before any answer: what is cancelled no longer begins
     if tasks[0] in done:
         return tasks[0].result()
     if done:
