@@ -11,7 +11,7 @@ from graftwork.comparing.pairs import pairs, systems
 from graftwork.comparing.recorded import Recorded
 from graftwork.metrics.paired import mean_over
 
-TIMES, PICTURES, CONFIDENCE = 1000, 300, 0.95
+TIMES, PICTURES, CONFIDENCE = 1000, 661, 0.95
 
 
 def answers(numbers: np.random.Generator, count: int, seeds: int, between: float) -> np.ndarray:

@@ -35,6 +35,15 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
     assert apart.high - apart.low > 10 * (agreeing.high - agreeing.low)
 
 
+def test_seeds_that_agree_to_the_picture_are_not_sure_of_it() -> None:
+    """By hand: t of 2 degrees of freedom, 4.303, times sqrt(1 / 2 / 3) of a picture of 60."""
+    table = np.zeros((3, 60))
+    table[[0, 1, 2], [5, 6, 7]] = -1.0
+    found = mean_over(table, 0.95)
+    assert found.value == pytest.approx(-1 / 60) and found.p > 0.05
+    assert found.high - found.value == pytest.approx(4.303 * (1 / 6) ** 0.5 / 60, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("seeds", "of_seed", "of_picture"),
     [(1, 0.0, 0.5), (2, 0.1, 0.0), (3, 0.0, 0.3), (3, 0.03, 0.3), (5, 0.05, 0.0)],

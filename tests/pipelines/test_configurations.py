@@ -23,10 +23,13 @@ PICTURES = 60
 RIGHT = {  # of 60 pictures, by strategy and seed
     ("linear_probe", 0): range(30),
     ("linear_probe", 1): range(32),
+    ("linear_probe", 2): range(31),
     ("lp_ft", 0): range(55),
     ("lp_ft", 1): range(53),
+    ("lp_ft", 2): range(54),
     ("knn", 0): range(29),
     ("knn", 1): range(31),
+    ("knn", 2): range(30),
 }
 
 
@@ -70,7 +73,7 @@ def test_seeds_are_taken_together_and_the_selection_score_sorts(
     assert best.selection_range == (pytest.approx(53 / 60), pytest.approx(55 / 60))
     assert best.test is not None and best.test.value == pytest.approx(54 / 60)
     assert best.test.low < 53 / 60 < 55 / 60 < best.test.high
-    assert (best.seconds, best.trained, len(best.jobs)) == (0.0, 1234, 2)
+    assert (best.seconds, best.trained, len(best.jobs)) == (0.0, 1234, 3)
 
 
 def test_no_interval_of_a_share_reaches_beyond_all_of_it(tmp_path: Path) -> None:
@@ -83,9 +86,9 @@ def test_no_interval_of_a_share_reaches_beyond_all_of_it(tmp_path: Path) -> None
 def test_differences_are_paired_by_picture_and_seed(found: list[Configuration]) -> None:
     (to_probe,) = found[0].differences  # fine_tune is not in the sweep; it is the best itself
     assert to_probe.baseline == "linear_probe"
-    assert to_probe.estimate.value == pytest.approx((25 + 21) / 120)
+    assert to_probe.estimate.value == pytest.approx((25 + 21 + 23) / 180)
     right = {key: np.isin(range(PICTURES), list(of)).astype(float) for key, of in RIGHT.items()}
-    pairs = [right["lp_ft", seed] - right["linear_probe", seed] for seed in (0, 1)]
+    pairs = [right["lp_ft", seed] - right["linear_probe", seed] for seed in (0, 1, 2)]
     assert to_probe.estimate == mean_over(np.stack(pairs), 0.95)
     (probe_to_best,) = found[1].differences  # a baseline is not compared with itself
     knn_to_best, knn = found[2].differences
@@ -135,8 +138,8 @@ def test_verdicts_are_those_of_the_adjusted_p(found: list[Configuration]) -> Non
 
 def test_where_not_all_tests_were_looked_at_held_out_pictures_tell(tmp_path: Path) -> None:
     """They are there for every job; of seeds with other pictures only the scores are told."""
-    right = {"lp_ft": (range(50), range(52)), "knn": (range(30), range(28))}
-    for number, (strategy, seed) in enumerate((s, n) for s in right for n in (0, 1)):
+    right = {"lp_ft": (range(50), range(52), range(51)), "knn": (range(30), range(28), range(29))}
+    for number, (strategy, seed) in enumerate((s, n) for s in right for n in (0, 1, 2)):
         recognised = right[strategy][seed]
         own = [f"transfer={strategy}", f"seed={seed}"]
         job(tmp_path, number, own, recognised, len(recognised) / PICTURES)
@@ -153,7 +156,7 @@ def test_where_not_all_tests_were_looked_at_held_out_pictures_tell(tmp_path: Pat
     assert section.pictures == [] and "85.0 (75" in section.rows[0][2]
     told = tables.as_metrics([best, knn])
     assert told["held_out_top1/transfer=knn"] == pytest.approx(58 / 120)
-    assert told["to_best_p/transfer=knn"] == difference.p and told["seeds/transfer=knn"] == 2
+    assert told["to_best_p/transfer=knn"] == difference.p and told["seeds/transfer=knn"] == 3
     assert "to_best/transfer=lp_ft" not in told and "test_top1/transfer=knn" not in told
     assert tables.as_tags([best, knn])["verdict/transfer=knn"] == "worse than best"
     frame = pd.read_parquet(Artifacts.at(tmp_path / "3").held_out)

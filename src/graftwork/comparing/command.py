@@ -96,6 +96,11 @@ def sentences(found: Sequence[System], compared: Sequence[Pair]) -> list[str]:
             f"'Pictures to tell': with so many test pictures, and these seeds, a difference of "
             f"that size would be told {percent(POWER, 0)} of the time."
         )
+    if any(len(one.runs) == 2 for one in found):
+        said.append(
+            "Two seeds hardly tell how far trainings differ: a third narrows an interval more than "
+            "many pictures."
+        )
     if any(len(one.runs) == 1 for one in found):
         said.append("One seed: another training of the same kind would have given another number.")
     said.append(

@@ -6,11 +6,12 @@ explains are those of a two-way analysis of variance. The interval adds two of S
 with the degrees of freedom of its part, as Howe does (1974, Journal of the American Statistical
 Association 69): the seeds' mean square, which holds the rest too, and what the pictures' exceeds
 the rest by. So two seeds give the wide interval that a t with one degree of freedom asks for,
-whether they happen to agree or not.
+whether they agree or not; seeds that agree to the picture count as if they were one picture apart,
+since otherwise they would give an interval of no width.
 
-Of 1,000 simulated pairs of equal systems 93 to 97 % of 95 % intervals hold zero, with 1, 2, 3 or 5
+Of 1,000 simulated pairs of equal systems, 661 pictures, 93 to 97 % of 95 % intervals hold zero, with 1, 2, 3 or 5
 seeds that differ by nothing, little or much (tests/comparing/test_coverage.py). Where pictures
-differ between two systems that are equal on average, up to 98 %.
+differ between two systems that are equal on average, or are 60 and the seeds two, up to 99 %.
 """
 
 from __future__ import annotations
@@ -53,12 +54,13 @@ def _parts(table: np.ndarray) -> list[tuple[float, int]]:
     """Of the variance of the mean, each with its degrees of freedom; those above zero."""
     seeds, pictures = table.shape
     by_picture, by_seed = table.mean(axis=0), table.mean(axis=1)
-    squares, rest = [(seeds * float(by_picture.var(ddof=1)), pictures - 1)], 0.0
+    of_pictures, of_seeds, rest = seeds * float(by_picture.var(ddof=1)), 0.0, 0.0
     if seeds > 1:
-        squares.append((pictures * float(by_seed.var(ddof=1)), seeds - 1))
         left = table - by_picture - by_seed[:, None] + table.mean()
         rest = float((left**2).sum()) / ((seeds - 1) * (pictures - 1))
-    squares[0] = max(squares[0][0] - rest, 0.0), pictures - 1  # no variance is below zero
+        least = 1 / (2 * pictures) if rest else 0.0  # of seeds that are a picture apart
+        of_seeds = max(pictures * float(by_seed.var(ddof=1)), least)
+    squares = (max(of_pictures - rest, 0.0), pictures - 1), (of_seeds, seeds - 1)
     return [(square / table.size, freedom) for square, freedom in squares if square > 0]
 
 
