@@ -56,6 +56,7 @@ def test_it_tells_who_is_better_and_shows_the_photos(finished, tmp_path) -> None
     text = printed(*words, root=tmp_path, html=tmp_path / "page.html")
     assert "probe − tuned" in text and "-35.0 (" in text and "1 of 1 differences" in text
     assert "60.0 s" in text and "1.20 k" in text and "One seed" in text
+    assert "Two seeds hardly tell" in text
     html = (tmp_path / "page.html").read_text()
     assert "<script" not in html and "tuned is right, probe is not: 14" in html
     assert html.count("<figure>") == 12 and "probe is right, tuned is not: 0" in html

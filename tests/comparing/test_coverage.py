@@ -14,14 +14,16 @@ from graftwork.metrics.paired import mean_over
 TIMES, PICTURES, CONFIDENCE = 1000, 661, 0.95
 
 
-def answers(numbers: np.random.Generator, count: int, seeds: int, between: float) -> np.ndarray:
+def answers(
+    numbers: np.random.Generator, count: int, seeds: int, between: float, pictures: int = PICTURES
+) -> np.ndarray:
     """Which pictures each system recognises with each seed, bool `[count, seeds, pictures]`.
 
     Pictures are of their own difficulty, the same for all; trainings with other seeds are better
     or worse all over, by so many logits; the systems do not differ.
     """
-    difficulty = numbers.normal(1.5, 2, PICTURES) + between * numbers.normal(size=(count, seeds, 1))
-    return numbers.random((count, seeds, PICTURES)) < 1 / (1 + np.exp(-difficulty))
+    difficulty = numbers.normal(1.5, 2, pictures) + between * numbers.normal(size=(count, seeds, 1))
+    return numbers.random((count, seeds, pictures)) < 1 / (1 + np.exp(-difficulty))
 
 
 @pytest.mark.parametrize(
@@ -31,10 +33,14 @@ def test_intervals_of_a_difference_that_is_none_hold_zero(seeds: int, between: f
     assert 0.93 <= held(seeds, between) <= 0.97
 
 
-def held(seeds: int, between: float) -> float:
+def test_two_seeds_of_few_pictures_claim_too_little_rather_than_too_much() -> None:
+    assert held(2, 0.1, pictures=60) > 0.97
+
+
+def held(seeds: int, between: float, pictures: int = PICTURES) -> float:
     numbers, held = np.random.default_rng(0), 0
     for _ in range(TIMES):
-        one, other = answers(numbers, 2, seeds, between).astype(float)
+        one, other = answers(numbers, 2, seeds, between, pictures).astype(float)
         found = mean_over(one - other, CONFIDENCE)
         held += found.low <= 0 <= found.high
     return held / TIMES

@@ -35,6 +35,14 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
     assert apart.high - apart.low > 10 * (agreeing.high - agreeing.low)
 
 
+@pytest.mark.parametrize("of_seed", [0.0, 0.05])
+def test_the_interval_of_what_p_leaves_just_reaches_zero(of_seed: float) -> None:
+    rng = np.random.default_rng(3)
+    table = rng.normal(0.1, 0.4, (3, 200)) + rng.normal(0, of_seed, (3, 1))
+    p = mean_over(table, 0.95).p
+    assert 0 < p < 1 and mean_over(table, 1 - p).low == pytest.approx(0, abs=1e-9)
+
+
 def test_seeds_that_agree_to_the_picture_are_not_sure_of_it() -> None:
     """By hand: t of 2 degrees of freedom, 4.303, times sqrt(1 / 2 / 3) of a picture of 60."""
     table = np.zeros((3, 60))

@@ -60,7 +60,7 @@ class Answering:
         async with self._room.place():
             sent = await photos_of(request, self._limits)
             with self._serving.current.used() as served:
-                found = await _awaited(request, _said(served, sent), self._limits.answer_seconds)
+                found = await awaited(request, _said(served, sent), self._limits.answer_seconds)
         self._measures.photos.inc(len(sent))
         if all(isinstance(each, Refused) for each in found) and isinstance(found[0], Refused):
             raise found[0]
@@ -76,7 +76,7 @@ class Answering:
             if len(sent) != 1:
                 raise Refused(400, "One photo is explained at a time.")
             with self._serving.current.used() as served:
-                found = await _awaited(
+                found = await awaited(
                     request, self._explanation(served, sent[0]), self._limits.explain_seconds
                 )
         return {"version": served.version, **found}
@@ -92,7 +92,7 @@ class Answering:
         return await loop.run_in_executor(self._explaining, served.explanation, sent.content, said)
 
 
-async def _awaited(request: Request, work: Coroutine[Any, Any, Result], seconds: float) -> Result:
+async def awaited(request: Request, work: Coroutine[Any, Any, Result], seconds: float) -> Result:
     """What work gives, as long as somebody waits for it.
 
     Args:
