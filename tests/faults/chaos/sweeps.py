@@ -17,7 +17,9 @@ SETTINGS = (
     *("tracking.log_model=false", "transfer/start=random", "selection=random"),
 )
 SIX = ("transfer=from_scratch", "seed=1,2,3,4,5,6")
-TWELVE = ("transfer=linear_probe,from_scratch", "seed=1,2,3,4,5,6")
+SEEDS = range(1, 13)
+MANY = ("transfer=linear_probe,from_scratch", f"seed={','.join(map(str, SEEDS))}")
+JOBS = 2 * len(SEEDS)
 MEASURED = ("cost/", "finetune/seconds", "epoch_seconds", "seconds/")  # no two runs take as long
 Numbers = dict[str, list[tuple[str, int, float]]]  # of each job: key, step, value
 
@@ -42,18 +44,18 @@ def six_processes(ground: Ground, tries: int) -> Row:
 
 
 def killed(ground: Ground, kills: int) -> Row:
-    """A sweep of twelve, killed and started again until it ends."""
-    alone = _alone(ground, TWELVE)
+    """A sweep of many jobs, killed and started again until it ends."""
+    alone = _alone(ground, MANY)
     wanted, project = {**_ranking(alone), **_numbers(alone)}, ground.project()
-    bounds = sorted(ground.random.sample(range(1, 11), kills))
+    bounds = sorted(ground.random.sample(range(1, JOBS - 1), kills))
     for jobs in bounds:
-        start = _start(ground, project, TWELVE)
+        start = _start(ground, project, MANY)
         start.kill_when(lambda: _finished(project) >= jobs, ground.random.uniform(0, 2))  # noqa: B023
-    code = _start(ground, project, TWELVE).wait()
+    code = _start(ground, project, MANY).wait()
     found = {**_ranking(project), **_numbers(project)}
     equal = code == 0 and same(found, wanted)
-    return Row(f"a sweep of twelve killed {kills} times and started again: each job once, the same "
-               "ranking and numbers", 12, 12 * equal)  # fmt: skip
+    return Row(f"a sweep of {JOBS} jobs killed {kills} times and started again: each job once, the "
+               "same ranking and numbers", JOBS, JOBS * equal)  # fmt: skip
 
 
 def _alone(ground: Ground, jobs: tuple[str, ...]) -> Path:
