@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import yaml
 from hydra import initialize_config_dir
@@ -127,8 +126,7 @@ def composed(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     Raises:
         UserError: one is no legal experiment.
     """
-    fast = patch.object(yaml, "SafeLoader", _loader())
-    with fast, initialize_config_dir(str(CONF), version_base=None):
+    with initialize_config_dir(str(CONF), version_base=None):
         known: dict[tuple[str, ...], dict[str, Any]] = {}
         return [_composed(job, known) for job in jobs]
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
 from pipelines.minutes import MinutesSweeper
 from pipelines.optuna_sweeper import OptunaSweeper
+
+
+class Grid(BasicSweeper):
+    """Hydra's own sweeper: every combination, one after the other."""
+
+    def validate_batch_is_legal(self, batch: list[list[str]]) -> None:
+        """Every choice has been checked: Hydra would compose each job twice to do so again."""
 
 
 class Optuna(OptunaSweeper):

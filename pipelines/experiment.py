@@ -15,12 +15,10 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from unittest.mock import patch
 
 import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -125,9 +123,7 @@ def run_sweep(request: Request, first: Experiment) -> int:
         folder, request.swept, first.tracking, shared, look_at_test, baselines,
         planned=named_sweep.planned(request.overrides, request.swept) if request.is_grid else [],
     )  # fmt: skip
-    # Every choice has been checked; Hydra would compose each job twice to do so again.
-    unchecked = patch.object(Sweeper, "validate_batch_is_legal", lambda *_: None)
-    with ended_as as ended, unchecked:
+    with ended_as as ended:
         sys.argv.append(f"hydra.sweep.dir={quoted(str(folder))}")
         # params.yaml and job.json say what a job is: Hydra's own three files would cost more time.
         sys.argv.append("hydra.output_subdir=null")

@@ -20,10 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from unittest.mock import patch
 
 import psutil
-import yaml
 from omegaconf import OmegaConf
 
 from graftwork.config.errors import UserError
@@ -63,9 +61,7 @@ def quick() -> Iterator[None]:
     # Imports leave a million objects that live as long as the process: looking through them for
     # garbage every 700 new ones takes a tenth of a short experiment.
     gc.set_threshold(50_000, 20, 20)
-    # libyaml reads what the parser written in Python does, ten times faster: composing is reading.
-    fast = patch.object(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    with fast, warnings.catch_warnings():
+    with warnings.catch_warnings():
         # That Hydra checks conf/hydra/launcher by the plugin's own schema is as it should be.
         warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
         yield
@@ -99,7 +95,8 @@ def starting(folder: Path, node: Any) -> Iterator[None]:
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     try:
-        with patch.dict(os.environ, {SHARE: share, "OMP_NUM_THREADS": share}), _passed_on():
+        os.environ.update({SHARE: share, "OMP_NUM_THREADS": share})
+        with _passed_on():
             yield
     except BrokenProcessPool as error:
         raise UserError(

@@ -203,7 +203,7 @@ def arguments_of(arguments: Sequence[str]) -> list[str]:
         raise UserError(f"sweep.budget: '{said[-1]}' is no time. Write 90s, 30min or 2h.")
     if not any(word.startswith("sweep=") for word in arguments):
         raise UserError("sweep.budget: what is left goes on by name. Add sweep=NAME.")
-    if any(re.match(r"hydra/(sweeper|launcher)=(?!basic$)", word) for word in arguments):
+    if any(re.match(r"hydra/(sweeper|launcher)=(?!(basic|grid)$)", word) for word in arguments):
         raise UserError(
             "sweep.budget: jobs are chosen one after the other, by no other sweeper or launcher. "
             "Leave hydra/sweeper and hydra/launcher out."

@@ -16,8 +16,12 @@ from omegaconf import ListConfig, OmegaConf
 from graftwork.config.errors import UserError, check_choice
 from graftwork.settings.selection import DIRECTIONS
 
-BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"  # does all jobs, whatever comes
-GRIDS = (BASIC, "hydra_plugins.graftwork_sweepers.Minutes")
+# Do all jobs, whatever comes.
+GRIDS = (
+    "hydra_plugins.graftwork_sweepers.Grid",
+    "hydra_plugins.graftwork_sweepers.Minutes",
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",  # hydra/sweeper=basic
+)
 MAXIMIZE, MINIMIZE = DIRECTIONS
 NODE = "hydra.sweeper"
 # Switches and what they say when they are on: Nevergrad's, and the two of Ax.
@@ -98,7 +102,7 @@ def check(sweeper: SweeperFacts, params: Mapping[str, Any]) -> None:
     if selection.get("method") == "none":
         raise UserError(
             f"selection.method: 'none' gives no selection score, by which {sweeper.name} chooses. "
-            "Hold pictures out (selection=auto), or sweep with hydra/sweeper=basic."
+            "Hold pictures out (selection=auto), or sweep with hydra/sweeper=grid."
         )
     if "top1" not in (params.get("evaluation") or {}).get("metrics", {}):
         raise UserError(

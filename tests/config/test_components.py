@@ -7,7 +7,7 @@ import pytest
 
 from attacks.configurations import GADGETS
 from graftwork.config import components
-from graftwork.config.components import build
+from graftwork.config.components import Component, build
 from graftwork.config.errors import UserError
 from graftwork.data.datasets.base import Dataset, Splits
 from graftwork.metrics.base import Metric
@@ -58,6 +58,20 @@ def test_missing_key_says_how_to_set_it(missing):
 def test_wrong_types_are_refused(key, value):
     with pytest.raises(UserError, match=f"trainer.{key}: .* has the wrong type"):
         build({**TRAINER, key: value}, Trainer, "trainer")
+
+
+@dataclass(frozen=True)
+class Lists(Component):
+    shares: list[float]
+    scale: list[float] | None
+
+
+@pytest.mark.parametrize("value", [[[0.5]], [{}], [1.0, []]])
+@pytest.mark.parametrize("key", ["shares", "scale"])
+def test_lists_of_numbers_hold_numbers(key, value):
+    assert build({"shares": [0, 1], "scale": None}, Lists, "s") == Lists([0.0, 1.0], None)
+    with pytest.raises(UserError, match=f"s.{key}: .* has the wrong type. Legal: a list"):
+        build({"shares": [], "scale": [], key: value}, Lists, "s")
 
 
 def test_optional_takes_null_and_others_do_not():

@@ -36,7 +36,7 @@ def ax(minimize, early=None):
     return OmegaConf.create({"_target_": target, "ax_config": config})
 
 
-BASIC = OmegaConf.create({"_target_": sweepers.BASIC, "max_batch_size": None, "params": None})
+BASIC = OmegaConf.create({"_target_": sweepers.GRIDS[0], "max_batch_size": None, "params": None})
 UNKNOWN = OmegaConf.create({"_target_": "my.Hill", "steps": 3})
 
 

@@ -120,6 +120,8 @@ def _convert(
         try:
             if isinstance(value, bool) and bool not in _leaves(hints[name]):
                 raise ConfigTypeError("a truth value is not a number")
+            if _is_deeper(value, hints[name]):
+                raise ConfigTypeError("a list in a list is no number")
             node = OmegaConf.merge(OmegaConf.structured(schema), {name: value})
             converted[name] = typing.cast(dict, OmegaConf.to_container(node, resolve=True))[name]
         except OmegaConfBaseException as error:
@@ -135,6 +137,15 @@ def _is_plain(value: Any, leaves: list[Any]) -> bool:
     if isinstance(value, str) and ("${" in value or "\\" in value):
         return False  # an interpolation, or an escaped one
     return type(value) in (bool, int, float, str, types.NoneType) and type(value) in leaves
+
+
+def _is_deeper(value: Any, hint: Any) -> bool:
+    """Whether a list of plain values holds lists or dictionaries, which OmegaConf lets pass."""
+    lists = [each for each in (hint, *typing.get_args(hint)) if typing.get_origin(each) is list]
+    items = [leaf for each in lists for arg in typing.get_args(each) for leaf in _leaves(arg)]
+    if not lists or not isinstance(value, list) or {list, tuple, dict, Any} & {*items}:
+        return False
+    return any(isinstance(item, list | dict) for item in value)
 
 
 _NAMES = {

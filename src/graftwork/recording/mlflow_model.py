@@ -11,11 +11,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from graftwork.model_folder.contents import CONTRACT, HEAD
 from graftwork.process.installed import releases
@@ -68,30 +68,31 @@ def save_model(path: Path, model: Path, example: bytes, **about: str) -> None:
 
     Requirements are named, not inferred: inferring them loads the model in another process.
     """
-    # The requirements are what is installed here: comparing them with that again takes MLflow
-    # longer than writing the model.
-    known = patch("mlflow.utils.environment.warn_dependency_requirement_mismatches")
-    weights = patch("mlflow.pyfunc._copy_file_or_tree", _link_tree)
-    code = patch("mlflow.utils.model_utils._copy_file_or_tree", _link_tree)
-    with warnings.catch_warnings():
+    with _requirements_believed(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own, on type hints and on pandas
-        with known, weights, code:
-            _save(path, model, example, about)
+        _save(path, model, example, about)
 
 
-def _link_tree(src: str, dst: str, dst_dir: str = "") -> str:
-    """As MLflow's own copy, without writing the backbone and the code of every run again.
+@contextmanager
+def _requirements_believed() -> Iterator[None]:
+    """They are what is installed here: MLflow would look for half a second whether they are."""
+    from mlflow.utils import environment
+
+    name = "warn_dependency_requirement_mismatches"
+    looks = getattr(environment, name)
+    setattr(environment, name, lambda _: None)
+    try:
+        yield
+    finally:
+        setattr(environment, name, looks)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Without writing the backbone and the code of every run again.
 
     What tells a model from others is copied: a run's folder that somebody fills with another
     model's files leaves the recorded one what it was, or else it is refused when it is loaded.
     """
-    place = Path(dst_dir) / Path(src).name
-    assert Path(src).is_dir(), src
-    shutil.copytree(src, Path(dst) / place, copy_function=_link_or_copy)
-    return str(place)
-
-
-def _link_or_copy(source: str, target: str) -> None:
     if Path(source).name in (HEAD, CONTRACT):
         shutil.copyfile(source, target)
     else:
@@ -111,20 +112,33 @@ def _code() -> str:
 
 
 def _save(path: Path, model: Path, example: bytes, about: Mapping[str, str]) -> None:
+    """MLflow copies empty folders in the place of model and code; then both are linked."""
     import mlflow.pyfunc
     import pandas as pd
     from mlflow.models import Model
+    from mlflow.utils.file_utils import get_total_file_size
 
-    mlflow.pyfunc.save_model(
-        str(path),
-        loader_module="graftwork.recording.mlflow_model",
-        data_path=str(model),
-        code_paths=[_code()],
-        mlflow_model=Model(**about),  # type: ignore[arg-type]
-        signature=_signature(),
-        input_example=pd.DataFrame({"image": [example]}),
-        pip_requirements=_requirements(),
-    )
+    recorded = Model(**about)  # type: ignore[arg-type]
+    contents = {"data": model, "code": Path(_code())}
+    with tempfile.TemporaryDirectory() as place:
+        empty = {name: Path(place) / source.name for name, source in contents.items()}
+        for folder in empty.values():
+            folder.mkdir()
+        mlflow.pyfunc.save_model(
+            str(path),
+            loader_module="graftwork.recording.mlflow_model",
+            data_path=str(empty["data"]),
+            code_paths=[str(empty["code"])],
+            mlflow_model=recorded,
+            signature=_signature(),
+            input_example=pd.DataFrame({"image": [example]}),
+            pip_requirements=_requirements(),
+        )
+    for name, source in contents.items():
+        target = path / name / source.name
+        shutil.copytree(source, target, copy_function=_link_or_copy, dirs_exist_ok=True)
+    recorded.model_size_bytes = get_total_file_size(path / "data")
+    recorded.save(str(path / "MLmodel"))
 
 
 def _signature() -> ModelSignature:

@@ -7,16 +7,14 @@ import os
 import sqlite3
 import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from graftwork.config.errors import UserError
-from graftwork.recording.reachable import check_answers, store_uri, unavailable
+from graftwork.recording.reachable import check_answers, is_busy, store_uri, unavailable
 from graftwork.storage.artifacts import Artifacts
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 # A server that is away must not hold up training: MLflow's own settings retry for minutes.
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # the pages open on trained models
 OWNER_ALONE = 0o600  # a shared machine has other users, and runs tell paths and names
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
@@ -55,8 +54,8 @@ def open_store(uri: str | None, artifacts: Artifacts) -> MlflowClient:
     if uri is None:
         _make_database(artifacts)
     try:
-        with _tried_briefly(address):
-            return MlflowClient(address, registry_uri=address)
+        _check_opens(address)
+        return MlflowClient(address, registry_uri=address)
     except Exception as error:
         raise unavailable(address, error) from error
 
@@ -84,16 +83,21 @@ def experiment_id(client: MlflowClient, name: str, artifacts: Artifacts, uri: st
     return found.experiment_id
 
 
-@contextmanager
-def _tried_briefly(address: str) -> Iterator[None]:
-    """MLflow tries ten times to open a database, for 104 s: three times, in half a second."""
-    if address.startswith("http"):
-        yield
+def _check_opens(address: str) -> None:
+    """Raises where a database cannot be opened: MLflow would try ten times, for 104 s."""
+    if not urlsplit(address).scheme.startswith(DATABASES):
         return
-    import mlflow.store.db.utils
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.exc import OperationalError
 
-    with patch.object(mlflow.store.db.utils, "MAX_RETRY_COUNT", 3):
-        yield
+    engine = create_engine(address)
+    try:
+        inspect(engine).get_table_names()
+    except OperationalError as error:
+        if not is_busy(error.orig):  # else MLflow waits for it
+            raise
+    finally:
+        engine.dispose()
 
 
 def _lock(artifacts: Artifacts) -> Path:

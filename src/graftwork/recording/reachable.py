@@ -104,6 +104,12 @@ def _check_file(path: Path, address: str) -> None:
         if state != "ok":
             raise sqlite3.DatabaseError(state)
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return  # another process is writing: that is no damage
+        if is_busy(error):
+            return
         raise unavailable(address, error) from error
+
+
+def is_busy(error: BaseException | None) -> bool:
+    """Whether another process is writing: that is no damage."""
+    busy = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error, "sqlite_errorcode", None) in busy
