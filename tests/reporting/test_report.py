@@ -49,6 +49,12 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
     assert "resamples agree" not in text
 
 
+def test_pictures_in_two_splits_stand_side_by_side(tmp_path: Path) -> None:
+    html = written(tmp_path / "report.html")
+    assert "<h3>The same picture in two splits</h3>" in html and "1 of 30;" in html
+    assert "in two splits" not in written(tmp_path / "report.html", copies=[])
+
+
 def test_perfect_scores_are_not_sold_as_certain(tmp_path: Path) -> None:
     scores = {"top1": {"value": 1.0, "low": 1.0, "high": 1.0, "n": 30}}
     text = written(tmp_path / "r.html", scores=scores, mistakes=[], wrong=0)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from graftwork.evaluating.measurements import Measurements
 
 
+COPIES = 12  # pairs of pictures in two splits that are shown
+
+
 def flat(scores: Mapping[str, Mapping[str, float]], prefix: str = plots.TEST) -> dict[str, float]:
     """Scores under the names that MLflow shows: test/top1, test/top1_low, test/top1_high."""
     return {
@@ -68,6 +71,7 @@ def write(
     pictures = _pictures(artifacts, drawn, metrics, evaluation.confidence, audit)
     selection_plots.write(artifacts.plots, found.record)
     images = DecodedImages(artifacts, experiment.dataset)
+    data = read_made(artifacts.data_report)
     shown = report.Report(
         title=title(experiment),
         split=drawn.split if drawn else plots.TEST,
@@ -85,7 +89,8 @@ def write(
         classes=drawn.by_class(evaluation.confidence) if drawn else [],
         mistakes=drawn.mistakes(images, evaluation.mistakes) if drawn else [],
         wrong=drawn.wrong if drawn else 0,
-        data=read_made(artifacts.data_report),
+        copies=report.copies(data, images, COPIES),
+        data=data,
         configuration=_configuration(artifacts.params),
         lineage=lineage(artifacts, start_of(experiment, artifacts)),
     )

@@ -42,6 +42,18 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A picture of train or val that another split has, too, in other bytes."""
+
+    name: str  # file name
+    split: str
+    photo: str  # data URI
+    kept_name: str
+    kept_in: str  # split of the other
+    kept_photo: str
+
+
+@dataclass(frozen=True)
 class Report:
     """What the report shows."""
 
@@ -62,6 +74,7 @@ class Report:
     classes: Sequence[ClassScore]
     mistakes: Sequence[Mistake]  # the worst first
     wrong: int  # pictures that were not recognised
+    copies: Sequence[Copy]  # the first of them
     data: Mapping[str, Any]  # data/report.json: findings, counts by split and class, and more
     configuration: str  # params.yaml
     lineage: Mapping[str, str]  # facts about code, data, weights and versions
@@ -124,6 +137,27 @@ def worst_mistakes(
             )
         )
     return found
+
+
+def copies(found: Mapping[str, Any], images: DecodedImages, count: int) -> list[Copy]:
+    """Pairs of pictures that show the same in two splits, at most `count`.
+
+    Args:
+        found: data/report.json.
+        images: where the photos are.
+    """
+    files = found.get("same_picture", {}).get("across_splits", {}).get("files", [])
+    return [
+        Copy(
+            name=Path(row["path"]).name,
+            split=row["split"],
+            photo=thumbnail(images.get(row["sha256"], row["path"])),
+            kept_name=Path(row["same_as"]).name,
+            kept_in=row["kept_in"],
+            kept_photo=thumbnail(images.get(row["same_sha256"], row["same_as"])),
+        )
+        for row in files[:count]
+    ]
 
 
 def thumbnail(image: np.ndarray, side: int = THUMBNAIL) -> str:

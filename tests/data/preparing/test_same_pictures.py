@@ -12,9 +12,11 @@ from listed_photos import Photos, verdicts
 from PIL import Image, ImageOps
 
 from graftwork.config.errors import UserError
+from graftwork.data.images import DecodedImages
 from graftwork.data.preparing import same_pictures
 from graftwork.data.preparing.preparation import prepare
 from graftwork.data.preparing.same_pictures import SIDE, look
+from graftwork.reporting.report import copies
 from graftwork.storage.artifacts import Artifacts
 
 
@@ -133,6 +135,9 @@ def test_they_are_reported(
         "001.png": ("test", "002.png"),
         "004.png": ("val", "003.png"),
     }
+    shown = copies(report, DecodedImages(artifacts, leaking.dataset(decoded_side=64)), 2)
+    assert [(one.split, one.kept_in) for one in shown] == [("train", "test")] * 2
+    assert all("data:image/jpeg" in one.photo and one.photo != one.kept_photo for one in shown)
     how = "resized, recompressed, cut, mirrored or turned"
     for said in (
         f"2 pictures are others of their split, {how}.",

@@ -71,7 +71,8 @@ def judge(divided: pd.DataFrame, policy: str) -> pd.DataFrame:
 
 
 def _late(divided: pd.DataFrame) -> pd.DataFrame:
-    """Files that show what a split behind theirs shows: `kept_in` says which, `same_as` where."""
+    """Files that show what a split behind theirs shows: `kept_in` says which, `same_as` where,
+    `same_sha256` by which bytes."""
     verdict = divided["verdict"]
     copies = verdict.str.startswith(IN_TWO_SPLITS) | verdict.str.startswith(IN_OTHER_BYTES)
     known = divided[divided["shows"].notna() & ((verdict == OK) | copies)]
@@ -79,7 +80,9 @@ def _late(divided: pd.DataFrame) -> pd.DataFrame:
     ordered = known.assign(rank=rank).sort_values(["rank", "sha256", "path"])
     kept = ordered.drop_duplicates("shows").set_index("shows")
     found = known.assign(
-        kept_in=known["shows"].map(kept["split"]), same_as=known["shows"].map(kept["path"])
+        kept_in=known["shows"].map(kept["split"]),
+        same_as=known["shows"].map(kept["path"]),
+        same_sha256=known["shows"].map(kept["sha256"]),
     )
     return found[found["split"] != found["kept_in"]]
 
@@ -101,7 +104,8 @@ def describe(divided: pd.DataFrame) -> dict[str, Any]:
     late = late[~late["verdict"].str.startswith(IN_TWO_SPLITS)]
     usable = divided[(divided["verdict"] == OK) & divided["shows"].notna()]
     again = usable[usable.duplicated(["shows", "split"])]
-    files = late[["path", "class", "split", "kept_in", "same_as"]].head(LISTED)
+    told = ["path", "class", "split", "sha256", "kept_in", "same_as", "same_sha256"]
+    files = late[told].head(LISTED)
     return {
         "within_splits": len(again),
         "across_splits": {"count": len(late), "files": files.to_dict("records")},
