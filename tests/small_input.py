@@ -22,10 +22,14 @@ def overrides(word: str) -> list[str]:
     return [f"model={word}", *(["model.architecture=resnet10t"] if word == "timm" else [])]
 
 
-def small(word: str) -> Any:
-    """The network at SMALL px, or at the next of SIZES that it takes."""
+def small(word: str, device: str = "meta") -> Any:
+    """The network at SMALL px, or at the next of SIZES that it takes.
+
+    Args:
+        device: on which that is tried; small networks run faster where they have values.
+    """
     model: Any = build(composed(*overrides(word))["model"], Model, "model")  # type: ignore[type-abstract]
-    with torch.device("meta"):
+    with torch.device(device):
         backbone = model._backbone(None)
         backbone.reset_classifier(0)
         spec = model._input_spec(backbone)

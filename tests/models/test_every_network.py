@@ -7,8 +7,9 @@ gradients there are; the same with values is left to `make slow`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ ENTRIES = {entry.word: entry for entry in catalogue.entries(CONF)}
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a network makes of pictures in eval mode."""
+
+    logits: torch.Tensor
+    features: torch.Tensor
+    met: list[str]  # layers with parameters, in the order in which a picture meets them
+
+
+@dataclass(frozen=True)
 class Network:
     """A named network at a small input size."""
 
@@ -46,12 +56,33 @@ class Network:
         pixels = torch.randn(2, spec.channels, spec.size, spec.size, generator=generator)
         return pixels.to(self.device)
 
-    def train(self) -> None:
-        """One backward pass in train mode."""
+    def train(self) -> list[torch.Tensor | None]:
+        """The gradients of one backward pass in train mode."""
         torch.manual_seed(0)  # dropout
         self.classifier.zero_grad()
         logits = self.classifier.train()(self.images())
         nn.functional.cross_entropy(logits, torch.tensor([0, 1]).to(self.device)).backward()
+        return [p.grad for p in self.classifier.parameters()]
+
+    @cached_property
+    def gradients(self) -> list[torch.Tensor | None]:
+        """Of all parameters."""
+        self.classifier.freeze([True] * (len(self.classifier.layer_groups()) - 1), "trained")
+        return self.train()
+
+    @cached_property
+    def seen(self) -> Seen:
+        met: list[str] = []
+        hooks = [
+            module.register_forward_pre_hook(lambda *_, name=name: met.append(name))
+            for name, module in self.classifier.named_modules()
+            if not list(module.children()) and list(module.parameters())
+        ]
+        with torch.no_grad():
+            logits = self.classifier.eval()(self.images())
+            for hook in hooks:
+                hook.remove()
+            return Seen(logits, self.classifier.features(self.images()), met)
 
 
 def cases() -> Iterator[Any]:
@@ -65,7 +96,7 @@ def cases() -> Iterator[Any]:
 @pytest.fixture(scope="module", params=list(cases()))
 def network(request: pytest.FixtureRequest) -> Network:
     word, device = request.param
-    model = small(word)
+    model = small(word, device)
     torch.manual_seed(0)
     with torch.device(device):
         return Network(word, model, model.build(10, None), device)
@@ -82,32 +113,21 @@ def test_there_are_many() -> None:
     assert len(ENTRIES) >= 45
 
 
-def test_it_gives_logits_of_ten_or_a_thousand_classes(network: Network) -> None:
-    assert network.classifier(network.images()).shape == (2, 10)
-    with torch.device("meta"):
-        thousand = network.model.build(1000, None)
-    assert thousand(network.images().to("meta")).shape == (2, 1000)
+def test_it_gives_logits_by_features_that_the_head_gets(network: Network) -> None:
+    seen = network.seen
+    assert seen.logits.shape == (2, 10)
+    assert seen.features.shape == (2, network.classifier.num_features)
+    if network.device == "cpu":
+        assert seen.features.isfinite().all()
+        assert torch.equal(network.classifier.head(seen.features), seen.logits)
 
 
 def test_every_parameter_gets_a_gradient(network: Network) -> None:
-    network.classifier.freeze([True] * (len(network.classifier.layer_groups()) - 1), "trained")
-    network.train()
-    without = [n for n, p in network.classifier.named_parameters() if p.grad is None]
-    assert not without
+    names = [name for name, _ in network.classifier.named_parameters()]
+    assert not [n for n, grad in zip(names, network.gradients, strict=True) if grad is None]
     if network.device == "cpu":
-        gradients = [p.grad for p in network.classifier.parameters()]
-        assert all(gradient.isfinite().all() for gradient in gradients)
-        assert gradients[0].any(), "nothing reaches the first layer"
-
-
-def test_its_features_are_what_the_head_gets(network: Network) -> None:
-    classifier = network.classifier.eval()
-    with torch.no_grad():
-        features = classifier.features(network.images())
-        assert features.shape == (2, classifier.num_features)
-        if network.device == "cpu":
-            assert features.isfinite().all()
-            assert torch.equal(classifier.head(features), classifier(network.images()))
+        assert all(gradient.isfinite().all() for gradient in network.gradients)
+        assert network.gradients[0].any(), "nothing reaches the first layer"
 
 
 def test_its_layer_groups_hold_every_parameter_once(network: Network) -> None:
@@ -126,16 +146,8 @@ def test_its_layer_groups_run_from_stem_to_head(network: Network) -> None:
         for index, group in enumerate(network.classifier.layer_groups())
         for name in group.parameters
     }
-    met: list[int] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda *_, index=place[name]: met.append(index))
-        for name, module in network.classifier.named_modules()
-        if name in place and not list(module.children())
-    ]
-    network.classifier.eval()(network.images())
-    for hook in hooks:
-        hook.remove()
-    assert met == sorted(met)
+    met = [place[name] for name in network.seen.met]
+    assert met and met == sorted(met)
 
 
 def test_it_freezes_at_each_layer_group(network: Network) -> None:
@@ -149,19 +161,18 @@ def test_it_freezes_at_each_layer_group(network: Network) -> None:
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
-def test_what_is_frozen_stays(network: Network, share: float) -> None:
+def test_what_is_frozen_stays(with_values: Network, share: float) -> None:
     """No gradient, and no buffer moves; what is trained has a gradient."""
-    classifier = network.classifier
+    classifier = with_values.classifier
     count = len(classifier.layer_groups()) - 1
     frozen = round(share * count)
     classifier.freeze([index >= frozen for index in range(count)], "trained")
     before = {name: buffer.clone() for name, buffer in classifier.backbone.named_buffers()}
-    network.train()
+    with_values.train()
     assert all((p.grad is not None) == p.requires_grad for p in classifier.parameters())
-    if network.device == "cpu":
-        after = dict(classifier.backbone.named_buffers())
-        moved = {name for name in before if not torch.equal(before[name], after[name])}
-        assert not [n for n in moved if not owner_is_trained(classifier.backbone, n)]
+    after = dict(classifier.backbone.named_buffers())
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not [n for n in moved if not owner_is_trained(classifier.backbone, n)]
 
 
 def owner_is_trained(backbone: nn.Module, buffer: str) -> bool:
@@ -170,12 +181,10 @@ def owner_is_trained(backbone: nn.Module, buffer: str) -> bool:
 
 
 def test_it_is_saved_and_loaded_bit_by_bit(
-    with_values: Network, tiny_folder: Path, tmp_path: Path
+    with_values: Network, tiny_params: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    word, classifier = with_values.word, with_values.classifier
-    params = composed(
-        *overrides(word), "transfer=from_scratch", "dataset=folder", f"dataset.path={tiny_folder}"
-    )
+    classifier = with_values.classifier
+    params = tiny_params()
     experiment = replace(Experiment.from_params(params), model=with_values.model)
     save(
         tmp_path,
@@ -200,7 +209,7 @@ def test_it_is_saved_and_loaded_bit_by_bit(
 def test_checkpointing_gives_the_same_gradients(
     with_values: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    classifier = with_values.classifier
+    classifier, kept = with_values.classifier, with_values.gradients
     classifier.freeze([True] * (len(classifier.layer_groups()) - 1), "trained")
     try:
         classifier.backbone.set_grad_checkpointing(True)
@@ -216,15 +225,11 @@ def test_checkpointing_gives_the_same_gradients(
         return original(*arguments, **keywords)
 
     monkeypatch.setattr(torch.utils.checkpoint, "checkpoint", counted)
-    with_values.train()
+    recomputed = with_values.train()
     assert calls, "nothing was computed again"
-    recomputed = [p.grad.clone() for p in classifier.parameters()]
     classifier.backbone.set_grad_checkpointing(False)
-    with_values.train()
-    kept = [p.grad for p in classifier.parameters()]
-    assert all(
-        torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(recomputed, kept, strict=True)
-    )
+    for one, other in zip(recomputed, kept, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def architecture(word: str) -> tuple[str, dict[str, Any]]:
