@@ -14,6 +14,7 @@ import pytest
 from evaluated_job import Recorded
 from tiny_experiment import tiny_experiment
 
+from graftwork.model_folder import contents
 from pipelines import evaluate, extract_features, finetune
 
 PROJECT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def test_a_second_evaluation_reads_what_the_network_costs(
 
 
 @pytest.mark.usefixtures("quiet_machine")
-def test_a_probe_is_evaluated_without_torch_once_the_network_is_known(
+def test_a_probe_is_trained_and_evaluated_without_torch_once_the_network_is_known(
     tmp_path: Path, tiny_params: Callable[..., Any]
 ) -> None:
     probe = ("transfer=linear_probe", "transfer/start=random", "tracking.log_model=false")
@@ -45,8 +46,10 @@ def test_a_probe_is_evaluated_without_torch_once_the_network_is_known(
     for done in (extract_features, finetune, evaluate):
         done.run(experiment, artifacts)
     first = json.loads(artifacts.metrics.read_text())["cost"]
+    weights = contents.read_contract(artifacts.model).weights_sha256
     code = (
-        "import sys; from pipelines import evaluate, stage; stage.main(evaluate.run)\n"
+        "import sys; from pipelines import evaluate, finetune, stage\n"
+        "for one in (finetune, evaluate): stage.main(one.run)\n"
         "print(sorted({'torch', 'timm', 'pytorch_lightning', 'sklearn'} & set(sys.modules)))"
     )
     paths = os.pathsep.join([str(PROJECT), str(PROJECT / "src")])
@@ -54,6 +57,7 @@ def test_a_probe_is_evaluated_without_torch_once_the_network_is_known(
     environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, env=environment, check=True, text=True, stdout=subprocess.PIPE)
     assert done.stdout.splitlines()[-1] == "[]"
+    assert contents.read_contract(artifacts.model).weights_sha256 == weights
     again = json.loads(artifacts.metrics.read_text())["cost"]
     for name in ("macs", "activation_mib", "latency_ms", "energy_mj_per_image"):
         assert again[name] == first[name] > 0

@@ -7,9 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,12 +23,13 @@ from graftwork.model_folder import contents as model_folder
 from graftwork.selecting.held_out import held_out
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training.audit_record import Audit
+from graftwork.training.graft_module import GraftModule
 from graftwork.transfer.parts import Examples
 from pipelines import download, finetune, prepare
+from pipelines.stage import measured
 
 Params = Callable[..., dict[str, Any]]
 Stage = Callable[..., tuple[Experiment, Artifacts]]
-PROJECT = Path(__file__).parents[2]
 FROZEN = ("transfer=linear_probe", "transfer/start=random")
 BEST = ("transfer/average=best", "trainer.refit=never")
 ENGINE = ("extraction.engine=torch", "extraction.precision=fp32")  # starts at once
@@ -209,28 +207,6 @@ def test_lp_ft_starts_from_the_converged_probe(stage: Stage) -> None:
     assert [row["epoch"] for row in history(artifacts)] == ["0", "1", "2"]
 
 
-def test_a_probe_imports_neither_torch_nor_lightning_once_the_network_is_stored(
-    stage: Stage,
-) -> None:
-    experiment, artifacts = stage(*FROZEN)
-    finetune.run(experiment, artifacts)
-    before = weights_sha256(artifacts)
-    arguments = ["--root", str(artifacts.root), "--shared", str(artifacts.shared)]
-    code = (
-        "import sys; from pipelines import finetune, stage; stage.main(finetune.run)\n"
-        "print(sorted({'torch', 'timm', 'pytorch_lightning', 'sklearn'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], **child(), check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert weights_sha256(artifacts) == before
-
-
-def child() -> dict[str, Any]:
-    paths = os.pathsep.join([str(PROJECT), str(PROJECT / "src")])
-    environment = {**os.environ, "PYTHONPATH": paths}
-    return {"cwd": PROJECT, "env": environment, "text": True, "stdout": subprocess.PIPE}
-
-
 def test_divergence_keeps_no_model(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment, artifacts = stage()
     monkeypatch.setattr("graftwork.transfer.rates.Uniform.of", lambda self, *_: float("inf"))
@@ -240,21 +216,20 @@ def test_divergence_keeps_no_model(stage: Stage, monkeypatch: pytest.MonkeyPatch
     assert "nan" in artifacts.history.read_text()  # what it came to can be seen
 
 
-def test_a_preempted_training_ends_with_143_and_no_model(stage: Stage) -> None:
-    overrides = ("trainer.limit_epochs=null", "trainer.limit_batches=null")
-    _, artifacts = stage(*overrides, "transfer.epochs=100000")
-    command = [sys.executable, "-m", "pipelines.finetune", "--root", str(artifacts.root)]
-    command += ["--shared", str(artifacts.shared)]
-    with subprocess.Popen(command, **child(), stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        for line in process.stderr:  # the first finished epoch: training is in full swing
-            if line.startswith("epoch 1/"):
-                break
-        process.send_signal(signal.SIGTERM)
-        start = time.monotonic()
-        process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert time.monotonic() - start < 15
+def test_a_preempted_training_ends_with_143_and_no_model(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, artifacts = stage()
+    real = GraftModule.training_step
+
+    def asked(module: GraftModule, *batch: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(module, *batch)
+
+    monkeypatch.setattr(GraftModule, "training_step", asked)
+    with pytest.raises(SystemExit) as stopped:
+        measured(finetune.run, experiment, artifacts)
+    assert stopped.value.code == 143
     assert not (artifacts.model / "model.json").exists()
     assert not artifacts.cost("finetune").exists()
 
