@@ -126,10 +126,10 @@ def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing.Times, "machine", timing.UNDISTURBED)
 
 
-@pytest.fixture
-def tiny_folder(tmp_path: Path) -> Path:
-    """Three classes by colour; train 8, val 3, test 5 JPEGs a class (15 test photos: odd)."""
-    root = tmp_path / "photos"
+@pytest.fixture(scope="session")
+def drawn_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tiny_folder` is a copy of, for who changes nothing there."""
+    root = tmp_path_factory.mktemp("drawn") / "photos"
     seed = 0
     for split, count in (("train", 8), ("val", 3), ("test", 5)):
         for name, colour in COLOURS.items():
@@ -137,6 +137,12 @@ def tiny_folder(tmp_path: Path) -> Path:
                 draw_photo(root / split / name / f"{index}.jpg", colour, seed)
                 seed += 1
     return root
+
+
+@pytest.fixture
+def tiny_folder(drawn_photos: Path, tmp_path: Path) -> Path:
+    """Three classes by colour; train 8, val 3, test 5 JPEGs a class (15 test photos: odd)."""
+    return shutil.copytree(drawn_photos, tmp_path / "photos")
 
 
 @pytest.fixture

@@ -56,7 +56,8 @@ def run(project: Path, *arguments: str) -> str:
 def test_its_command_trains_the_network(section: str, project: Path, tiny_folder: Path) -> None:
     (command,) = COMMAND.findall(section)
     _, *arguments = command.split()
-    run(project, *arguments, "dataset=folder", f"dataset.path={tiny_folder}")
+    quick = ("tracking.log_model=false", "evaluation.engine=eager")
+    run(project, *arguments, "dataset=folder", f"dataset.path={tiny_folder}", *quick)
     (contract,) = project.glob("runs/*/*_nin_from_scratch/model/model.json")
     assert json.loads(contract.read_text())["architecture"]["architecture"] == "nin"
     (metrics,) = project.glob("runs/*/*/reports/metrics.json")

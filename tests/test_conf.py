@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -60,13 +61,20 @@ def _needs(group: str, name: str) -> list[str]:
 FROM_A_RUN = ("earlier_run", "two_hop", "distil")
 
 
+@pytest.fixture(scope="module")
+def folder(drawn_photos, tmp_path_factory):
+    """Photos in every shape that an option asks for."""
+    place = shutil.copytree(drawn_photos, tmp_path_factory.mktemp("options") / "photos")
+    (place / "table.csv").write_text("image,label\ntrain/red/0.jpg,red\n")
+    with tarfile.open(place / "shard.tar", "w") as shard:
+        shard.add(place / "train", "train")
+    (place / "weights.pth").touch()
+    return place
+
+
 @pytest.mark.parametrize(("group", "name"), [o for o in options() if o[1] not in FROM_A_RUN])
-def test_option_builds(group, name, tiny_folder):
-    (tiny_folder / "table.csv").write_text("image,label\ntrain/red/0.jpg,red\n")
-    with tarfile.open(tiny_folder / "shard.tar", "w") as shard:
-        shard.add(tiny_folder / "train", "train")
-    (tiny_folder / "weights.pth").touch()
-    needs = [line.format(folder=tiny_folder) for line in _needs(group, name)]
+def test_option_builds(group, name, folder):
+    needs = [line.format(folder=folder) for line in _needs(group, name)]
     if group == "model" and composed(f"model={name}")["model"]["weights"] is None:
         needs.append("transfer=from_scratch")
     chosen = PLACES.get(group, group)

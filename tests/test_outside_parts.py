@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,21 +86,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(package: Path, *command: str) -> str:
-    paths = os.pathsep.join([str(package), str(PROJECT / "src"), str(PROJECT)])
-    done = subprocess.run(
-        [sys.executable, "-m", *command], env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True, text=True, cwd=PROJECT, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_a_penalty_from_outside_composes(package: Path) -> None:
+def test_a_penalty_from_outside_composes(package: Path, trainings: ForkedCommands) -> None:
     conf = ("--config-dir", str(package / "conf"))
-    chosen = ("--cfg", "job", "+transfer/penalty=own_l2_sp")
-    shown = run(package, "pipelines.experiment", *conf, *chosen)
-    assert yaml.safe_load(shown)["transfer"]["penalties"]["own_l2_sp"] == yaml.safe_load(PENALTY)
+    command = ["pipelines.experiment", *conf, "--cfg", "job", "+transfer/penalty=own_l2_sp"]
+    done = trainings.run(command, PROJECT, [{"PYTHONPATH": str(package)}])
+    assert done.returncode == 0, done.stderr
+    composed = yaml.safe_load(done.stdout)["transfer"]["penalties"]["own_l2_sp"]
+    assert composed == yaml.safe_load(PENALTY)
 
 
 def test_two_processes_equal_one_across_an_unfreezing(

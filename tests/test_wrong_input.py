@@ -189,10 +189,9 @@ def test_a_read_only_project(command, fatal_torch, tmp_path):
     check_refusal(done, ["Read-only file system", "Name another place"])
 
 
-def test_a_full_disk():
-    env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
-    done = run(["graftwork", "profile", "lenet5", "--html", "/dev/full"], PROJECT, env)
-    check_refusal(done, ["No space left on device"])
+def test_a_full_disk(trainings):
+    arguments = ["graftwork", "profile", "lenet5", "--html", "/dev/full"]
+    check_refusal(trainings.run(arguments, PROJECT), ["No space left on device"])
 
 
 @pytest.mark.parametrize("command", ["ui", "pareto"])

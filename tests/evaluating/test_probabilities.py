@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forked_commands import ForkedCommands, without_torchrun
 from untrained_model import untrained
 
 from graftwork.config.errors import UserError
@@ -86,7 +88,10 @@ def plainly(experiment: Experiment, artifacts: Artifacts, frame: Any) -> np.ndar
 
 
 def test_processes_and_threads_change_nothing(
-    prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prepared: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    trainings: ForkedCommands,
 ) -> None:
     """15 pictures in 8 batches over gloo processes: bit-identical to one process."""
     wanted = ("trainer.accelerator=cpu", "augmentation=light", "evaluation.views=4")
@@ -108,7 +113,8 @@ def test_processes_and_threads_change_nothing(
     for folder in (Path(__file__).parents[1], Path(__file__).parent, tmp_path):
         monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for count in (2, 3):
+    for count, start in ((2, subprocess), (3, without_torchrun(trainings))):
+        monkeypatch.setattr(distributed, "subprocess", start)
         assert distributed.relaunched(count, artifacts, "measured")
         for rank in range(count):
             saved = np.load(artifacts.root / f"rank{rank}of{count}.npy")

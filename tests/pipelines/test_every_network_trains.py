@@ -20,13 +20,13 @@ from graftwork.storage.artifacts import Artifacts
 from pipelines import evaluate, extract_features, finetune
 
 QUICK = 1e6  # parameters; larger networks wait for `make slow`
-DEEP = ("plain56", "resnet56")  # so do these: plain20 and resnet20, deeper
+LIKE = ("plain20", "plain56", "resnet56")  # so do these: resnet20 without shortcuts, and deeper
 ENTRIES = {entry.word: entry for entry in catalogue.entries(CONF)}
 
 
 def cases() -> list[Any]:
     small = {word for word, e in ENTRIES.items() if e.parameters and e.parameters[0] < QUICK}
-    quick = small.difference(DEEP)
+    quick = small.difference(LIKE)
     return [pytest.param(w, marks=[pytest.mark.slow] * (w not in quick)) for w in ENTRIES]
 
 

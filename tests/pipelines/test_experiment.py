@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from forked_commands import ForkedCommands
 from stand_in_stages import SMALL, client, only
 
 from graftwork.experiment import Experiment
@@ -54,11 +52,9 @@ def test_the_stages_are_those_of_dvc():
     assert names == list(yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"])
 
 
-def test_help_and_composition_still_work():
-    env = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+def test_help_and_composition_still_work(trainings: ForkedCommands) -> None:
     for arguments, words in ((["--help"], "linear_probe"), (["--cfg", "job", *SMALL], "tiny_cnn")):
-        command = [sys.executable, "-m", "pipelines.experiment", *arguments]
-        done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
+        done = trainings.run(["pipelines.experiment", *arguments], PROJECT)
         assert done.returncode == 0 and words in done.stdout, done.stderr
 
 
