@@ -105,17 +105,18 @@ def serve(modules: Sequence[str]) -> None:
 def get_ready(modules: Sequence[str]) -> None:
     """What every command does first, done before the first one is forked."""
     import composed_once
-    from hydra import compose, initialize_config_dir
 
     for module in modules:
         importlib.import_module(module)
+    from graftwork.experiment import Experiment
     from graftwork.process import distributed
-    from pipelines import experiment
+    from pipelines.overrides import check_all
 
     distributed.subprocess = without_torchrun(None)  # type: ignore[attr-defined]
     composed_once.install()
-    with initialize_config_dir(str(experiment.CONF), version_base=None):
-        compose("config", ["model=tiny_cnn"])  # grammar, plugins and the files that all begin with
+    # Grammar, plugins, classes, and the files that most begin with.
+    for most in ([], ["model=tiny_cnn", "transfer=from_scratch"]):
+        check_all(most, Experiment.from_params)
     gc.freeze()
 
 

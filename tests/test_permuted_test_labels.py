@@ -30,7 +30,7 @@ SWEEP = [
     "transfer/rates=relative_step", "transfer.rates.step=0.01", "transfer/average=best",
     "trainer.refit=never", "trainer.watch_test=true", "extraction.engine=torch",
     "extraction.precision=fp32", "tracking.log_model=false",
-    "evaluation.test_in_sweeps=all", "evaluation.bootstrap_samples=100",
+    "evaluation.test_in_sweeps=all", "evaluation.bootstrap_samples=100", "evaluation.engine=eager",
 ]  # fmt: skip
 OF_TEST = ("test_", "seconds", "peak_mib", "run_id", "data")  # columns of a ranking, by beginnings
 JOBS = 4

@@ -44,6 +44,7 @@ def transfer_params(photos: Path, weights: Path, *overrides: str) -> dict[str, A
         f"dataset.path={photos}",
         "model=tiny_cnn",
         "transfer=lp_ft",
+        "transfer.least_steps=0",
         "augmentation=none",
         "trainer.batch_size=8",
         "extraction.engine=torch",

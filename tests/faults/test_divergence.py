@@ -24,7 +24,7 @@ STEP_OF_TWO = 2  # likewise of two processes
 STEP = 4  # that has no numbers, from 0: the second of the second epoch, of three
 SETTINGS = (  # dropout draws, statistics move, a step has two passes
     *("trainer.refit=never", "model/head=mlp", "model.head.hidden=16"),
-    *("transfer=fine_tune", "transfer.batch_norm=trained", "transfer.least_steps=0"),
+    *("transfer=fine_tune", "transfer.batch_norm=trained"),
     *("trainer.batch_size=5", "trainer.accumulate=2", "transfer.epochs=3"),
 )
 

@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 import torch
-from cut_trainings import Cut, Trainings
+from cut_trainings import Cut, End, Trainings
 from tiny_transfer import draw_photos, save_weights
 
 from graftwork.training.resuming.legs import Legs, digest_of
 from graftwork.training.resuming.ongoing import Ongoing
 from graftwork.training.resuming.settings import plain, settings_of
 
+STEPS = 8  # of `short`
 Made = Callable[..., Trainings]
 CASES = {  # what each brings that has to go on
     "a head and a network, two passes a step, loaded by two workers": [
         *("trainer.workers=2", "trainer.batch_size=4", "trainer.accumulate=2"),
         *("transfer=fine_tune", "model/head=mlp", "model.head.hidden=16"),
-        *("trainer.refit=never", "transfer.least_steps=0"),
+        "trainer.refit=never",
     ],
     "gradual unfreezing, an average of weights, mixed pictures": [
         *("transfer=gradual_unfreeze", "transfer/average=ema", "transfer/objective=mixed"),
@@ -58,6 +59,12 @@ def short(made: Made) -> Trainings:
     return made("trainer.refit=never")
 
 
+@pytest.fixture(scope="module")
+def whole(short: Trainings) -> End:
+    """What it comes to where nothing is cut."""
+    return short.run(None, pytest.MonkeyPatch())
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_cut_at_any_step_it_goes_on(
     case: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,37 +80,34 @@ def test_cut_at_any_step_it_goes_on(
 
 
 def test_rows_behind_the_last_checkpoint_are_told_again(
-    short: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: Trainings, whole: End, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = short.run(None, monkeypatch)
     assert short.resumed(tmp_path, monkeypatch, [3], every=2) == whole
-    assert short.steps == 6
+    assert short.steps == STEPS - 2
 
 
 def test_a_leg_that_is_done_is_not_done_again(
-    short: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: Trainings, whole: End, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = short.run(tmp_path, monkeypatch)
+    assert short.run(tmp_path, monkeypatch) == whole
     assert short.run(tmp_path, monkeypatch) == whole
     assert short.steps == 0
 
 
 def test_with_a_damaged_checkpoint_it_goes_on_from_the_one_before(
-    short: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: Trainings, whole: End, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, steps = short.run(None, monkeypatch), short.steps
     with pytest.raises(Cut):
         short.run(tmp_path, monkeypatch, 4)
     (newest,) = tmp_path.glob("*/01-000000004.0.pt")
     newest.write_bytes(newest.read_bytes()[:-9])
     assert short.run(tmp_path, monkeypatch) == whole
-    assert short.steps == steps - 3
+    assert short.steps == STEPS - 3
 
 
 def test_a_full_disk_ends_no_training(
-    short: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    short: Trainings, whole: End, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    whole = short.run(None, monkeypatch)
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
         assert short.run(tmp_path, monkeypatch) == whole
