@@ -100,11 +100,36 @@ def test_a_cut_that_holds_far_fewer_pictures_out_than_the_nearest_is_not_taken()
     """By distance alone the coarser cut will do."""
 
     def deal(pictures: int, apart: float) -> _Deal:
-        return _Deal(np.zeros(0), np.zeros(pictures), apart)
+        return _Deal(np.zeros(0), np.zeros(pictures), apart, 0.2)
 
     tried = [deal(100, 0.03), deal(85, 0.012), deal(95, 0.013), deal(100, 0.01), deal(100, 0.011)]
     assert _coarsest(tried, 0.005) == 2
     assert _coarsest(tried, 0.001) == 3 and _coarsest(tried, 0.1) == 0
+
+
+def test_a_cut_whose_folds_take_most_of_each_class_out_of_training_is_not_taken() -> None:
+    """By distance alone it will do; so will anything where chance may be everything."""
+
+    def deals(*largest: float) -> list[_Deal]:
+        return [_Deal(np.zeros(0), np.zeros(9), 0.01, part) for part in largest]
+
+    assert _coarsest(deals(0.9, 0.6, 0.5, 0.2), 0.1) == 2
+    assert _coarsest(deals(0.9, 0.6, 0.7), 0.1) == 1, "no other leaves more"
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_of_few_photos_half_of_a_class_is_left_to_learn_from(seed: int) -> None:
+    """New ones are of the same kind; by distance alone a fold took 63 and 72 % of a class."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(3), 20)
+    kinds = np.eye(32)[labels]
+    looks = kinds + random.normal(0, 0.2, kinds.shape)
+    some = kinds[random.choice(len(kinds), 15, replace=False)]
+    new = some + random.normal(0, 0.2, some.shape) * random.choice([0.6, 2], (15, 1))
+    points, others = looks.astype(np.float32), new.astype(np.float32)
+    fold = match(points, labels, others, folds=5, seed=seed, max_pictures=1000).fold
+    held = [np.bincount(labels[fold == each], minlength=3) for each in range(5)]
+    assert np.max(held, axis=0).mean() <= 10
 
 
 def test_the_same_seed_deals_the_same_folds_and_another_one_others() -> None:

@@ -8,7 +8,9 @@ matching (Mila et al. 2022; with clusters, Linnenbrink et al. 2024), in the spac
 features. The new pictures are looked at without their labels.
 
 Of numbers of clusters that chance alone cannot tell apart the smallest is taken: what larger
-clusters have in common beyond their nearest distance, new pictures lack too.
+clusters have in common beyond their nearest distance, new pictures lack too. Of few pictures chance
+could be anything: there a cut does not count whose folds take most of the classes out of training,
+so that nothing could be right about them.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ PERCENTILES = np.arange(0, 101, 5)
 QUANTILES = 200  # by which two distributions are compared
 RESAMPLES = 50  # pairs of samples that show what chance does
 ENOUGH = 0.9  # of the pictures that the nearest deal holds out
+MOST = 0.5  # of a class that one fold may take out of training, on average over classes
 DEALS = 3  # ways of dealing the same clusters to folds that are tried
 BLOCK = 2048  # pictures whose similarities are computed at once
 
@@ -109,18 +112,25 @@ class _Deal:
     fold: np.ndarray
     distances: np.ndarray  # of held-out pictures
     wasserstein: float  # between them and those of new pictures
+    largest: float  # part of a class that one fold takes out, mean over classes; MOST may be
 
 
 def _coarsest(tried: Sequence[_Deal], chance: float) -> int:
     """The first of the deals, coarse to fine, that chance alone cannot tell from the nearest one.
 
-    Few clusters leave classes with one alone, which then always trains: what holds out far fewer
-    pictures than the nearest deal does not count.
+    Few clusters leave classes with one alone, which then always trains, or with two, of which one
+    is held out: what holds out far fewer pictures than the nearest deal does not count, nor what
+    takes out more than `MOST` of a class, where there is another.
     """
     nearest = min(tried, key=lambda deal: deal.wasserstein)
-    as_near = (deal.wasserstein <= nearest.wasserstein + chance for deal in tried)
-    as_many = (len(deal.distances) >= ENOUGH * len(nearest.distances) for deal in tried)
-    return [near and many for near, many in zip(as_near, as_many, strict=True)].index(True)
+    as_near = [
+        deal.wasserstein <= nearest.wasserstein + chance
+        and len(deal.distances) >= ENOUGH * len(nearest.distances)
+        for deal in tried
+    ]
+    least = min(deal.largest for deal, near in zip(tried, as_near, strict=True) if near)
+    spare = (deal.largest <= max(MOST, least) for deal in tried)
+    return [near and left for near, left in zip(as_near, spare, strict=True)].index(True)
 
 
 def _chance(new: np.ndarray, count: int, seed: int) -> float:
@@ -147,8 +157,18 @@ def _best_deal(
     for number in range(DEALS):
         fold = learnable(dealt(groups, labels, folds, seed + number), labels)
         distances = held_out_distances(similar, fold)
-        deals.append(_Deal(fold, distances, _wasserstein(distances, aim)))
+        off = _wasserstein(distances, aim)
+        deals.append(_Deal(fold, distances, off, _largest_part(fold, labels)))
     return min(deals, key=lambda deal: deal.wasserstein)
+
+
+def _largest_part(fold: np.ndarray, labels: np.ndarray) -> float:
+    """The largest part of a class that one fold holds out, mean over the classes."""
+    count = np.zeros((fold.max() + 2, labels.max() + 1))  # NEVER is the last row
+    np.add.at(count, (fold, labels), 1)
+    present = count.sum(0) > 0
+    held = count[:-1].max(0, initial=0)
+    return float((held[present] / count.sum(0)[present]).mean())
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from graftwork.selecting.matched import Match, Matched, match
 from graftwork.storage.files import warn_damaged, write_durably
 
 DIGEST = 32  # bytes of it
-VERSION = "2"  # of algorithm and file; another one finds nothing that this one stored
+VERSION = "3"  # of algorithm and file; another one finds nothing that this one stored
 ARRAYS = ("groups", "fold", "tried", "clusters", "new", "held_out", "random")  # as Matched's fields
 
 
