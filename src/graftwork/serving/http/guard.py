@@ -29,20 +29,27 @@ class Guard:
         self._origins = [*(f"http://{name}" for name in names), *origins]
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answers 403 to a foreign host or origin."""
-        if scope["type"] in ("http", "websocket") and not self._admits(scope):
-            return await refuse(scope, send, 403, "Not from a page of this address.")
+        """Answers 403 to a foreign host or origin, with what would have been answered."""
+        if scope["type"] in ("http", "websocket") and (why := self._refusal(scope)):
+            return await refuse(scope, send, 403, why)
         return await self._app(scope, receive, send)
 
-    def _admits(self, scope: Message) -> bool:
+    def _refusal(self, scope: Message) -> str:
+        """Why this is not passed on; empty where it is."""
         sent = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
         ]
         hosts, origins = (
             [value for name, value in sent if name == wanted] for wanted in ("host", "origin")
         )
-        own_page = all(origin in self._origins for origin in origins)
-        return len(hosts) == 1 and hosts[0] in self._names and own_page
+        if len(hosts) != 1 or hosts[0] not in self._names:
+            names = ", ".join(self._names)
+            return f"Not under this name. Legal: {names}; `graftwork serve --name` adds others."
+        if not all(origin in self._origins for origin in origins):
+            return (
+                "Not from a page of another address; `graftwork serve --origin` admits its pages."
+            )
+        return ""
 
 
 async def refuse(scope: Message, send: Send, status: int, text: str) -> None:
