@@ -44,6 +44,13 @@ def test_seeds_of_one_configuration_are_one_system() -> None:
     assert found[0].top1.value == pytest.approx(np.mean([r.right for r in runs[:2]]))
 
 
+@pytest.mark.parametrize(("wrong", "end"), [(1, "high"), (14, "low")])
+def test_the_interval_of_a_score_ends_where_scores_do(wrong: int, end: str) -> None:
+    (found,) = systems([run(np.arange(15) >= wrong, "a")], 0.95)
+    assert getattr(found.top1, end) == (1.0 if end == "high" else 0.0)
+    assert found.top1.low < found.top1.value < found.top1.high
+
+
 def test_the_same_seed_again_is_another_system() -> None:
     first, again = run(right(0.8), "a"), run(right(0.7), "a")
     again = Recorded("runs/later", again.params, again.predictions, b"p", again.right, {})

@@ -73,9 +73,15 @@ def systems(runs: Sequence[Recorded], confidence: float) -> list[System]:
     firsts = [group[0] for group in groups]
     called = names([run.settings for run in firsts], [run.run_id for run in firsts])
     return [
-        System(name, tuple(group), mean_over(np.stack([r.right for r in group]), confidence))
+        System(name, tuple(group), _share(np.stack([r.right for r in group]), confidence))
         for name, group in zip(called, groups, strict=True)
     ]
+
+
+def _share(right: np.ndarray, confidence: float) -> Estimate:
+    """Of right answers; its interval, of a mean, ends where shares do."""
+    found = mean_over(right, confidence)
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def _check(runs: Sequence[Recorded]) -> None:
