@@ -45,7 +45,7 @@ class Trainer(Component):
     patience: int  # epochs without improvement before stopping early, where they choose; 0: never
     limit_epochs: int | None  # at most this many: a training of so many, schedule and all
     limit_batches: int | None  # at most this many steps an epoch
-    checkpoint_minutes: float | None  # of training between checkpoints, at most lost by a kill
+    checkpoint_minutes: float | None  # between checkpoints within an epoch; one ends with one
     checkpoint_steps: int | None  # likewise in steps; both null: no checkpoints
     resume: str  # auto: a training that was cut goes on where it stopped; never: it begins anew
 

@@ -51,7 +51,7 @@ class Checkpoints(pl.Callback):
     ) -> None:
         self._leg, self._prefix, self._facts, self._watchers = leg, prefix, facts, watchers
         self._taken_up, self._request = taken_up, request
-        self._clock = Clock(leg.legs)
+        self._clock = Clock(leg.legs, 0)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._taken_up is not None:
@@ -63,8 +63,9 @@ class Checkpoints(pl.Callback):
         if self._taken_up is not None:
             give_back(trainer, module, self._taken_up)
             self._taken_up = None  # its tensors are not needed a second time
-        check_room(self._leg.folder, _size(module, self._watchers))
-        self._clock = Clock(self._leg.legs)
+        size = _size(module, self._watchers)
+        check_room(self._leg.folder, size)
+        self._clock = Clock(self._leg.legs, size)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object,
@@ -89,7 +90,7 @@ class Checkpoints(pl.Callback):
 
     def _look(self, trainer: pl.Trainer, module: GraftModule, epoch: int, batch: int) -> None:
         """Keeps a checkpoint if one is due, or if the training is to end here."""
-        due = self._clock.is_due() and trainer.is_global_zero
+        due = self._clock.is_due(epoch_ended=batch == 0) and trainer.is_global_zero
         code, wanted = _agreed(trainer, self._request.code, int(due))
         if not code and not wanted:
             return

@@ -112,13 +112,17 @@ class Leg:
 
 
 class Clock:
-    """When the next checkpoint is due."""
+    """When the next checkpoint is due: at an epoch's end, and within a long one.
 
-    def __init__(self, legs: Legs) -> None:
+    Args:
+        size: bytes of one, from which its seconds are guessed before any was written.
+    """
+
+    def __init__(self, legs: Legs, size: int) -> None:
         self._legs, self._steps = legs, 0
-        self._last, self._cost = time.monotonic(), 0.0
+        self._last, self._cost = time.monotonic(), size / SPEED
 
-    def is_due(self) -> bool:
+    def is_due(self, epoch_ended: bool) -> bool:
         """Told after each step. Never so often that writing takes more than its share."""
         self._steps += 1
         minutes, steps = self._legs.minutes, self._legs.steps
@@ -127,7 +131,7 @@ class Clock:
         if minutes is None:
             return False
         waited = time.monotonic() - self._last
-        return waited >= max(60 * minutes, self._cost / SHARE)
+        return waited >= max(0 if epoch_ended else 60 * minutes, self._cost / SHARE)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
