@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import yaml
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
@@ -23,6 +24,7 @@ from benchmarks.sweeping import Bench, Job, Say
 from graftwork.storage.artifacts import Artifacts
 from pipelines.early_end import SCORES
 from pipelines.optuna_sweeper import OptunaSweeper
+from pipelines.overrides import CONF
 from pipelines.ranking import PRUNED, read, selection_score
 from pipelines.search_study import judge
 
@@ -101,10 +103,8 @@ class Replay:
     """A launcher whose jobs are those of the table."""
 
     def __init__(self, table: Table, folder: Path) -> None:
-        self.seconds, self.way = (
-            0.0,
-            list[tuple[float, float]](),
-        )  # and scores, as they became known
+        self.seconds = 0.0
+        self.way: list[tuple[float, float]] = []  # and scores, as they became known
         self._table, self._folder = table, folder
 
     def launch(self, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
@@ -143,17 +143,11 @@ def needed(table: Table, sampler: str, pruner: str, seed: int) -> float:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "space.yaml").write_text(json.dumps(space()))
-        sweeper = Replayed(
-            str(folder / "space.yaml"),
-            len(table),
-            1,
-            "maximize",
-            1000 * seed,
-            sampler,
-            {},
-            pruner,
-            {},
-        )
+        settings = yaml.safe_load((CONF / "hydra/sweeper/optuna.yaml").read_text("utf-8"))
+        settings |= {"space": str(folder / "space.yaml"), "trials": len(table)}
+        settings |= {"seed": 1000 * seed, "sampler": sampler, "pruner": pruner}
+        del settings["_target_"]
+        sweeper = Replayed(**settings)
         replay = Replay(table, folder)
         sweeper.on(replay, folder)
         sweeper.sweep([])

@@ -44,12 +44,14 @@ class OptunaSweeper(Sweeper):
     def __init__(
         self, space: str | None, trials: int, at_once: int, direction: str, seed: int, sampler: str,
         sampler_options: Mapping[str, Any], pruner: str, pruner_options: Mapping[str, Any],
+        tuned: Mapping[str, Mapping[str, Any]],
     ) -> None:  # fmt: skip
         if trials < 1 or at_once < 1:
             raise UserError(f"hydra.sweeper: trials={trials}, at_once={at_once}: at least 1 each.")
         self.space, self.trials, self.at_once, self.direction = space, trials, at_once, direction
-        self._seed, self._sampler, self._draws = seed, sampler, dict(sampler_options)
-        self._pruner: list[Any] = [pruner, dict(pruner_options)]
+        self._seed, self._sampler = seed, sampler
+        self._draws = {**tuned.get(sampler, {}), **sampler_options}
+        self._pruner: list[Any] = [pruner, {**tuned.get(pruner, {}), **pruner_options}]
         self._drawn(0)
         named("pruner", *self._pruner)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,8 @@ def named(kind: str, name: str, options: Mapping[str, Any]) -> Any:
     if found is None:
         raise unknown(f"hydra.sweeper.{kind}", name, plain)
     try:
-        return known[found](**options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return known[found](**options)
     except (TypeError, ValueError, ImportError) as error:
         raise UserError(f"hydra.sweeper.{kind}_options: {found}{end}: {error}") from error
