@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from graftwork.advising.rules import STRATEGIES
+from graftwork.advising.rules import GAINS, STRATEGIES, Gains
 from graftwork.cli.catalogue import ANY, Entry, entries, values
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
@@ -18,6 +20,7 @@ from graftwork.storage.artifacts import Artifacts
 from pipelines.overrides import CONF, requested
 
 BUDGET, DEFAULT = "budget=", "10min"
+FITTED = "gains="  # a file of them: other than those of the rules
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 FREE = NETWORK, STRATEGY, SIZE = "model", "transfer", "model.input_size"
 
@@ -31,6 +34,7 @@ class Asked:
     strategies: list[str]
     px: list[int]  # none: as the rules say
     budget: float  # s
+    gains: Gains
 
 
 def asked(arguments: Sequence[str]) -> Asked:
@@ -40,7 +44,8 @@ def asked(arguments: Sequence[str]) -> Asked:
         UserError: for anything wrong in it.
     """
     budgets = [word.removeprefix(BUDGET) for word in arguments if word.startswith(BUDGET)]
-    overrides = [word for word in arguments if not word.startswith(BUDGET)]
+    files = [word.removeprefix(FITTED) for word in arguments if word.startswith(FITTED)]
+    overrides = [word for word in arguments if not word.startswith((BUDGET, FITTED))]
     seconds = _seconds((budgets or [DEFAULT])[-1])
     request = requested(["-m", *overrides], _check)
     swept = request.swept if request else {}
@@ -57,7 +62,16 @@ def asked(arguments: Sequence[str]) -> Asked:
         chosen.get(STRATEGY, list(STRATEGIES)),
         sorted(int(value) for value in chosen.get(SIZE, []) if value != "null"),
         seconds,
+        _gains(Path(files[-1])) if files else GAINS,
     )
+
+
+def _gains(path: Path) -> Gains:
+    """As `python -m benchmarks advise` leaves them."""
+    try:
+        return Gains(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"gains: {path}: {error}. Legal: a file of advised/*/gains.json.") from None
 
 
 def _check(params: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import NoReturn
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
-from graftwork.advising.rules import Training, Way
+from graftwork.advising.rules import PROBE, Way
 from graftwork.experiment import Experiment
 from graftwork.process.stopping import status_of
 from graftwork.storage.artifacts import Artifacts
@@ -25,11 +25,17 @@ from pipelines.named_sweep import finished_earlier, job_folder
 from pipelines.overrides import CONF
 from pipelines.ranking import Job, jobs, read
 
-OVER = 1.05  # of the budget: what is under way then is stopped, and goes on at the next start
-TAIL, LEAST_TAIL = 0.03, 8.0  # of the budget, s: kept back for the advice itself
-# Seconds that training takes for a photo, and for a multiply-accumulate of its answer: a first
-# guess, which recorded trainings scale.
+TAIL, LEAST_TAIL = 0.03, 4.0  # of the budget, s: kept back for the advice itself
+# Seconds that a photo takes, and a multiply-accumulate of its answer, of each epoch: a first guess,
+# which what is measured scales.
 A_PHOTO, A_MAC = 5e-3, 8e-11
+# Photos times their pixels below which converting a network takes longer than it saves: 100 photos
+# at 224 px. Measured on one core with efficientnet_lite0, mobilenetv2 and resnet18, 48 to 224 px.
+FEW = 5e6
+# Of what a first job took, at most so much is taken by a further one, which finds libraries loaded:
+# less in each of the tables of `python -m benchmarks advise`.
+FURTHER = 0.5
+OWN_ENGINE = ("extraction.engine=", "extraction=")
 
 
 @dataclass
@@ -38,11 +44,12 @@ class Clock:
 
     budget: float
     earlier: float = 0.0
-    begun: float = field(default_factory=time.perf_counter)
+    begun: float = field(default_factory=time.time)  # s since 1970
+    now: Callable[[], float] = time.time
 
     @property
     def spent(self) -> float:
-        return self.earlier + time.perf_counter() - self.begun
+        return self.earlier + self.now() - self.begun
 
     @property
     def end(self) -> float:
@@ -70,43 +77,29 @@ class Clock:
 
 @dataclass(frozen=True)
 class Measured:
-    """A job that finished. Epochs 0: a head on stored features."""
+    """A job that finished: a head on stored features, or a whole training."""
 
-    training: Training
+    way: Way
     experiment: Experiment
     artifacts: Artifacts
     job: Job
     score: float  # top-1 of held-out pictures
-
-    @property
-    def refit(self) -> int:
-        """Epochs with the held-out pictures, too, after all others."""
-        trainer = self.experiment.trainer
-        return 0 if trainer.refit == "never" else trainer.refit_epochs
-
-    @property
-    def epoch(self) -> float:
-        """Seconds of one, all that surrounds them dealt out to them."""
-        return self.stage("finetune") / (self.training.epochs + self.refit)
-
-    @cached_property
-    def _cost(self) -> dict[str, float]:
-        found: dict[str, float] = read(self.artifacts.metrics).get("cost", {})
-        return found
+    took: float  # s, with what surrounds its stages
 
     @property
     def latency(self) -> float:
         """ms a photo, one at a time; NaN: not measured."""
-        return float(self._cost.get("latency_ms") or "nan")
-
-    @property
-    def guess(self) -> float:
-        """Seconds of an epoch, before any was measured."""
-        return (self.job.fitted or 0) * (A_PHOTO + A_MAC * (self._cost.get("macs") or 0))
+        cost = read(self.artifacts.metrics).get("cost", {})
+        return float(cost.get("latency_ms") or "nan")
 
     def stage(self, name: str) -> float:
         """Seconds of one stage."""
         return float(read(self.artifacts.cost(name)).get("seconds", 0.0))
+
+    @cached_property
+    def at_work(self) -> float:
+        """Seconds of what grows with photos, arithmetic and epochs."""
+        return self.stage("extract_features" if self.way.strategy == PROBE else "finetune")
 
 
 @dataclass
@@ -117,9 +110,9 @@ class Desk:
     shared: Path
     overrides: Sequence[str]  # that all have in common
     clock: Clock
-    done: dict[Training, Measured] = field(default_factory=dict)
-    failed: dict[Training, str] = field(default_factory=dict)  # and why
-    skipped: list[Way] = field(default_factory=list)  # probes for which there was no time
+    photos: int = 0  # that are not for the test
+    done: dict[Way, Measured] = field(default_factory=dict)
+    failed: dict[Way, str] = field(default_factory=dict)  # and why
 
     def compose(self, way: Way, *more: str) -> tuple[Experiment, list[str], str]:
         """The experiment, what chooses it, and its parameters as YAML."""
@@ -132,55 +125,56 @@ class Desk:
         assert isinstance(params, dict)
         return Experiment.from_params(params), chosen, OmegaConf.to_yaml(config)  # type: ignore[arg-type]
 
-    def run(self, training: Training, whole: int = 0) -> Measured | None:
+    def run(self, way: Way) -> Measured | None:
         """Does a job, unless it was done; None where it failed, or time is up.
 
-        Args:
-            whole: epochs of the whole training, of which this is perhaps the first part.
+        Nothing is fitted again with the held-out pictures: what is recommended will be.
         """
-        short = training.epochs < whole
-        more = ["tracking.log_model=false"]
-        if short:
-            more += [f"transfer.epochs={training.epochs}", "transfer.least_steps=0"]
-            more += ["trainer.refit=never"]
-        experiment, chosen, params = self.compose(training.way, *more)
-        name = job_folder(",".join([str(training.way.size), *chosen[len(self.overrides) :]]))
+        more = ["tracking.log_model=false", "trainer.refit=never", *engine(self, way)]
+        experiment, chosen, params = self.compose(way, *more)
+        name = job_folder(",".join([str(way.size), *chosen[len(self.overrides) :]]))
         artifacts = Artifacts.at(self.folder / name, self.shared)
         artifacts.root.mkdir(parents=True, exist_ok=True)
         earlier = finished_earlier(artifacts, params)
-        number = len(self.done) + len(self.failed)
+        number, begun = len(self.done) + len(self.failed), self.clock.spent
         aside, score = redirect_stdout(StringIO()), None  # tables that stages print of themselves
-        with self.clock.until(OVER * self.clock.budget), aside:
+        with self.clock.until(self.clock.budget), aside:
             score = sweep.member(artifacts, self.folder, number, chosen, params, _conduct)
         (job,) = jobs(artifacts.root)
         self.clock.earlier += job.seconds if earlier else 0.0
+        took = max(job.seconds, self.clock.spent - begun)
         if score is not None:
-            self.done[training] = Measured(training, experiment, artifacts, job, score)
+            self.done[way] = Measured(way, experiment, artifacts, job, score, took)
         elif job.status != "killed":
-            self.failed[training] = job.error or "it has no selection score"
-        return self.done.get(training)
-
-    def of(self, strategy: str, epochs: int) -> list[Measured]:
-        """The finished ones of a strategy."""
-        wanted = strategy, epochs
-        return [one for job, one in self.done.items() if (job.way.strategy, job.epochs) == wanted]
+            self.failed[way] = job.error or "it has no selection score"
+        return self.done.get(way)
 
 
-def forecast(training: Training, probe: Measured, done: Iterable[Measured], refit: int) -> float:
-    """Seconds of a training, from what is recorded.
+def forecast(way: Way, guesses: Mapping[Way, float], done: Sequence[Measured]) -> float:
+    """Seconds of a job.
 
-    An epoch takes as long as one of the same way did; before any has, what was guessed of it, times
-    what the others took longer than their guesses. What surrounds it takes as long as it did for
-    the probe of the same network.
+    What surrounds the work is paid by each, what is loaded by the first alone. The work is as much
+    more than its guess as it last was.
 
     Args:
-        refit: further epochs.
+        guesses: seconds of the work of all ways, before any was measured; see `work`.
     """
-    trained = [one for one in done if one.training.epochs]
-    same = [one.epoch for one in trained if one.training.way == training.way]
-    guess = probe.guess * max((one.epoch / one.guess for one in trained), default=1.0)
-    around = sum(probe.stage(name) for name in ("download", "prepare", "evaluate"))
-    return around + (training.epochs + refit) * (max(same) if same else guess)
+    further = FURTHER if len(done) == 1 else 1.0
+    around = further * min((one.took - one.at_work for one in done), default=0.0)
+    alike = [one for one in done if (one.way.strategy == PROBE) == (way.strategy == PROBE)]
+    scale = further * alike[-1].at_work / guesses[alike[-1].way] if alike else 1.0
+    return around + scale * guesses[way]
+
+
+def engine(desk: Desk, way: Way) -> list[str]:
+    """An override, where few small photos are not worth converting a network."""
+    own = any(word.startswith(OWN_ENGINE) for word in desk.overrides)
+    return ["extraction.engine=torch"] if desk.photos * way.size**2 < FEW and not own else []
+
+
+def work(photos: int, macs: float, epochs: int) -> float:
+    """Seconds of a first guess. All pass forward once, which is a third of an epoch."""
+    return photos * (A_PHOTO + A_MAC * macs) * (epochs + 1 / 3)
 
 
 def _conduct(artifacts: Artifacts) -> None:

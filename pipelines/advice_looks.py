@@ -123,6 +123,4 @@ def _similarity(probe: Measured, features: np.ndarray) -> list[str]:
         return []
     tensors = {name: tensor.detach().double().numpy() for name, tensor in head.named_parameters()}
     weight = tensors["weight"].reshape(-1, features.shape[1])
-    return [
-        f"{probe.training.way.network}: {photos.similarity(features, weight, tensors['bias'])}."
-    ]
+    return [f"{probe.way.network}: {photos.similarity(features, weight, tensors['bias'])}."]

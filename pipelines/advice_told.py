@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,13 +12,15 @@ import pandas as pd
 
 from graftwork.advising import rules
 from graftwork.advising.advice import Advice, Null, Row
-from graftwork.advising.levelled import Footing, behind, expected
+from graftwork.advising.levelled import Footing, behind
 from graftwork.advising.rankings import LEAST, Agreement, agreements
-from graftwork.advising.rules import PROBE, Standing, Training, Way, order, rung
-from graftwork.reporting.numbers import duration
+from graftwork.advising.rules import BAND, PROBE, Beliefs, Standing, Way, sizes
+from graftwork.experiment import Experiment
+from graftwork.reporting.numbers import duration, percent
+from graftwork.settings.trainer import AUTO
 from graftwork.storage.artifacts import Artifacts
 from pipelines.advice_candidates import Asked, elsewhere, on_imagenet
-from pipelines.advice_jobs import Desk, Measured, forecast
+from pipelines.advice_jobs import Desk, Measured, forecast, work
 from pipelines.advice_looks import Look
 
 NAMED = 3  # networks elsewhere
@@ -29,53 +31,125 @@ class Found:
     """What was measured, and what was seen besides."""
 
     desk: Desk
-    probes: list[Measured]
+    wanted: Asked
+    guesses: dict[Way, float]  # seconds of the work of every way; see `work`
     epochs: dict[str, int]  # of each strategy
-    shared: pd.DataFrame  # see `on_shared_folds`
+    part: float = 1.0  # of the photos, that judges a network; all judge a head
     seen: Look = field(default_factory=Look)
+    shared: pd.DataFrame = field(default_factory=pd.DataFrame)  # see `on_shared_folds`
+
+    @classmethod
+    def of(cls, desk: Desk, wanted: Asked) -> Found:
+        """Nothing yet: all ways, and what they may cost."""
+        from graftwork.profiling.profile import static_profile
+
+        found, strategies = (
+            cls(desk, wanted, {}, {PROBE: 0}),
+            dict.fromkeys((PROBE, *wanted.strategies)),
+        )
+        for network in wanted.networks:
+            experiment = desk.compose(Way(network, 0, PROBE))[0]
+            profile, found.part = static_profile(experiment.model, 2), experiment.selection.held_out
+            own = profile.input[-1]
+            for name in strategies:
+                if name not in found.epochs:
+                    found.epochs[name] = _epochs(
+                        desk.compose(Way(network, 0, name))[0], desk.photos
+                    )
+                for size in wanted.px or sizes(own):
+                    macs = profile.macs * (size / own) ** 2
+                    guess = work(desk.photos, macs, found.epochs[name])
+                    found.guesses[Way(network, size, name)] = guess
+        return found
 
     @property
-    def probed(self) -> dict[Way, float]:
-        """The probes' scores on shared folds."""
-        ways = (one.training.way for one in self.probes)
-        return dict(zip(ways, self.shared.mean().to_list(), strict=True))
+    def ways(self) -> list[Way]:
+        """All that may be recommended."""
+        failed = self.desk.failed
+        return [way for way in self.guesses if not {way, way.by(PROBE)} & set(failed)]
+
+    @property
+    def trained(self) -> list[Way]:
+        """Probes, and what trains through the network."""
+        return [way for way in self.ways if way.strategy == PROBE or self.epochs[way.strategy]]
+
+    @property
+    def probes(self) -> list[Measured]:
+        return [one for way, one in self.desk.done.items() if way.strategy == PROBE]
 
     @property
     def leader(self) -> Measured:
         """The best probe."""
-        return max(self.probes, key=lambda one: self.probed[one.training.way])
+        scores = self._judged.mean()
+        return self.probes[int(scores.to_numpy().argmax())]
+
+    @property
+    def _judged(self) -> pd.DataFrame:
+        """How often each probe is right, by picture: in shared folds, or so far in its own."""
+        if self.shared.empty:
+            return pd.concat([_right(one) for one in self.probes], axis=1)
+        return self.shared
 
     def footing(self, done: Sequence[Measured]) -> Footing:
-        """These ways, on one."""
-        places = [list(self.probed).index(one.training.way.by(PROBE)) for one in done]
-        own = [_right(self.probes[place]) for place in places]
+        """These, on one: each beside its own probe, or the first."""
+        judged, probes = self._judged, self.probes
+        named = [one.way for one in probes]
+        pairs = [one.way.by(PROBE) for one in done]
+        places = [named.index(way) if way in named else 0 for way in pairs]
+        own = [_right(probes[place]) for place in places]
         gains = [_right(one) - probe for one, probe in zip(done, own, strict=True)]
-        gain = [row.reindex(self.shared.index).to_numpy() for row in gains]
-        return Footing(self.shared.to_numpy().T[places], np.stack(gain))
+        gain = [row.reindex(judged.index).to_numpy() for row in gains]
+        return Footing(judged.to_numpy().T[places], np.stack(gain))
 
-    def scores(self) -> dict[Training, float]:
-        """Of everything that can be compared."""
-        scores = self.footing(list(self.desk.done.values())).scores()
-        pairs = zip(self.desk.done, map(float, scores), strict=True)
-        return {training: score for training, score in pairs if math.isfinite(score)}
+    def believed(self) -> Beliefs:
+        """Of all ways, after what was measured."""
+        ways, done = self.ways, list(self.desk.done.values())
+        heads = [name for name, epochs in self.epochs.items() if not epochs]
+        prior = rules.before(ways, self.wanted.gains, heads)
+        if not done:
+            return prior
+        footing = self.footing(done)
+        known = np.flatnonzero(np.isfinite(scores := footing.scores()))
+        pictures = np.isfinite(footing.gain[known]).sum(axis=1)
+        drawn = footing.drawn(0)[:, known]
+        drawn = np.where(np.isnan(drawn), scores[known], drawn)
+        seen = [ways.index(done[row].way) for row in known]
+        said = rules.log_odds(scores[known], pictures)
+        return prior.after(seen, said, rules.noise_of(drawn, pictures))
 
-    def is_whole(self, training: Training) -> bool:
-        return not training.epochs or training.epochs == self.epochs[training.way.strategy]
-
-    def untried(self) -> list[Training]:
-        """Whole trainings that were not done and did not fail, the most promising first."""
-        ways = order(
-            list(self.probed.items()), [name for name, epochs in self.epochs.items() if epochs]
-        )
-        found = (Training(way, self.epochs[way.strategy]) for way in ways)
-        return [one for one in found if one not in self.desk.done and one not in self.desk.failed]
-
-    def forecast(self, training: Training) -> float:
+    def forecast(self, way: Way) -> float:
         """Seconds."""
-        pair = training.way.by(PROBE)
-        probe = next((one for one in self.probes if one.training.way == pair), self.leader)
-        refit = probe.refit if self.is_whole(training) else 0
-        return forecast(training, probe, self.desk.done.values(), refit)
+        return forecast(way, self.guesses, list(self.desk.done.values()))
+
+    def next(self, among: Sequence[Way], left: float | None = None) -> Way | None:
+        """What is measured next, by the rules; a first probe in any case.
+
+        Args:
+            left: seconds; None: as the clock says.
+        """
+        desk, ways = self.desk, self.ways
+        left = desk.clock.end - desk.clock.spent if left is None else left
+        if not desk.done:
+            among, left = [way for way in among if way.strategy == PROBE], math.inf
+        rows = [ways.index(way) for way in among if way not in desk.done]
+        row = rules.next_way(
+            self.believed(),
+            {row: self.forecast(ways[row]) for row in rows},
+            {row: self._held_out(ways[row]) for row in rows},
+            left,
+        )
+        return None if row is None else ways[row]
+
+    def _held_out(self, way: Way) -> float:
+        """Photos that would judge it."""
+        return self.desk.photos * (self.part if self.epochs[way.strategy] else 1.0)
+
+
+def _epochs(experiment: Experiment, photos: int) -> int:
+    """Of a training: of few pictures perhaps more than the strategy says."""
+    trainer = experiment.trainer
+    batch = trainer.rates_batch if trainer.batch_size == AUTO else trainer.batch_size
+    return experiment.transfer.epochs_of(max(1, photos // int(batch)))
 
 
 def _right(one: Measured) -> pd.Series:
@@ -84,71 +158,79 @@ def _right(one: Measured) -> pd.Series:
     return (said["class"] == said["predicted"]).astype(np.float64).set_axis(said["sha256"])
 
 
-def told(wanted: Asked, found: Found) -> Advice:
+def told(found: Found) -> Advice:
     """The advice."""
-    known = found.scores()
-    done = [one for training, one in found.desk.done.items() if training in known]
-    footing = found.footing(done)
-    scores, drawn = footing.scores(), footing.drawn(0)
-    whole = [row for row, one in enumerate(done) if found.is_whole(one.training)]
-    best = max(whole, key=lambda row: float(scores[row]))
-    standings = {
-        row: Standing(done[row].training.way, float(scores[row]),
-                      *behind(scores, drawn, best, row), done[row].job.seconds)
-        for row in whole
-    }  # fmt: skip
-    chosen, runner_up = rules.choice(list(standings.values()))
-    at = next(row for row in whole if standings[row] is chosen)
-    way, job = chosen.way, done[at].job
-    command = [*wanted.common, f"model={way.network}", f"model.input_size={way.size}"]
-    command = ["python", "-m", "pipelines.experiment", *command, f"transfer={way.strategy}"]
-    ranked, rankings = _rankings(found)
-    rows = [
-        Row(one.training.way, float(scores[row]), one.job.seconds, one.latency,
-            _became(found, one, standings.get(row), chosen, runner_up), row in standings)
-        for row, one in enumerate(done)
+    ways, done, beliefs = found.ways, found.desk.done, found.believed()
+    best = int(beliefs.mean.argmax())
+    standings = [
+        Standing(way, beliefs.share(row), beliefs.share(row, -BAND), beliefs.share(row, BAND),
+                 *beliefs.behind(best, row), done[way].took if way in done else found.forecast(way),
+                 way in done)
+        for row, way in enumerate(ways)
     ]  # fmt: skip
+    chosen, runner_up = rules.choice(standings)
+    command = [*found.wanted.common, f"model={chosen.way.network}"]
+    command += [f"model.input_size={chosen.way.size}", f"transfer={chosen.way.strategy}"]
+    measured = dict(zip(done, found.footing(list(done.values())).scores(), strict=True))
+    rows = [
+        Row(one, float(measured.get(one.way, math.nan)),
+            done[one.way].latency if one.tried else math.nan, _became(one, chosen, runner_up))
+        for one in sorted(standings, key=lambda one: -one.score)
+    ]  # fmt: skip
+    ranked, rankings = _rankings(found)
     return Advice(
         about=found.leader.experiment.dataset.name,
-        command=shlex.join(command),
+        command=shlex.join(["python", "-m", "pipelines.experiment", *command]),
         chosen=chosen,
-        latency=done[at].latency,
-        expected=expected(scores[whole], drawn[:, whole], whole.index(at)),
-        judged=f"selection={job.method}, {job.held_out} held-out photos",
+        latency=next(row.latency for row in rows if row.standing is chosen),
+        basis=_basis(found, chosen, measured),
         runner_up=runner_up,
-        rows=sorted(rows, key=lambda row: -row.score),
-        nulls=_nulls(found, footing, at),
+        rows=rows,
+        nulls=_nulls(found, chosen.way),
         data=found.seen.data,
         measured=ranked,
         rankings=rankings,
         changes=_changes(found),
-        time=_time(found),
+        time=[
+            f"All of it took {duration(found.desk.clock.spent)} of "
+            f"{duration(found.desk.clock.budget)}."
+        ],
     )
 
 
-def _became(
-    found: Found,
-    one: Measured,
-    standing: Standing | None,
-    chosen: Standing,
-    runner_up: Standing | None,
-) -> str:
-    if standing is None:
-        lost = one.training.way in [training.way for training in found.untried()]
-        return f"{one.training.epochs} epochs: {'not promoted, or no time' * lost or 'promoted'}"
-    if standing is chosen:
-        return "recommended"
-    return "runner-up: " * (standing is runner_up) + rules.why_not(standing, chosen)
+def _basis(found: Found, chosen: Standing, measured: Mapping[Way, float]) -> str:
+    """What the expectation is taken from."""
+    way, job = chosen.way, found.leader.job
+    told_by = f"{job.method}, {found.desk.photos} photos of train and val"
+    if chosen.tried:
+        return f"measured here ({told_by}), weighed with what ways usually gain"
+    probe = next((one for one in found.probes if one.way == way.by(PROBE)), None)
+    near = probe or next((p for p in found.probes if p.way.network == way.network), found.leader)
+    what = "not trained" if found.epochs[way.strategy] else "not tried"
+    return (
+        f"{what}: there was no time; expected from {near.way}, which recognises "
+        f"{percent(float(measured[near.way]))} of held-out photos here ({told_by}), and from what "
+        f"{way.strategy}{f' and {way.size} px' * (near.way.size != way.size)} usually gains"
+    )
 
 
-def _nulls(found: Found, footing: Footing, at: int) -> list[Null]:
-    """Beside what is recommended, the row `at`, in folds of the best probe."""
-    own, told_by = _right(found.leader), found.shared.index
-    level = found.shared[found.probes.index(found.leader)].to_numpy()
+def _became(one: Standing, chosen: Standing, runner_up: Standing | None) -> str:
+    tried = "" if one.tried else ", not trained here"
+    if one is chosen:
+        return "recommended" + tried
+    behind = f"{100 * one.behind:.1f} points behind (standard error {100 * one.error:.1f})"
+    return "runner-up: " * (one is runner_up) + behind + tried
+
+
+def _nulls(found: Found, way: Way) -> list[Null]:
+    """Beside what is recommended, or the best probe where that was not tried."""
+    own, judged = _right(found.leader), found.shared
+    footing = found.footing([found.desk.done.get(way, found.leader)])
+    level = judged.to_numpy()[:, found.probes.index(found.leader)]
     nulls = []
     for name, right in found.seen.nulls.items():
-        gain = (right - own).reindex(told_by).to_numpy()
-        both = Footing(np.stack([footing.level[at], level]), np.stack([footing.gain[at], gain]))
+        gain = (right - own).reindex(judged.index).to_numpy()
+        both = Footing(np.stack([footing.level[0], level]), np.stack([footing.gain[0], gain]))
         scores = both.scores()
         beaten = rules.is_beyond(*behind(scores, both.drawn(0), 0, 1))
         nulls.append(Null(name, float(scores[1]), beaten))
@@ -156,24 +238,28 @@ def _nulls(found: Found, footing: Footing, at: int) -> list[Null]:
 
 
 def _rankings(found: Found) -> tuple[str, list[Agreement]]:
-    """Against short trainings of the first strategy that has enough of them, else the probes."""
-    trained = (found.desk.of(name, rung(epochs)) for name, epochs in found.epochs.items() if epochs)
-    short = next((some for some in trained if len(some) >= LEAST), [])
-    done = short or found.probes
-    places = [list(found.probed).index(one.training.way.by(PROBE)) for one in done]
-    imagenet = on_imagenet([way.network for way in found.probed])
-    named = {
+    """Against trainings of the first strategy that has enough of them, else the probes."""
+    probes, done = found.probes, found.desk.done.items()
+    by_name = ([one for way, one in done if way.strategy == name] for name in found.epochs)
+    trained = (some for some in by_name if some and some[0].way.strategy != PROBE)
+    whole = next((some for some in trained if len(some) >= LEAST), [])
+    named = [one.way for one in probes]
+    whole = [one for one in whole if one.way.by(PROBE) in named]
+    judged = whole or probes
+    places = [named.index(one.way.by(PROBE)) for one in judged]
+    imagenet = on_imagenet([way.network for way in named])
+    values = {
         "LogME": found.seen.logme,
-        **({"probe": list(found.probed.values())} if short else {}),
-        "ImageNet accuracy": [imagenet.get(way.network, math.nan) for way in found.probed],
-        "parameters": [float(one.job.parameters or "nan") for one in found.probes],
+        **({"probe": found.shared.mean().to_list()} if whole else {}),
+        "ImageNet accuracy": [imagenet.get(way.network, math.nan) for way in named],
+        "parameters": [float(one.job.parameters or "nan") for one in probes],
     }
     rankings = {
-        name: np.array([_at(values, place) for place in places]) for name, values in named.items()
+        name: np.array([_at(row, place) for place in places]) for name, row in values.items()
     }
-    footing = found.footing(done)
+    footing = found.footing(judged)
     agreed = agreements(rankings, footing.scores(), footing.drawn(0), 0)
-    return "short trainings" if short else "probes", agreed
+    return "trainings" if whole else "probes", agreed
 
 
 def _at(values: Sequence[float], place: int) -> float:
@@ -182,22 +268,20 @@ def _at(values: Sequence[float], place: int) -> float:
 
 def _changes(found: Found) -> list[str]:
     """What would change its mind."""
-    said, untried = [], found.untried()
-    if untried:
+    said, untried = [], [way for way in found.ways if way not in found.desk.done]
+    if (way := found.next(untried, math.inf)) is not None:
         said.append(
-            f"More minutes: {len(untried)} ways were not trained whole; the next, "
-            f"{untried[0].way}, would take about {duration(found.forecast(untried[0]))}. The same "
-            "command with a larger budget goes on from here."
+            f"More minutes: {len(untried)} ways were not tried; the next, {way}, would take about "
+            f"{duration(found.forecast(way))}. The same command with a larger budget goes on from "
+            "here."
         )
-    if skipped := found.desk.skipped:
-        said.append(f"For want of time not even probed: {', '.join(map(str, skipped))}.")
     if more := found.seen.more:
         said.append(
             f"More labels: twice as many are expected to bring {100 * more.value:+.1f} points "
             f"({100 * more.low:+.1f} to {100 * more.high:+.1f}; a power law through the probe's "
             "learning curve)."
         )
-    here = on_imagenet([way.network for way in found.probed])
+    here = on_imagenet([one.way.network for one in found.probes])
     best = max(here.values(), default=0.0)
     others = elsewhere(Artifacts.at(found.desk.folder, found.desk.shared)).items()
     if better := [(word, score) for word, score in others if score > best][:NAMED]:
@@ -207,18 +291,4 @@ def _changes(found: Found) -> list[str]:
             f"the best here has {best:.1f} %. model={','.join(word for word, _ in better)} tries "
             "them."
         )
-    return [*said, *(f"{job.way} failed: {why}" for job, why in found.desk.failed.items())]
-
-
-def _time(found: Found) -> list[str]:
-    """How the budget was kept."""
-    clock, untried = found.desk.clock, found.untried()
-    said = [f"All of it took {duration(clock.spent)} of {duration(clock.budget)}."]
-    trained = any(job.epochs and found.is_whole(job) for job in found.desk.done)
-    if untried and not trained:
-        said.append(
-            f"That was too little for a training through the network: one ({untried[0].way}) is "
-            f"forecast to take {duration(found.forecast(untried[0]))}. So this stays with what "
-            "probes say."
-        )
-    return said
+    return [*said, *(f"{way} failed: {why}" for way, why in found.desk.failed.items())]

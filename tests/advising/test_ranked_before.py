@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from graftwork.advising.levelled import Footing, behind, expected
+from graftwork.advising.levelled import Footing, behind
 from graftwork.advising.logme import evidence, logme
 from graftwork.advising.rankings import agreements
 
@@ -44,17 +44,6 @@ def test_an_easy_part_does_not_raise_a_score() -> None:
     assert scores[:3] == pytest.approx([0.5, 0.5, 0.7]) and np.isnan(scores[3])
     gap, error = behind(scores, footing.drawn(0), 2, 0)
     assert gap == pytest.approx(0.2) and error == pytest.approx(0, abs=1e-9)
-
-
-def test_the_best_of_many_equals_is_expected_to_be_no_better() -> None:
-    right = (np.random.default_rng(1).random((20, 200)) < 0.7).astype(float)
-    footing, best = Footing(right, np.zeros_like(right)), int(right.mean(axis=1).argmax())
-    found = expected(footing.scores(), footing.drawn(0), best)
-    assert right[best].mean() > 0.74 and found.luck > 0.01
-    assert found.low < 0.7 < found.high and found.value < right[best].mean()
-    alone = Footing(right[:1], np.zeros((1, 200)))
-    told = expected(alone.scores(), alone.drawn(0), 0)
-    assert told.luck < 0.005 and told.value == pytest.approx(right[0].mean(), abs=0.005)
 
 
 def test_a_ranking_that_agrees_is_told_from_one_that_does_not() -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from graftwork.advising import rules
-from graftwork.advising.rules import PROBE, Standing, Training, Way
+from graftwork.advising.rules import GAINS, PROBE, Beliefs, Standing, Way, log_odds, noise_of
 
-A, B, C, D, E = (Way(name, 128, "lp_ft") for name in "abcde")
-EPOCHS = {"lp_ft": 12}
+WAYS = [Way(net, px, name) for net in "ab" for px in (48, 64) for name in (PROBE, "lp_ft", "lora")]
+SPREAD = {"side": 0.2, "network": 0.5, "trained": 0.3, "strategy": 0.2, "way": 0.1}
+GAIN = replace(GAINS, strategies={"lp_ft": 0.4, "fine_tune": 0.2}, doubling=0.5, **SPREAD)
+PRIOR = rules.before(WAYS, GAIN)
 
 
-def seconds(training: Training) -> float:
-    """Ten an epoch."""
-    return 10.0 * training.epochs
+def row(network: str, size: int, strategy: str) -> int:
+    return WAYS.index(Way(network, size, strategy))
 
 
 @pytest.mark.parametrize(
@@ -25,87 +29,81 @@ def test_sizes(own: int, found: tuple[int, ...]) -> None:
     assert rules.sizes(own) == found
 
 
-@pytest.mark.parametrize(
-    ("forecast", "training", "spent", "begins"),
-    [
-        (30, 10, 30, True),
-        (31, 10, 30, False),  # more than two thirds
-        (10, 60, 20, True),
-        (11, 60, 20, False),  # else no training fits
-        (60, 80, 30, True),  # none fits anyway
-        (61, 80, 30, False),
-    ],
-)
-def test_probes_leave_time_for_a_training(
-    forecast: float, training: float, spent: float, begins: bool
-) -> None:
-    assert rules.may_probe(forecast, training, spent, 90) is begins
+def test_before_anything_is_measured_usual_gains_are_expected() -> None:
+    probe, trained = row("a", 64, PROBE), row("a", 64, "lp_ft")
+    assert PRIOR.mean[trained] - PRIOR.mean[probe] == pytest.approx(0.4)
+    assert PRIOR.mean[row("a", 64, "lora")] - PRIOR.mean[probe] == pytest.approx(0.3)  # the mean
+    less = PRIOR.mean[row("a", 48, PROBE)] - PRIOR.mean[probe]
+    assert less == pytest.approx(0.5 * np.log2(48 / 64))
+    ahead, error = PRIOR.behind(trained, probe)
+    assert 0 < ahead < 0.1 and 0.05 < error < 0.15
+    heads = rules.before(WAYS, GAIN, [PROBE, "lora"])
+    assert heads.mean[row("a", 64, "lora")] == heads.mean[probe], "nothing is trained"
 
 
-def test_the_order_merges_what_probes_say_and_how_good_a_strategy_usually_is() -> None:
-    probes = [(Way("a", 128, PROBE), 0.7), (Way("b", 128, PROBE), 0.8)]
-    found = [(way.network, way.strategy) for way in rules.order(probes, ("lp_ft", "fine_tune"))]
-    assert found == [("b", "lp_ft"), ("a", "lp_ft"), ("b", "fine_tune"), ("a", "fine_tune")]
+def test_a_probe_tells_of_ways_that_were_never_tried() -> None:
+    seen = [row("a", 48, PROBE), row("b", 48, PROBE)]
+    after = PRIOR.after(seen, np.array([0.0, 1.0]), np.diag([0.04, 0.04]))
+    best, other = row("b", 64, "lp_ft"), row("a", 64, "lp_ft")
+    assert after.mean.argmax() == best
+    assert 0 < after.mean[best] - after.mean[other] < 1, "weighed with what is usual"
+    assert after.mean[best] > 1.3, "its probe, half an octave, and what lp_ft gains"
+    assert np.all(np.diag(after.covariance) < np.diag(PRIOR.covariance))
+    assert after.share(best, -2) < after.share(best) < after.share(best, 2)
 
 
-@pytest.mark.parametrize(
-    ("short", "whole", "left", "found"),
-    [
-        ({}, [], 1000, Training(A, 3)),  # a quarter of the epochs first
-        ({A: 0.5}, [], 1000, Training(B, 3)),
-        ({A: 0.5}, [], 149, Training(A, 12)),  # else there were no time for any whole training
-        ({A: 0.5}, [], 150, Training(B, 3)),
-        ({}, [], 119, None),  # too little for one
-        ({A: 0.5, B: 0.6, C: 0.4}, [], 1000, Training(D, 3)),
-        ({A: 0.5, B: 0.6, C: 0.4, D: 0.3}, [], 1000, Training(B, 12)),  # the best quarter
-        ({A: 0.5, B: 0.6, C: 0.4, D: 0.3}, [B], 1000, Training(E, 3)),
-        ({A: 0.5, B: 0.6, C: 0.4, D: 0.3}, [B], 29, None),
-        (dict.fromkeys((A, B, C, D, E), 0.5) | {C: 0.6}, [C], 1000, Training(A, 12)),
-        (dict.fromkeys((A, B, C, D, E), 0.5), [A, B, C, D, E], 1000, None),
-    ],
-)
-def test_halving_within_a_budget(
-    short: dict[Way, float], whole: list[Way], left: float, found: Training | None
-) -> None:
-    decided = rules.next_training([A, B, C, D, E], short, whole, EPOCHS, left, seconds)
-    assert decided == found
+def test_updates_weigh_by_precision() -> None:
+    """Normal-normal: one way, prior variance 1, noise 0.25."""
+    one = Beliefs(np.zeros(1), np.ones((1, 1))).after([0], np.ones(1), np.full((1, 1), 0.25))
+    assert one.mean == pytest.approx([0.8])
+    assert one.covariance == pytest.approx(np.full((1, 1), 0.2))
 
 
-def test_a_whole_training_that_does_not_fit_makes_room_for_one_that_does() -> None:
-    def forecast(training: Training) -> float:
-        return (50.0 if training.way is A else 1.0) * training.epochs
+def test_pictures_that_two_ways_share_tell_their_difference() -> None:
+    random = np.random.default_rng(0)
+    shared = random.normal(0.5, 0.1, (400, 1)).clip(0.05, 0.95)
+    noise = noise_of(np.hstack([shared, shared]), np.array([24, 24]))
+    assert noise[0, 1] > 0.5 * noise[0, 0]
+    assert noise[0, 0] + noise[1, 1] - 2 * noise[0, 1] > 0, "equal on 24 photos is not equal"
+    alike = noise_of(np.ones((10, 1)), np.array([24]))
+    assert alike[0, 0] > 1, "all of 24 right says little of the odds"
+    assert np.isfinite(log_odds(np.array([0.0, 1.0]), 24)).all()
 
-    decided = rules.next_training([A, B], {A: 0.6, B: 0.5}, [], EPOCHS, 100, forecast)
-    assert decided == Training(B, 12)
 
-
-def standing(name: str, behind: float, error: float, cost: float) -> Standing:
-    return Standing(Way(name, 128, "lp_ft"), 0.9 - behind, behind, error, cost)
+def test_what_may_change_the_choice_is_worth_measuring() -> None:
+    known = PRIOR.after([row("a", 64, PROBE)], np.zeros(1), np.full((1, 1), 1e-6))
+    other, again = row("b", 64, PROBE), row("a", 64, PROBE)
+    assert known.worth(other, 200) > 10 * known.worth(again, 200)
+    assert known.worth(other, 200) > known.worth(other, 5) > 0
 
 
 @pytest.mark.parametrize(
-    ("others", "chosen", "runner_up"),
+    ("seconds", "left", "found"),
     [
-        ([], "best", None),
-        ([("other", 0.004, 0.01, 10)], "other", "best"),  # as good, and cheaper
-        ([("other", 0.004, 0.01, 200)], "best", "other"),  # as good, and dearer
-        ([("other", 0.02, 0.03, 10)], "best", "other"),  # within an error, but two points
-        ([("other", 0.004, 0.002, 10)], "best", "other"),  # a clear difference
-        ([("far", 0.1, 0.01, 1), ("near", 0.03, 0.01, 1)], "best", "near"),
+        ({0: 5.0, 1: 5.0}, 10.0, 1),  # what it knows nothing of
+        ({0: 5.0, 1: 5e5}, 1e6, 0),  # not at any price
+        ({0: 5.0, 1: 11.0}, 10.0, 0),  # it would not end in time
+        ({0: 11.0, 1: 11.0}, 10.0, None),
+        ({}, 10.0, None),
     ],
 )
-def test_the_cheaper_of_equals_is_chosen(
-    others: list[tuple[str, float, float, float]], chosen: str, runner_up: str | None
+def test_next_is_what_tells_most_a_second(
+    seconds: dict[int, float], left: float, found: int | None
 ) -> None:
-    found, second = rules.choice([standing("best", 0, 0, 100), *(standing(*o) for o in others)])
-    assert found.way.network == chosen
-    assert (second.way.network if second else None) == runner_up
+    beliefs = Beliefs(np.zeros(2), np.diag([0.1, 1.0]))
+    assert rules.next_way(beliefs, seconds, dict.fromkeys(seconds, 100.0), left) == found
 
 
-def test_why_a_way_was_ruled_out() -> None:
-    best, close = standing("best", 0, 0, 10), standing("close", 0.004, 0.01, 20)
-    assert "takes longer" in rules.why_not(close, best)
-    assert "10.0 points behind" in rules.why_not(standing("far", 0.1, 0.01, 1), best)
+def standing(name: str, score: float, cost: float = 1.0, tried: bool = True) -> Standing:
+    return Standing(Way(name, 128, "lp_ft"), score, 0.0, 1.0, 0.9 - score, 0.01, cost, tried)
+
+
+def test_the_highest_expectation_is_chosen_tried_or_not() -> None:
+    known, better = standing("known", 0.8), standing("better", 0.85, tried=False)
+    assert rules.choice([known, better]) == (better, known)
+    cheap = standing("cheap", 0.85, cost=0.5)
+    assert rules.choice([known, better, cheap]) == (cheap, better)
+    assert rules.choice([known]) == (known, None)
 
 
 def test_null_models_and_rankings_need_more_than_luck() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from graftwork.advising.levelled import Expected
 from graftwork.advising.rankings import Agreement
-from graftwork.advising.rules import Standing, Way, is_believed
+from graftwork.advising.rules import Standing, is_believed
 from graftwork.reporting.numbers import duration, percent
 from graftwork.reporting.pages import render
 from graftwork.reporting.scatter import Dot, Ruler, scatter
@@ -19,14 +18,12 @@ NAMED = 6  # of the ways that are drawn, the best
 
 @dataclass(frozen=True)
 class Row:
-    """One way that was tried."""
+    """One way, tried or not."""
 
-    way: Way
-    score: float  # levelled, see graftwork.advising.levelled
-    seconds: float  # all stages
-    latency: float  # ms a photo
-    told: str  # recommended, or why it was not
-    whole: bool  # a head, or a training of all epochs
+    standing: Standing
+    measured: float  # levelled, see graftwork.advising.levelled; NaN: not tried
+    latency: float  # ms a photo; NaN: not measured
+    told: str  # recommended, or by how much it is behind
 
 
 @dataclass(frozen=True)
@@ -46,8 +43,7 @@ class Advice:
     command: str
     chosen: Standing
     latency: float  # ms a photo; NaN: not measured
-    expected: Expected
-    judged: str  # on which pictures, and how
+    basis: str  # of what is expected, in words
     runner_up: Standing | None
     rows: Sequence[Row]  # the best first
     nulls: Sequence[Null]
@@ -59,14 +55,14 @@ class Advice:
 
     def sentences(self) -> list[str]:
         """The advice in words, the most wanted first."""
-        expected, other = self.expected, self.runner_up
-        luck = f", {100 * expected.luck:.1f} points taken away for luck" * (expected.luck > 5e-4)
+        one, other = self.chosen, self.runner_up
         latency = f"; a photo, alone, {self.latency:.1f} ms" * (self.latency == self.latency)
+        took = "It took" if one.tried else "It would take about"
         said = [
-            f"Take {self.chosen.way}.",
-            f"On new photos expect {percent(expected.value)} to be recognised "
-            f"({percent(expected.low)} to {percent(expected.high)}; {self.judged}{luck}).",
-            f"It took {duration(self.chosen.seconds)} here{latency}.",
+            f"Take {one.way}.",
+            f"On new photos expect {percent(one.score)} to be recognised "
+            f"({percent(one.low)} to {percent(one.high)}; {self.basis}).",
+            f"{took} {duration(one.seconds)} here{latency}.",
         ]
         if other is not None:
             said.append(
@@ -101,19 +97,19 @@ class Advice:
 
     def _picture(self) -> Markup:
         """Accuracy against what it takes to get there."""
-        whole = [row for row in self.rows if row.whole]
         return scatter(
-            [self._dot(row, place < NAMED) for place, row in enumerate(whole)],
+            [self._dot(row, place < NAMED) for place, row in enumerate(self.rows)],
             Ruler("seconds of all stages", "~s"),
-            Ruler("top-1 of held-out photos", ".0%"),
+            Ruler("top-1 expected on new photos", ".0%"),
             title="Accuracy against time",
-            note="Heads and whole trainings, on one footing; with its band: what is recommended.",
+            note="Hollow: not tried here; with its band: what is recommended.",
         )
 
     def _dot(self, row: Row, named: bool) -> Dot:
-        name = f"{row.way.strategy} {row.way.network} {row.way.size}"
-        about = f"{row.way}: {percent(row.score)}, {duration(row.seconds)}"
-        if row.way != self.chosen.way:
-            return Dot(row.seconds, row.score, name, about, named=named)
-        ends = min(row.score, self.expected.low), max(row.score, self.expected.high)
-        return Dot(row.seconds, row.score, name, about, "two", low=ends[0], high=ends[1])
+        one = row.standing
+        name = f"{one.way.strategy} {one.way.network} {one.way.size}"
+        about = f"{one.way}: {percent(one.score)}, {duration(one.seconds)}"
+        found = Dot(one.seconds, one.score, name, about, named=named, hollow=not one.tried)
+        if one is not self.chosen:
+            return found
+        return replace(found, colour="two", low=one.low, high=one.high)

@@ -38,30 +38,6 @@ class Footing:
         return np.stack([self.scores(pictures) for pictures in draws])
 
 
-@dataclass(frozen=True)
-class Expected:
-    """Accuracy on new pictures of a way that was chosen among several; shares."""
-
-    value: float
-    low: float  # of a 95 % band
-    high: float
-    luck: float  # by how much the best of all flatters itself, already taken away
-
-
 def behind(scores: np.ndarray, drawn: np.ndarray, best: int, other: int) -> tuple[float, float]:
     """Difference best - other, and its standard error: both are drawn together."""
     return float(scores[best] - scores[other]), float(np.nanstd(drawn[:, best] - drawn[:, other]))
-
-
-def expected(scores: np.ndarray, drawn: np.ndarray, chosen: int) -> Expected:
-    """What to expect of the chosen way.
-
-    The best of many looks better than it is. By how much, pictures that are drawn again tell: the
-    optimism of Efron and Tibshirani (1993, chapter 17), for choosing the highest score.
-    """
-    again = drawn[np.isfinite(drawn[:, chosen])]
-    best = np.nanargmax(again, axis=1)
-    less = max(0.0, float(np.mean(again[np.arange(len(again)), best] - scores[best])))
-    low, high = np.percentile(again[:, chosen], BAND) - less
-    value = float(scores[chosen]) - less
-    return Expected(value, max(0.0, float(low)), min(1.0, float(high)), less)

@@ -45,10 +45,13 @@ def features_of(experiment: Experiment, artifacts: Artifacts, frame: pd.DataFram
     return store.rows(list(frame["sha256"]))
 
 
-def extract(experiment: Experiment, artifacts: Artifacts) -> dict[str, Any]:
+def extract(experiment: Experiment, artifacts: Artifacts, *, test: bool = True) -> dict[str, Any]:
     """Features of every picture of the manifest that counts, into the store.
 
     Photos without labels are among them.
+
+    Args:
+        test: those of the test, too.
 
     Returns:
         the receipt: key of the store, count, how many were run now, seconds (loading the engine
@@ -57,6 +60,8 @@ def extract(experiment: Experiment, artifacts: Artifacts) -> dict[str, Any]:
     from graftwork.data import manifest
 
     frame = manifest.seen(manifest.read(artifacts.manifest))
+    if not test:
+        frame = frame[frame["split"] != "test"].reset_index(drop=True)
     return _filled(experiment, artifacts, frame)[1]
 
 
