@@ -80,11 +80,11 @@ class Found:
     @property
     def leader(self) -> Measured:
         """The best probe."""
-        scores = self._judged.mean()
+        scores = self.judged.mean()
         return self.probes[int(scores.to_numpy().argmax())]
 
     @property
-    def _judged(self) -> pd.DataFrame:
+    def judged(self) -> pd.DataFrame:
         """How often each probe is right, by picture: in shared folds, or so far in its own."""
         if self.shared.empty:
             return pd.concat([_right(one) for one in self.probes], axis=1)
@@ -92,7 +92,7 @@ class Found:
 
     def footing(self, done: Sequence[Measured]) -> Footing:
         """These, on one: each beside its own probe, or the first."""
-        judged, probes = self._judged, self.probes
+        judged, probes = self.judged, self.probes
         named = [one.way for one in probes]
         pairs = [one.way.by(PROBE) for one in done]
         places = [named.index(way) if way in named else 0 for way in pairs]
@@ -132,6 +132,8 @@ class Found:
         if not desk.done:
             among, left = [way for way in among if way.strategy == PROBE], math.inf
         rows = [ways.index(way) for way in among if way not in desk.done]
+        if not rows:
+            return None
         row = rules.next_way(
             self.believed(),
             {row: self.forecast(ways[row]) for row in rows},
@@ -224,7 +226,7 @@ def _became(one: Standing, chosen: Standing, runner_up: Standing | None) -> str:
 
 def _nulls(found: Found, way: Way) -> list[Null]:
     """Beside what is recommended, or the best probe where that was not tried."""
-    own, judged = _right(found.leader), found.shared
+    own, judged = _right(found.leader), found.judged
     footing = found.footing([found.desk.done.get(way, found.leader)])
     level = judged.to_numpy()[:, found.probes.index(found.leader)]
     nulls = []
@@ -250,7 +252,7 @@ def _rankings(found: Found) -> tuple[str, list[Agreement]]:
     imagenet = on_imagenet([way.network for way in named])
     values = {
         "LogME": found.seen.logme,
-        **({"probe": found.shared.mean().to_list()} if whole else {}),
+        **({"probe": found.judged.mean().to_list()} if whole else {}),
         "ImageNet accuracy": [imagenet.get(way.network, math.nan) for way in named],
         "parameters": [float(one.job.parameters or "nan") for one in probes],
     }

@@ -32,6 +32,7 @@ from graftwork.recording.tracked_run import Run
 from graftwork.reporting.numbers import duration, percent
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
+from pipelines import launchers
 from pipelines.advice_candidates import Asked, asked, here
 from pipelines.advice_jobs import Clock, Desk, Measured
 from pipelines.advice_looks import look, on_shared_folds
@@ -99,11 +100,14 @@ def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
     """All that is measured, in the order of the rules: probes while they tell most, then others."""
     found = Found.of(desk, wanted)
     while (way := found.next(found.trained)) is not None and way.strategy == PROBE:
-        _done(found, way, say)
+        if _done(found, way, say) is None and way not in desk.failed:
+            break  # time is up
     if not found.probes:
         reasons = "; ".join(desk.failed.values()) or "time was up"
         raise UserError(f"advise: no network could be probed: {reasons}")
-    found.shared = on_shared_folds(found.probes, desk.clock)
+    if desk.clock.spent + sum(one.stage("finetune") for one in found.probes) < desk.clock.end:
+        with desk.clock.until(desk.clock.end):
+            found.shared = on_shared_folds(found.probes, desk.clock)
     say("what there is to see without training")
     look(found.seen, found.leader, found.probes, desk.clock)
     while (way := found.next([way for way in found.ways if way.strategy != PROBE])) is not None:
@@ -140,7 +144,7 @@ def _write(advice: Advice, folder: Path, run: Run) -> None:
 def main() -> None:
     """The command line. Exit code 2 and one message for a user's mistake."""
     stop_orderly()
-    with reported():
+    with reported(), launchers.quick():
         console = Console(soft_wrap=True, highlight=False)
         wanted = asked(sys.argv[1:])
         clock = Clock(wanted.budget, begun=psutil.Process().create_time())

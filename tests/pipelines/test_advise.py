@@ -163,7 +163,7 @@ def test_budgets_are_kept(monkeypatch: pytest.MonkeyPatch, over: float, budget: 
             if spent <= self.clock.budget:
                 took = over * (guesses[way] + 3.0)
                 self.done[way] = SimpleNamespace(  # type: ignore[assignment]
-                    way=way, took=took, at_work=over * guesses[way], score=0.5
+                    way=way, took=took, at_work=over * guesses[way], stage=lambda _: 1.0
                 )
             return self.done.get(way)
 

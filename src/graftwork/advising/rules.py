@@ -50,11 +50,11 @@ class Gains:
     way: float  # sd of what is left
 
 
-# Fitted by `python -m benchmarks advise` on its tables; see docs/advise.md.
+# Fitted by `python -m benchmarks advise` on the six tables of docs/advise.md (gains.json there).
 GAINS = Gains(
-    strategies={"lp_ft": 0.19, "fine_tune": 0.35},
-    networks={"efficientnet_lite0": -0.05, "mobilenetv2": 0.05},
-    doubling=0.52, side=0.05, network=0.08, trained=0.05, strategy=0.05, way=0.05,
+    strategies={"lp_ft": 0.175, "fine_tune": 0.273},
+    networks={"efficientnet_lite0": -0.023, "mobilenetv2": 0.023},
+    doubling=0.413, side=0.244, network=0.100, trained=0.071, strategy=0.050, way=0.077,
 )  # fmt: skip
 
 
