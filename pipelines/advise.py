@@ -34,9 +34,10 @@ from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import write_json
 from pipelines import launchers
 from pipelines.advice_candidates import Asked, asked, here
+from pipelines.advice_found import Found
 from pipelines.advice_jobs import Clock, Desk, Measured
 from pipelines.advice_looks import look, on_shared_folds
-from pipelines.advice_told import Found, told
+from pipelines.advice_told import told
 from pipelines.named_sweep import job_folder
 from pipelines.stage import check_recorder, reported
 

@@ -20,8 +20,8 @@ from graftwork.advising.rules import PROBE, Way
 from graftwork.config.errors import UserError
 from pipelines import advice_jobs, advise
 from pipelines.advice_candidates import Asked, asked
+from pipelines.advice_found import Found
 from pipelines.advice_jobs import Clock, Desk, forecast, work
-from pipelines.advice_told import Found
 
 COMMON = [
     "dataset=folder", "augmentation=none", "trainer.batch_size=8", "transfer.epochs=4",
