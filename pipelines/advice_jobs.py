@@ -32,8 +32,8 @@ A_PHOTO, A_MAC = 5e-3, 8e-11
 # Photos times their pixels below which converting a network takes longer than it saves: 100 photos
 # at 224 px. Measured on one core with efficientnet_lite0, mobilenetv2 and resnet18, 48 to 224 px.
 FEW = 5e6
-# Of what a first job took, at most so much is taken by a further one, which finds libraries loaded:
-# less in each of the tables of `python -m benchmarks advise`.
+# Of what a first job took, about so much is taken by a further one, which finds libraries loaded: a
+# third to a half for probes in the tables of `python -m benchmarks advise`; until one has shown it.
 FURTHER = 0.5
 OWN_ENGINE = ("extraction.engine=", "extraction=")
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import mlflow
+import pandas as pd
 import pytest
 from test_permuted_test_labels import as_override, permute, weights
 from tiny_transfer import PHOTOS, draw_photos, save_weights
@@ -163,7 +164,7 @@ def test_budgets_are_kept(monkeypatch: pytest.MonkeyPatch, over: float, budget: 
             if spent <= self.clock.budget:
                 took = over * (guesses[way] + 3.0)
                 self.done[way] = SimpleNamespace(  # type: ignore[assignment]
-                    way=way, took=took, at_work=over * guesses[way], stage=lambda _: 1.0
+                    way=way, took=took, at_work=over * guesses[way], score=0.5, stage=lambda _: 1.0
                 )
             return self.done.get(way)
 
@@ -173,7 +174,7 @@ def test_budgets_are_kept(monkeypatch: pytest.MonkeyPatch, over: float, budget: 
     monkeypatch.setattr(Found, "believed", lambda _: rules.before(ways, rules.GAINS))
     monkeypatch.setattr(Found, "leader", None)
     monkeypatch.setattr(advise, "look", lambda *_: None)
-    monkeypatch.setattr(advise, "on_shared_folds", lambda *_: None)
+    monkeypatch.setattr(advise, "on_shared_folds", lambda *_: pd.DataFrame([1.0]))
     advise._tried(desk, found.wanted, lambda _: None)
     assert at[0] <= (desk.clock.end if over <= 1 else budget)
     assert len(desk.done) >= (12 if budget > 300 and over <= 1 else 1)
