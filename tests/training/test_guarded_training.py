@@ -96,6 +96,15 @@ def test_a_destroyed_network_is_trained_again_more_slowly_and_everybody_is_told(
     assert KEPT_START not in shown
 
 
+def test_what_training_on_destroys_stays_as_it_was_before(project: Path) -> None:
+    """Its head was never computed, but it was trained: it is worth keeping."""
+    told = ("transfer=fine_tune", "transfer.epochs=1", "transfer.least_steps=0")
+    _, plain = finetuned(project, "plain", *told, "trainer.refit=never")
+    _, on = finetuned(project, "on", *told, "trainer.refit=on", "trainer.refit_rate=1e6")
+    assert digests(on) == digests(plain)
+    assert len(SelectionRecord.read(on.selection).gone_back) == ATTEMPTS
+
+
 def test_what_no_attempt_brings_back_ends_as_the_probe_with_a_warning(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,6 +30,7 @@ class Course:
     steps: int | None  # at most so many, where the epochs would be more
     factor: float  # of the rates of the first attempt
     known: Sequence[float] | None  # held-out losses of an earlier training, see GraftModule
+    goes_on: bool = False  # from weights that were trained: they are worth keeping
 
 
 AS_THE_STRATEGY_SAYS = Course(epochs=None, steps=None, factor=1.0, known=None)

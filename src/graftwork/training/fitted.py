@@ -100,6 +100,11 @@ class Fitting:
         return self.shown.can_choose(self.experiment.selection.min_val)
 
     @property
+    def worth_keeping(self) -> bool:
+        """Whether what it begins from is: a head that was computed, or a network trained before."""
+        return self.course.goes_on or self.experiment.transfer.head_init.needs_features
+
+    @property
     def defines(self) -> list[object]:
         """All that decides how it ends."""
         rows, course = {"fit": self.shown.fit, **self.shown.watched}, self.course
@@ -193,10 +198,9 @@ class Fitting:
         earlier = 0 if taken_up is None else taken_up["earlier"]
         if taken_up is not None:
             self.history.tell_again(taken_up["rows"][:earlier])
-        worthless = not self.experiment.transfer.head_init.needs_features  # what it began from
         found = Watchers.of(
             self.experiment, self.data, self.history, gathering,
-            last=number == ATTEMPTS and worthless,
+            last=number == ATTEMPTS and not self.worth_keeping,
         )  # fmt: skip
         self.data.begin_at(0, 0)
         if taken_up is not None:

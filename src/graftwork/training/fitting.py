@@ -47,8 +47,8 @@ def train(
 
     Raises:
         UserError: a name of a layer is wrong; what is trained depends on held-out pictures, and
-            there are none; no attempt came back, and nothing stands behind the first weights (a
-            head that was computed) that could be kept.
+            there are none; no attempt came back, and the first weights are not worth keeping (their
+            head was never computed or trained).
     """
     _check_held_out(experiment, course, shown)
     share_cores(distributed.world_size())
@@ -82,7 +82,7 @@ def _attempts(
             if attempt == ATTEMPTS:
                 return as_it_was(
                     whole.experiment, whole.classifier, whole.start, whole.prefix, whole.counts,
-                    gone_back, failed.error,
+                    gone_back, failed.error, whole.worth_keeping,
                 )  # fmt: skip
             factor, taken_up = factor * SLOWER, None
     raise AssertionError("the last attempt returns")

@@ -48,13 +48,14 @@ def as_it_was(
     counts: tuple[int, int],
     gone_back: list[GoneBack],
     error: Exception,
+    worth_keeping: bool,
 ) -> Trained:
     """Every attempt destroyed the network: what it began from is kept, if that is worth anything.
 
     Raises:
         UserError: it is an untrained head.
     """
-    if not experiment.transfer.head_init.needs_features:
+    if not worth_keeping:
         raise Diverged(
             f"all of {ATTEMPTS} attempts, the last with {SLOWER ** (ATTEMPTS - 1):.3f} of the "
             f"rates ({error})",

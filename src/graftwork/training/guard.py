@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 SLOWER = 1 / 3  # rates of the next attempt, relative to the one that failed
 ATTEMPTS = 4  # in all; the last has rates of 1/27
-WINDOW = 16  # steps whose mean loss is looked at, in trainings of 10 times as many or more
+WINDOW = 16  # steps whose mean loss is looked at, in trainings of 6 times as many or more
 PATIENCE = 2.0  # windows that the mean must stay up: a short rise at the start is ordinary
-BATCHES = 8  # on which the loss before the first step is measured, likewise
+BATCHES = 8  # on which the loss before the first step is measured, of 3 times as many or more
 SURE = 3.0  # standard errors that the loss must have risen by
 IN_A_ROW = 10  # steps that are passed over, before training ends all the same
 
@@ -112,9 +112,9 @@ class Guard(pl.Callback):
         if self._last.maxlen is not None:
             return  # it goes on
         steps = int(trainer.estimated_stepping_batches)
-        window = max(2, min(WINDOW, steps // 10))
+        window = max(2, min(WINDOW, steps // 6))
         self._last = deque(maxlen=window)
-        count = max(2, min(BATCHES, steps // 10))
+        count = max(2, min(BATCHES, steps // 3))
         losses = _losses(trainer, pl_module, self._batches(), count, steps)
         self.start_loss = float(losses.mean())
         spread = float(losses.std()) if len(losses) > 1 else 0.0

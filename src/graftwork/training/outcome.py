@@ -80,7 +80,7 @@ class Outcome:
         classifier = attempt.classifier
         classifier.load_state_dict(attempt.end)
         factor = trainer.refit_rate * attempt.trained.factor
-        course = Course(trainer.refit_epochs, None, factor, None)
+        course = Course(trainer.refit_epochs, None, factor, None, goes_on=True)
         trained = self._on_everything(going_on(source, attempt.trained.ended), classifier, course)
         result = replace(self, gone_back=[*self.gone_back, *trained.gone_back])
         if trained.destroyed:
