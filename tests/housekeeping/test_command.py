@@ -185,5 +185,6 @@ def test_what_may_still_be_written_stays_for_a_day(
 def test_what_is_wrong_is_refused_with_what_is_legal(
     run: Run, store: Path, arguments: tuple[str, ...], said: str
 ) -> None:
-    before = files(store)
-    assert said in run(*arguments) and files(store) == before
+    before, text = files(store), run(*arguments)
+    assert said in text and files(store) == before
+    assert not ("is no" in said and "left behind" in text), "refused before anything is told"

@@ -53,12 +53,17 @@ def prune(root: Path, wanted: Wanted, *, really: bool) -> None:
             anything.
     """
     store, now = Artifacts.at(root).store, time.time()
+    age = None if wanted.older_than is None else seconds(wanted.older_than, "--older-than")
+    most = None if wanted.larger_than is None else size(wanted.larger_than, "--larger-than")
     found = pieces(store)
     _clean(root, really)
     if wanted.is_empty:
         print(NARROWED)
         return
-    going = _going(root, found, wanted, now)
+    if wanted.unreferenced:
+        going = _unreferenced(root, found, now, age, most)
+    else:
+        going = chosen(found, now, age, most)
     print(f"{store}, what {'goes' if really else 'would go'}:")
     show(going, now)
     if not really:
@@ -86,11 +91,10 @@ def _clean(root: Path, really: bool) -> None:
         print("Nothing was removed: add --yes to remove it.")
 
 
-def _going(root: Path, found: Sequence[Piece], wanted: Wanted, now: float) -> list[Piece]:
-    age = None if wanted.older_than is None else seconds(wanted.older_than, "--older-than")
-    most = None if wanted.larger_than is None else size(wanted.larger_than, "--larger-than")
-    if not wanted.unreferenced:
-        return chosen(found, now, age, most)
+def _unreferenced(
+    root: Path, found: Sequence[Piece], now: float, age: float | None, most: float | None
+) -> list[Piece]:
+    """What no recorded run refers to."""
     from graftwork.housekeeping.references import References
 
     references = References(root)
