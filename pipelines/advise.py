@@ -104,7 +104,11 @@ def _tried(desk: Desk, wanted: Asked, say: Say) -> Found:
         if _done(found, way, say) is None and way not in desk.failed:
             break  # time is up
     if not found.probes:
-        reasons = "; ".join(desk.failed.values()) or "time was up"
+        late = (
+            f"{duration(desk.clock.spent)} were up before one ended. Give it more (budget=10min); "
+            "the same command goes on where it stopped."
+        )
+        reasons = "; ".join(desk.failed.values()) or late
         raise UserError(f"advise: no network could be probed: {reasons}")
     if desk.clock.spent + sum(one.stage("finetune") for one in found.probes) < desk.clock.end:
         with desk.clock.until(desk.clock.end):

@@ -149,9 +149,7 @@ def test_labels_of_the_test_change_nothing(
     assert without_time(record()) == without_time(said[1])
 
 
-@pytest.mark.parametrize("over", [0.5, 1.0, 4.0])
-@pytest.mark.parametrize("budget", [30.0, 60.0, 600.0])
-def test_budgets_are_kept(monkeypatch: pytest.MonkeyPatch, over: float, budget: float) -> None:
+def stand_in(monkeypatch: pytest.MonkeyPatch, over: float, budget: float) -> Found:
     """Jobs take `over` times what is forecast; the clock stops what is under way at its end."""
     at = [10.0]  # imports
     ways = [Way(net, px, name) for net in "abc" for px in (48, 64) for name in (PROBE, "lp_ft")]
@@ -175,9 +173,24 @@ def test_budgets_are_kept(monkeypatch: pytest.MonkeyPatch, over: float, budget: 
     monkeypatch.setattr(Found, "leader", None)
     monkeypatch.setattr(advise, "look", lambda *_: None)
     monkeypatch.setattr(advise, "on_shared_folds", lambda *_: pd.DataFrame([1.0]))
-    advise._tried(desk, found.wanted, lambda _: None)
-    assert at[0] <= (desk.clock.end if over <= 1 else budget)
-    assert len(desk.done) >= (12 if budget > 300 and over <= 1 else 1)
+    return found
+
+
+@pytest.mark.parametrize("over", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("budget", [30.0, 60.0, 600.0])
+def test_budgets_are_kept(monkeypatch: pytest.MonkeyPatch, over: float, budget: float) -> None:
+    found = stand_in(monkeypatch, over, budget)
+    advise._tried(found.desk, found.wanted, lambda _: None)
+    assert found.desk.clock.spent <= (found.desk.clock.end if over <= 1 else budget)
+    assert len(found.desk.done) >= (12 if budget > 300 and over <= 1 else 1)
+
+
+def test_a_budget_that_ends_before_a_probe_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = stand_in(monkeypatch, 4.0, 12.0)
+    with pytest.raises(UserError, match="12.0.s were up .* Give it more .budget=10min.; the same"):
+        advise._tried(found.desk, found.wanted, lambda _: None)
 
 
 def test_what_is_under_way_when_time_is_up_is_stopped() -> None:
