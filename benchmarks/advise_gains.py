@@ -15,6 +15,8 @@ import numpy as np
 from graftwork.advising.rules import STRATEGIES, Gains, Way, before, log_odds
 
 Table = Mapping[Way, np.ndarray]  # which pictures of the test are recognised, [n]
+# Ways, the log-odds of their scores, and the covariance of these by the chance of the pictures.
+Seen = tuple[list[Way], np.ndarray, np.ndarray]
 SPREADS = ("side", "network", "trained", "strategy", "way")
 LEAST = 0.05  # log-odds: no standard deviation is known to be smaller, from so few tables
 
@@ -28,7 +30,8 @@ def fitted(tables: Sequence[Table]) -> Gains:
     start = np.array([0.0] * count + [np.log(0.2)] * len(SPREADS))
     bounds = [(-2.0, 2.0)] * count + [(np.log(LEAST), np.log(2.0))] * len(SPREADS)
     gains = partial(_gains, networks)
-    found = minimize(lambda x: -_likelihood(gains(x), tables), start, bounds=bounds)
+    seen = [_seen(table) for table in tables]
+    found = minimize(lambda x: -_likelihood(gains(x), seen), start, bounds=bounds)
     return gains(found.x)
 
 
@@ -43,17 +46,21 @@ def _gains(networks: Sequence[str], values: np.ndarray) -> Gains:
     )
 
 
-def _likelihood(gains: Gains, tables: Sequence[Table]) -> float:
+def _seen(table: Table) -> Seen:
+    right = np.stack(list(table.values())).astype(float)
+    pictures = right.shape[1]
+    share = (right.sum(axis=1) + 0.5) / (pictures + 1)
+    slope = share * (1 - share)
+    noise = np.cov(right) / pictures / np.outer(slope, slope)
+    return list(table), log_odds(right.mean(axis=1), pictures), noise
+
+
+def _likelihood(gains: Gains, tables: Sequence[Seen]) -> float:
     """Its logarithm."""
     from scipy.stats import multivariate_normal
 
     total = 0.0
-    for table in tables:
-        prior, right = before(list(table), gains), np.stack(list(table.values())).astype(float)
-        pictures = right.shape[1]
-        share = (right.sum(axis=1) + 0.5) / (pictures + 1)
-        slope = share * (1 - share)
-        noise = np.cov(right) / pictures / np.outer(slope, slope)
-        said = log_odds(right.mean(axis=1), pictures)
+    for ways, said, noise in tables:
+        prior = before(ways, gains)
         total += multivariate_normal.logpdf(said, prior.mean, prior.covariance + noise)
     return float(total)
