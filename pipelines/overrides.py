@@ -112,6 +112,7 @@ def _checked(
         check_secret(override)
         check_options(override, groups)
     swept = {o.get_key_element(): choices_of(o) for o in parsed if o.is_sweep_override()}
+    _check_once(parsed, swept)
     first = [_at(o, swept[o.get_key_element()][0]) if o.is_sweep_override() else str(o.input_line)
              for o in parsed]  # fmt: skip
     _check_keys(parsed, first, name, groups)
@@ -173,6 +174,13 @@ def _check_keys(parsed: list[Override], lines: list[str], name: str, groups: Gro
     for override in parsed:
         if not groups.chosen_by(override):
             check_key(override, base, groups)
+
+
+def _check_once(parsed: Sequence[Override], swept: Mapping[str, object]) -> None:
+    """What is swept stands once: a sweep's table would name jobs by both."""
+    for key in swept:
+        if len(said := [str(o.input_line) for o in parsed if o.get_key_element() == key]) > 1:
+            raise UserError(f"{key}: said {len(said)} times: {' '.join(said)}. Say it once.")
 
 
 def _check_single(swept: Mapping[str, Sequence[str]]) -> None:

@@ -127,7 +127,10 @@ def _read(path: str) -> dict[str, Any]:
     try:
         said = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"hydra.sweeper.space: {path} cannot be read ({error}).") from error
+        reason = str(getattr(error, "strerror", None) or error).lower()
+        raise UserError(
+            f"hydra.sweeper.space: {path} cannot be read ({reason}). Name a YAML file."
+        ) from error
     if not isinstance(said, dict) or not said:
         raise UserError(f"{path}: no search space. Write lines such as 'seed: [0, 1, 2]'.")
     return {str(key): value for key, value in said.items()}

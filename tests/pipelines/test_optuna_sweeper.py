@@ -112,7 +112,10 @@ def test_a_space_that_is_exhausted_ends_the_search(search, monkeypatch):
         (["hydra.sweeper.pruner=medain"], "'medain' is unknown. Did you mean 'median'"),
         (["+hydra.sweeper.pruner_options.x=1"], "pruner_options: MedianPruner"),
         (["hydra.sweeper.trials=0"], "at least 1"),
-        (["hydra.sweeper.space=none.yaml"], "none.yaml cannot be read"),
+        (
+            ["hydra.sweeper.space=none.yaml"],
+            "none.yaml cannot be read (no such file or directory). Name",
+        ),
         (["seed=1,2"], "seed is on the command line, too"),
         (["selection=none"], "gives no selection score"),
     ],

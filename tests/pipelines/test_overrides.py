@@ -44,6 +44,7 @@ def seeds_are_positive(params):
 WRONG = [
     (["model=smal"], ["model: 'smal'", "Did you mean 'small'", "large"]),
     (["-m", "model=small,larg"], ["'larg'", "Did you mean 'large'"]),
+    (["-m", "model=large", "model=small,large"], ["model: said 2 times: model=large", "once"]),
     (["model=_base"], ["'_base'", "Legal"]),
     (["model/head=liner"], ["model/head", "Did you mean 'linear'"]),
     (["modle/head=linear"], ["group: 'modle/head'", "Did you mean 'model/head'"]),
