@@ -102,7 +102,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
         f"bare loop {_milliseconds(loop)} (without folded BatchNorm {_milliseconds(plain)}), "
         f"graftwork {_milliseconds(step)}\n"
         f"  graftwork / bare loop: {told(ratio(step, loop), 2)}\n"
-        f"  {_of_a_checkpoint(step, keeping, experiment.trainer.checkpoint_minutes)}"
+        f"  {_of_a_checkpoint(step, keeping, -(-len(frame) // experiment.trainer.images_a_pass))}"
     )
 
 
@@ -150,14 +150,18 @@ def _milliseconds(seconds: Sequence[float]) -> str:
     return told([1000 * value for value in seconds], 0)
 
 
-def _of_a_checkpoint(
-    without: Sequence[float], with_: Sequence[float], minutes: float | None
-) -> str:
-    """What it costs, of seconds a step without any and with one every KEPT steps."""
-    assert minutes is not None, "the default writes by time"
+def _of_a_checkpoint(without: Sequence[float], with_: Sequence[float], steps: int) -> str:
+    """What it costs, of seconds a step without any and with one every KEPT steps.
+
+    Args:
+        steps: of an epoch, at whose end one is written.
+    """
+    from graftwork.training.resuming.legs import SHARE
+
     written = [KEPT * (b - a) for a, b in zip(without, with_, strict=True)]
-    shares = [100 * seconds / (60 * minutes) for seconds in written]
+    shares = [100 * a / (steps * b) for a, b in zip(written, without, strict=True)]
     return (
         f"a checkpoint, written every {KEPT} steps, takes {_milliseconds(written)} ms: "
-        f"{told(shares, 3)} % of a training that writes one every {minutes:g} minutes"
+        f"{told(shares, 2)} % of an epoch of {steps} steps; trainings that it would cost more than "
+        f"{100 * SHARE:g} % write fewer"
     )
