@@ -113,4 +113,8 @@ def test_what_a_sweeper_could_not_use_is_refused(node, overrides, message):
     ],
 )
 def test_what_fits_is_let_through(node, overrides):
-    sweepers.check(sweepers.facts(node), composed(*overrides))
+    found, params = sweepers.facts(node), composed(*overrides)
+    sweepers.check(found, params)
+    score = sweepers.handed(0.75, found, params["selection"]["direction"])
+    looks_for_errors = "minimize" in (found.direction, params["selection"]["direction"])
+    assert score == (0.25 if looks_for_errors else 0.75)
