@@ -75,7 +75,7 @@ def step_against_loop(place: Workplace, repeats: int, size: int) -> str:
 
     experiment = parameters(
         place.folder, f"model.input_size={size}", f"trainer.limit_batches={STEPS}",
-        f"transfer.epochs={EPOCHS}", *NEW_HEAD, "trainer.accelerator=cpu",
+        f"transfer.epochs={EPOCHS}", "transfer.least_steps=0", *NEW_HEAD, "trainer.accelerator=cpu",
     )  # fmt: skip
     frame = manifest.of_split(manifest.read(place.artifacts.manifest), "train")
     classes, rows = int(frame.label.max()) + 1, TrainingRows(frame, {})
