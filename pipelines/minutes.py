@@ -25,6 +25,7 @@ from hydra.plugins.sweeper import Sweeper
 
 from graftwork.config.errors import UserError
 from graftwork.storage.artifacts import Artifacts
+from pipelines.composed_once import composed_once
 from pipelines.early_end import ENDS, SCORES, UNTIL
 from pipelines.named_sweep import job_folder
 from pipelines.optuna_sweeper import split
@@ -143,9 +144,10 @@ class MinutesSweeper(Sweeper):
         self._ends = psutil.Process().create_time() + JOBS * seconds
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        self._config, self._compose = config, hydra_context.config_loader.load_sweep_config
+        context = composed_once(hydra_context)
+        self._config, self._compose = config, context.config_loader.load_sweep_config
         self._launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:

@@ -20,6 +20,7 @@ from hydra.plugins.sweeper import Sweeper
 
 from graftwork.config.errors import UserError
 from graftwork.process.terminal import visible
+from pipelines.composed_once import composed_once
 from pipelines.override_names import choices_of
 from pipelines.ranking import PRUNED, read
 from pipelines.search_space import Space
@@ -65,7 +66,7 @@ class OptunaSweeper(Sweeper):
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
         self._folder = Path(config.hydra.sweep.dir)
         self._launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=composed_once(hydra_context), task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:
