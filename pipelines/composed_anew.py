@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from graftwork.config.yaml_text import from_yaml
 from graftwork.recording.tracked_params import flat
 from pipelines.overrides import CONF
 
@@ -27,7 +27,7 @@ def dropped(params: Path, overrides: Sequence[str], conf: Path = CONF) -> dict[s
     """
     if not params.is_file():
         return {}
-    now = flat(yaml.safe_load(params.read_text(encoding="utf-8")))
+    now = flat(from_yaml(params.read_text(encoding="utf-8")))
     with initialize_config_dir(str(conf), version_base=None):
         plain, wanted = (_composed(given) for given in ([], overrides))
     lost = {

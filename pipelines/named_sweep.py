@@ -20,6 +20,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from graftwork.config.errors import UserError
+from graftwork.config.yaml_text import from_yaml
 from graftwork.storage.artifacts import Artifacts
 
 KEY = "sweep="
@@ -74,10 +75,10 @@ def finished_earlier(artifacts: Artifacts, params: str) -> bool:
     try:
         status = json.loads(told.read_text(encoding="utf-8"))["status"]
         json.loads(artifacts.metrics.read_text(encoding="utf-8"))
-        earlier = yaml.safe_load(artifacts.params.read_text(encoding="utf-8"))
+        earlier = from_yaml(artifacts.params.read_text(encoding="utf-8"))
     except (ValueError, KeyError, TypeError, yaml.YAMLError):
         return False  # cut off while it was written
-    return bool(status == "finished" and earlier == yaml.safe_load(params))
+    return bool(status == "finished" and earlier == from_yaml(params))
 
 
 def swept_with_earlier(folder: Path, swept: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -167,13 +167,12 @@ def _job(folder: Path) -> Job:
 
 def params_of(artifacts: Artifacts) -> dict[str, str]:
     """A job's parameters, flat; empty where there are none."""
-    import yaml
-
+    from graftwork.config.yaml_text import from_yaml
     from graftwork.recording.tracked_params import flat
 
     if not artifacts.params.is_file():
         return {}
-    return flat(yaml.safe_load(artifacts.params.read_text(encoding="utf-8")))
+    return flat(from_yaml(artifacts.params.read_text(encoding="utf-8")))
 
 
 def selection_score(artifacts: Artifacts) -> float | None:

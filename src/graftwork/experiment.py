@@ -14,6 +14,7 @@ from graftwork.augmentations.fixed_views import fixed_views
 from graftwork.config.components import Component, build, placed
 from graftwork.config.errors import UserError, check_range
 from graftwork.config.plain_values import check_no_environment, check_size
+from graftwork.config.yaml_text import from_yaml
 from graftwork.data.datasets import unlabelled
 from graftwork.data.datasets.base import Dataset
 from graftwork.models.base import Model
@@ -183,7 +184,7 @@ class Experiment(Component):
         if not path.is_file():
             raise UserError(f"{path}: no such file. Write it with `make params`.")
         try:
-            params = yaml.safe_load(path.read_text("utf-8"))
+            params = from_yaml(path.read_text("utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: not valid YAML: {error}") from error
         return cls.from_params(params)

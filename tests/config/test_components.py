@@ -66,12 +66,30 @@ class Lists(Component):
     scale: list[float] | None
 
 
+@dataclass(frozen=True)
+class Named(Component):
+    shares: list[float]
+    names: dict[str, str]
+
+
 @pytest.mark.parametrize("value", [[[0.5]], [{}], [1.0, []]])
 @pytest.mark.parametrize("key", ["shares", "scale"])
 def test_lists_of_numbers_hold_numbers(key, value):
     assert build({"shares": [0, 1], "scale": None}, Lists, "s") == Lists([0.0, 1.0], None)
     with pytest.raises(UserError, match=f"s.{key}: .* has the wrong type. Legal: a list"):
         build({"shares": [], "scale": [], key: value}, Lists, "s")
+
+
+def test_lists_and_names_are_the_components_own_and_of_the_wanted_type():
+    given: dict = {"shares": [0.5, 1], "names": {"a": "b"}}
+    found = build(given, Named, "set")
+    assert found == Named([0.5, 1.0], {"a": "b"})
+    assert [type(each) for each in found.shares] == [float, float]
+    given["shares"].append(2.0), given["names"].update(c="d")
+    assert found == Named([0.5, 1.0], {"a": "b"})
+    for wrong in ({"names": ["a"]}, {"names": "a"}, {"shares": {"a": 0.5}}):
+        with pytest.raises(UserError, match="set.(names|shares): .* wrong type"):
+            build({**given, **wrong}, Named, "set")
 
 
 def test_optional_takes_null_and_others_do_not():

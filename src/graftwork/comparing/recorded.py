@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from graftwork.config.errors import UserError
+from graftwork.config.yaml_text import from_yaml
 from graftwork.recording.finished_runs import artifact, opened
 from graftwork.recording.tracked_params import flat
 from graftwork.reporting.run_names import IGNORED
@@ -108,6 +108,6 @@ def _read(word: str, metrics: Path, predictions: Path, params: Path) -> Recorded
             "evaluation.test_in_sweeps=all."
         )
     pictures, right = answers(predictions)
-    settings = flat(yaml.safe_load(params.read_text("utf-8")))
+    settings = flat(from_yaml(params.read_text("utf-8")))
     result = json.loads(metrics.read_text("utf-8"))
     return Recorded(word, settings, predictions, pictures, right, result)

@@ -16,6 +16,7 @@ import types
 import typing
 from abc import ABC
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -113,8 +114,8 @@ def _convert(
     """Types of the plain fields, checked and converted by OmegaConf's structured configs."""
     converted = {}
     for name, value in values.items():
-        if _is_plain(value, _leaves(hints[name])):
-            converted[name] = value
+        if _is_right(value, hints[name]):
+            converted[name] = copy(value)
             continue
         schema = dataclasses.make_dataclass(cls.__name__, [(name, hints[name])])
         try:
@@ -132,8 +133,20 @@ def _convert(
     return converted
 
 
-def _is_plain(value: Any, leaves: list[Any]) -> bool:
+def _is_right(value: Any, hint: Any) -> bool:
     """Whether the value has the wanted type already: most have, and OmegaConf is slow to say so."""
+    if type(value) not in (list, dict):
+        return _is_plain(value, _leaves(hint))
+    if typing.get_origin(hint) is not type(value):
+        return False
+    *key, item = map(_leaves, typing.get_args(hint))
+    values = value.values() if key else value
+    return all(_is_plain(each, item) for each in values) and all(
+        _is_plain(each, *key) for each in (value if key else ())
+    )
+
+
+def _is_plain(value: Any, leaves: list[Any]) -> bool:
     if isinstance(value, str) and ("${" in value or "\\" in value):
         return False  # an interpolation, or an escaped one
     return type(value) in (bool, int, float, str, types.NoneType) and type(value) in leaves

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
+from graftwork.config.yaml_text import from_yaml
 from graftwork.data.images import decoded_store
 from graftwork.experiment import Experiment
 from graftwork.features.engines.keys import feature_key, network_key
@@ -52,7 +51,7 @@ class References:
             self.unread += not self._add(params)
             self._keys.add(("downloads", tags.get("weights.sha256", "")))
         if self._artifacts.params.is_file():
-            self._add(yaml.safe_load(self._artifacts.params.read_text("utf-8")))
+            self._add(from_yaml(self._artifacts.params.read_text("utf-8")))
 
     def hold(self, piece: Piece) -> bool:
         """Whether a run would use it; also what belongs to no run, and is small."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from graftwork.config.errors import UserError, unknown
+from graftwork.config.yaml_text import from_yaml
 from graftwork.recording.mlflow_store import check_recorded, open_store
 from graftwork.recording.reachable import store_uri, unavailable
 from graftwork.storage.artifacts import Artifacts
@@ -76,7 +77,7 @@ def _configuration(client: MlflowClient, place: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = artifact(client, place, PARAMS, Path(folder))
         try:
-            return path and yaml.safe_load(path.read_text("utf-8"))
+            return path and from_yaml(path.read_text("utf-8"))
         except (ValueError, yaml.YAMLError):
             return None
 
@@ -151,7 +152,7 @@ def recorded_at(path: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        params = from_yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
     tracking = params.get("tracking") if isinstance(params, Mapping) else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from graftwork.config.yaml_text import from_yaml
 from graftwork.recorders.base import Recording
 from graftwork.recording.kept_letters import place
 from graftwork.recording.lineage import dirty_diff, dvc_lock, lineage, start_of
@@ -165,8 +166,4 @@ def _tag_rows(tags: Mapping[str, str]) -> list[list[str]]:
 
 def params_told(experiment: Experiment, path: Path) -> Any:
     """The nested parameters of a run: of params.yaml where it stands, else of the experiment."""
-    return (
-        yaml.safe_load(path.read_text("utf-8"))
-        if path.is_file()
-        else dataclasses.asdict(experiment)
-    )
+    return from_yaml(path.read_text("utf-8")) if path.is_file() else dataclasses.asdict(experiment)

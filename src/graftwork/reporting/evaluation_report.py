@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from markupsafe import Markup
 
+from graftwork.config.yaml_text import from_yaml
 from graftwork.data.images import DecodedImages
 from graftwork.experiment import Experiment
 from graftwork.metrics.base import Metric
@@ -131,5 +132,5 @@ def _configuration(path: Path) -> str:
     """params.yaml without secrets: a report is made to be passed on."""
     if not path.is_file():
         return ""
-    values = nested_public(yaml.safe_load(path.read_text(encoding="utf-8")))
+    values = nested_public(from_yaml(path.read_text(encoding="utf-8")))
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

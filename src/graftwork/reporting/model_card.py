@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from markupsafe import Markup
 
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
+from graftwork.config.yaml_text import from_yaml
 from graftwork.data import manifest
 from graftwork.data.datasets.base import RECEIPT
 from graftwork.evaluating import prediction_table
@@ -82,7 +82,7 @@ def card(artifacts: Artifacts) -> str:
         if not path.is_file():
             raise UserError(f"{path}: no such file. Run the experiment first: dvc repro.")
     # In parts: a card can be made when the photos have moved, and of what was run long ago.
-    params = yaml.safe_load(artifacts.params.read_text("utf-8"))
+    params = from_yaml(artifacts.params.read_text("utf-8"))
     metrics = {
         name: build(one, Metric, f"evaluation.metrics.{name}")  # type: ignore[type-abstract]
         for name, one in params["evaluation"]["metrics"].items()

@@ -94,16 +94,15 @@ def show_results(artifacts: Artifacts, console: Console | None = None) -> None:
     Raises:
         UserError: it has none.
     """
-    import yaml
-
     from graftwork.config.components import build
+    from graftwork.config.yaml_text import from_yaml
     from graftwork.experiment import Experiment
 
     for path in (artifacts.metrics, artifacts.params):
         if not path.is_file():
             raise UserError(f"{path}: no such file. Run the experiment first.")
     # Built, not `from_file`: a result stays readable when the photos have moved.
-    experiment = build(yaml.safe_load(artifacts.params.read_text("utf-8")), Experiment, "")
+    experiment = build(from_yaml(artifacts.params.read_text("utf-8")), Experiment, "")
     result = read_json(artifacts.metrics, "Run the stage evaluate again.")
     show(
         result,

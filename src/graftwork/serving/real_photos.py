@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 
 from graftwork.config.components import build
 from graftwork.config.errors import UserError
+from graftwork.config.yaml_text import from_yaml
 from graftwork.data import manifest
 from graftwork.data.datasets.base import Dataset
 from graftwork.data.datasets.class_folders import pictures
@@ -101,7 +101,7 @@ def of_experiment(artifacts: Artifacts, contract: Contract) -> RealPhotos:
 
 def _opener(artifacts: Artifacts) -> Callable[[str], bytes]:
     """The data set's; of settings of another version, that of files, which photos mostly are."""
-    params = yaml.safe_load(artifacts.params.read_text("utf-8"))
+    params = from_yaml(artifacts.params.read_text("utf-8"))
     try:
         return build(params["dataset"], Dataset, "dataset").open  # type: ignore[type-abstract]
     except UserError:

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from graftwork.config.components import build
+from graftwork.config.yaml_text import from_yaml
 from graftwork.settings.evaluation import EAGER
 from graftwork.settings.extraction import Extraction
 
@@ -32,7 +33,7 @@ class Settings:
         """
         path = model.absolute().parent / "params.yaml"
         try:
-            params = yaml.safe_load(path.read_text("utf-8"))
+            params = from_yaml(path.read_text("utf-8"))
             wanted = build(params["extraction"], Extraction, "extraction")
             told = params["evaluation"] if trained else params["extraction"]
             engine, precision = str(told["engine"]), str(told["precision"])
