@@ -156,13 +156,14 @@ def _log(
     # Behind the test curve that trainer.watch_test draws under the same names.
     trained = model_folder.read_contract(artifacts.model).training["epochs"]
     disturbed = str(is_disturbed(cost["machine"])).lower()
-    tracked.set_tags({"selection.method": found.record.method, "cost.disturbed": disturbed})
-    tracked.set_tags(tags(found.engine))
-    tracked.log_metrics(flat(found.scores), step=trained)
-    tracked.log_metrics(flat(found.selection, "selection"), step=trained)
-    if found.views is not None:
-        tracked.log_metrics(flat_views(found.views), step=trained)
-    tracked.log_cost(cost)
+    with tracked.at_once():
+        tracked.set_tags({"selection.method": found.record.method, "cost.disturbed": disturbed})
+        tracked.set_tags(tags(found.engine))
+        tracked.log_metrics(flat(found.scores), step=trained)
+        tracked.log_metrics(flat(found.selection, "selection"), step=trained)
+        if found.views is not None:
+            tracked.log_metrics(flat_views(found.views), step=trained)
+        tracked.log_cost(cost)
     written = (artifacts.metrics, artifacts.report, artifacts.predictions, artifacts.selection)
     for path in (*written, artifacts.held_out):
         if path.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ class Recorded:
 
     def set_tags(self, tags: dict[str, str]) -> None:
         self.tags |= tags
+
+    def at_once(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def log_cost(self, cost: dict[str, Any]) -> None:
         self.cost = cost

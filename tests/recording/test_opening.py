@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 import yaml
+from mlflow import MlflowClient
 from recorded_runs import client, listed
 from tracked_experiment import experiment
 
@@ -88,6 +89,32 @@ def test_a_run_is_resumed_and_keeps_its_params(artifacts):
     assert found.info.status == "FINISHED" and found.data.params == {"seed": "1"}
     assert found.data.metrics == {"test/top1": 1.0}
     assert found.data.tags["now.seed"] == "2", "the param tells of the model"
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_is_told_at_once_is_one_call(artifacts, monkeypatch, resumed):
+    artifacts.params.write_text("seed: 1")
+    if resumed:
+        open_run(experiment(), artifacts).finish()
+    calls = []
+    with pytest.raises(OSError), open_run(experiment(), artifacts) as run:
+        real = MlflowClient.log_batch
+        monkeypatch.setattr(
+            MlflowClient, "log_batch", lambda self, *rows: (calls.append(rows), real(self, *rows))
+        )
+        with run.at_once():
+            run.set_tags({"a": "1"})
+            run.log_metrics({"test/top1": 1.0}, step=3)
+            run.log_params({"later": "2"})
+            run.log_cost({"seconds": 2})
+            assert not calls
+            raise OSError("the disk is full")
+    found = client(artifacts).get_run(run.run_id).data
+    assert found.metrics == {"test/top1": 1.0, "cost/seconds": 2.0} and found.tags["a"] == "1"
+    assert found.params["later"] == "2" and found.tags["error"] == "OSError: the disk is full"
+    assert len(calls) == 2, "what was told, and how it ended"
+    history = client(artifacts).get_metric_history(run.run_id, "test/top1")
+    assert [(row.step, row.value) for row in history] == [(3, 1.0)]
 
 
 def test_a_run_that_goes_on_after_an_error_says_so(artifacts):

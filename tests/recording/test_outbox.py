@@ -199,6 +199,19 @@ def test_what_arrived_without_an_answer_is_not_sent_twice(store, now, tmp_path):
     assert store.values() == [1, 2, 1]
 
 
+def test_what_a_run_cannot_have_is_not_asked_for(store, now, tmp_path):
+    store.log_batch("r", [Metric("a", 1, 0, 0)], [], [])
+    asked, history = [], store.get_metric_history
+    store.get_metric_history = lambda run, key: (asked.append((run, key)), history(run, key))[1]
+    box = Outbox(store, tmp_path)
+    box.had("r", ["a"])
+    for run in ("r", "r", "other"):
+        rows = [["a", 1, 5, 0], ["b", 2, 5, 0]]
+        box.post({"kind": "batch", "run_id": run, "again": True, "metrics": rows})
+    assert asked == [("r", "a"), ("other", "a"), ("other", "b")]
+    assert store.values() == [1, 2]
+
+
 def test_numbers_that_a_run_has_are_not_recorded_again(store, now, tmp_path):
     """Other ones are, and so is one that was another in between."""
     box = Outbox(store, tmp_path)

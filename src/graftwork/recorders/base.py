@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,6 +49,11 @@ class Recording:
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Facts about the run, as text."""
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Around settings, numbers and tags of one moment, which may arrive together at its end."""
+        yield
 
     def log_artifacts(self, path: Path, folder: str = "") -> None:
         """A file, or what a folder holds, under `folder` of the run's artifacts."""

@@ -93,7 +93,7 @@ def _link_or_copy(source: str, target: str) -> None:
     What tells a model from others is copied: a run's folder that somebody fills with another
     model's files leaves the recorded one what it was, or else it is refused when it is loaded.
     """
-    if Path(source).name in (HEAD, CONTRACT):
+    if os.path.basename(source) in (HEAD, CONTRACT):
         shutil.copyfile(source, target)
     else:
         link_or_copy(source, target)

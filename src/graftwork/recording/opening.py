@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graftwork.process.terminal import visible_lines
 from graftwork.recorders.base import Place, Recording
@@ -68,11 +68,15 @@ def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> 
 
     tracking, client = experiment.tracking, None
     noted = noted_run(artifacts) if resume else None
-    known: Mapping[str, Mapping[str, str]] | None = {}  # tags and params that the run has
+    known: dict[str, Any] | None = {}  # tags, params and numbers that the run has
     try:
         client = open_store(tracking.uri, artifacts)
         found = _recorded(client, noted)
-        known = {"tags": found.data.tags, "params": found.data.params} if found else None
+        if found is None:
+            known = None
+        else:
+            data = found.data
+            known = {"tags": data.tags, "params": data.params, "metrics": data.metrics}
     except Exception as error:
         if noted is None:
             raise unavailable(store_uri(tracking.uri, artifacts), error) from error
@@ -137,7 +141,8 @@ def _new(client: MlflowClient, tracking: Tracking, artifacts: Artifacts, name: s
     from graftwork.recording.reachable import store_uri, unavailable
 
     group = experiment_id(client, tracking.experiment, artifacts, tracking.uri)
-    close_stale(client, group)
+    if PARENT not in os.environ:  # who began the sweep has looked
+        close_stale(client, group)
     try:
         run_id = client.create_run(group, tags=_origin(name)).info.run_id
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,11 @@ class Outbox:
         self._waiting.append(letter)
         if time.monotonic() >= self._next_try:
             self._send()
+
+    def had(self, run_id: str, keys: Collection[str]) -> None:
+        """Told of all numbers' names that a run has: none of the others needs to be asked for."""
+        if self._recorded is not None:
+            self._recorded.had(run_id, keys)
 
     def close(self, *, hurry: bool = False) -> int:
         """One last try; what is left lies in a file that the next run of the project sends.

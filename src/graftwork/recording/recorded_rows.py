@@ -4,7 +4,7 @@ answer of the store may get lost."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,11 +14,16 @@ Row = Sequence[Any]  # key, value, ms since the epoch, step: as MLflow's Metric
 
 
 class RecordedRows:
-    """What MLflow has of runs, asked once for each key."""
+    """What MLflow has of runs, asked once for each key that it may have."""
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
         self._found: dict[tuple[str, str], dict[int, float]] = {}  # the last value at each step
+        self._keys: dict[str, frozenset[str]] = {}  # that runs had when they were opened
+
+    def had(self, run_id: str, keys: Collection[str]) -> None:
+        """Told of all keys of a run, none of whose numbers comes from anybody else."""
+        self._keys[run_id] = frozenset(keys)
 
     def new(self, run_id: str, rows: Sequence[Row]) -> list[Row]:
         """Those of the rows that are not the last that the run has of their key and step."""
@@ -32,7 +37,8 @@ class RecordedRows:
 
     def _of(self, run_id: str, key: str) -> dict[int, float]:
         if (run_id, key) not in self._found:
-            history = self._client.get_metric_history(run_id, key)
+            may_be_there = key in self._keys.get(run_id, {key})
+            history = self._client.get_metric_history(run_id, key) if may_be_there else []
             in_time = sorted(history, key=lambda metric: metric.timestamp)
             self._found[run_id, key] = {metric.step: metric.value for metric in in_time}
         return self._found[run_id, key]

@@ -42,6 +42,11 @@ class Together(Recording):
         self._first.set_tags(tags)
         self._tell(lambda other: other.set_tags(tags))
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        with self._first.at_once():
+            yield
+
     def log_artifacts(self, path: Path, folder: str = "") -> None:
         self._first.log_artifacts(path, folder)
         self._tell(lambda other: other.log_artifacts(path, folder))

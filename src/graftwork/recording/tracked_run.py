@@ -7,7 +7,8 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ class Run(Recording):
         self.run_id = run_id
         self._artifacts = artifacts
         self._again = False  # whether an earlier process may have recorded the same numbers
+        self._held: dict[str, list] | None = None  # rows that are told together
         self._outbox = Outbox(client, place(artifacts, uri))
 
     def begin(self, experiment: Experiment) -> None:
@@ -69,6 +71,7 @@ class Run(Recording):
         experiment: Experiment,
         tags: Mapping[str, str] = NOTHING,
         params: Mapping[str, str] = NOTHING,
+        metrics: Collection[str] | None = None,
     ) -> None:
         """The run is running again. Params cannot change: what differs now is a tag, `now.KEY`; why
         it ended before becomes one, too, `error.before`.
@@ -76,8 +79,11 @@ class Run(Recording):
         Args:
             tags: that the run has.
             params: likewise.
+            metrics: names of all numbers that it has; None: nobody knows.
         """
         self._again = True
+        if metrics is not None:
+            self._outbox.had(self.run_id, metrics)
         self._post("status", status="RUNNING")
         told = lineage(self._artifacts, start_of(experiment, self._artifacts))
         rows = _param_rows(flat(params_told(experiment, self._artifacts.params)))
@@ -117,7 +123,7 @@ class Run(Recording):
         )
 
     def log_params(self, params: Mapping[str, str]) -> None:
-        self._post("batch", params=_param_rows(params))
+        self._tell(params=_param_rows(params))
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Numbers of one step or epoch under names like `val/top1`; those that the run has are not
@@ -130,10 +136,28 @@ class Run(Recording):
             [legal_key(key), float(value) if math.isfinite(value) else math.nan, now, step]
             for key, value in values.items()
         ]
-        self._post("batch", metrics=rows, **({"again": True} if self._again else {}))
+        self._tell(metrics=rows)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        self._post("batch", tags=_tag_rows(tags))
+        self._tell(tags=_tag_rows(tags))
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Every call of MLflow is several commits, however little it tells."""
+        self._held = held = dict[str, list]()
+        try:
+            yield
+        finally:
+            self._held = None
+            if held:
+                self._tell(**held)
+
+    def _tell(self, **rows: list) -> None:
+        if self._held is not None:
+            for kind, more in rows.items():
+                self._held.setdefault(kind, []).extend(more)
+        else:
+            self._post("batch", **rows, **({"again": True} if self._again else {}))
 
     def log_artifacts(self, path: Path, folder: str = "") -> None:
         if path.exists():

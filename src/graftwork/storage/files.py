@@ -168,7 +168,9 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
     For files that are replaced, never changed. Nothing may lie at the target.
     """
     try:
-        os.link(os.path.realpath(source), target)  # DVC may have put a symbolic link there
+        if os.path.islink(source):  # DVC may have put it there
+            source = os.path.realpath(source)
+        os.link(source, target)
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
 
