@@ -6,6 +6,7 @@ import pytest
 from graftwork.data.folds import NEVER, learnable, stratified
 from graftwork.transfer import probe_solver
 from graftwork.transfer.probe import fit_probe
+from graftwork.transfer.probe_losses import CrossEntropy
 from graftwork.transfer.probe_space import rotated
 
 
@@ -145,6 +146,22 @@ def test_steps_are_taken_in_single_precision(monkeypatch: pytest.MonkeyPatch) ->
     fold = stratified(labels, 3, seed=0)
     fit_probe(features, labels, 4, strengths=[1e-1, 1e-3], standardise=0.5, fold=fold)
     assert seen == {np.dtype(np.float32)}
+
+
+def test_a_second_copy_of_the_features_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(700, 900)).astype(np.float32)
+    labels = rng.integers(0, 7, 700)
+    space = rotated(features, 0.0, keep=False).space
+    shares = (rng.integers(0, 5, 700) != np.arange(5)[:, None]).astype(np.float32)
+    found, copies = [], []
+    for limit in (probe_solver.COLUMNS_BYTES, 0):
+        monkeypatch.setattr(probe_solver, "COLUMNS_BYTES", limit)
+        loss = CrossEntropy()
+        found.append(probe_solver.solve(space, labels, 7, shares, 1e-4, None, 1e-3, loss))
+        objective = probe_solver._Objective(space, labels, shares, 1e-4, np.ones(1), loss)
+        copies.append(not np.shares_memory(objective.columns, space.rows))
+    assert copies == [True, False] and np.array_equal(*found)
 
 
 def test_the_same_folds_give_the_same_bits() -> None:
