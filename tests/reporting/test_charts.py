@@ -5,8 +5,11 @@ import subprocess
 import sys
 from xml.dom.minidom import parseString
 
+import pytest
+import vl_convert
 from drawn_svg import texts, titles
 
+from graftwork.reporting import charts
 from graftwork.reporting.charts import (
     colour,
     field,
@@ -57,7 +60,23 @@ def test_colours_follow_light_and_dark() -> None:
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
-    assert vega_lite(SPEC, "") == vega_lite(SPEC, "")
+    first = vega_lite(SPEC, "")
+    charts._drawn.cache_clear()
+    assert vega_lite(SPEC, "") == first
+
+
+def test_a_chart_is_drawn_once_whatever_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    real = vl_convert.vegalite_to_svg
+    monkeypatch.setattr(
+        vl_convert, "vegalite_to_svg", lambda spec: drawn.append(spec) or real(spec)
+    )
+    charts._drawn.cache_clear()
+    one, other = vega_lite(SPEC, "one"), vega_lite(SPEC, "other")
+    assert len(drawn) == 1 and 'aria-label="other"' in other
+    assert one.replace('"one"', '"other"') == other
+    vega_lite({**SPEC, "title": heading("Another title")}, "one")
+    assert len(drawn) == 2
 
 
 def test_nothing_is_loaded_before_a_chart_is_drawn() -> None:

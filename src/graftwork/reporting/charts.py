@@ -7,8 +7,10 @@ reader's light or dark mode.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
@@ -107,18 +109,21 @@ def vega_lite(spec: Mapping[str, Any], about: str) -> Markup:
     Args:
         about: what the chart shows, for those who do not see it.
     """
-    # Here, not above: a command that draws nothing need not load a JavaScript engine.
-    import vl_convert
-
     whole = {"background": "transparent", "config": CONFIG, **spec}
-    return _readable(vl_convert.vegalite_to_svg(_in_unicode(whole)), about)
+    return _readable(_drawn(json.dumps(_in_unicode(whole)), lite=True), about)
 
 
 def vega(spec: Mapping[str, Any], about: str) -> Markup:
     """A specification of Vega, drawn; likewise."""
+    return _readable(_drawn(json.dumps(_in_unicode({"config": CONFIG, **spec})), lite=False), about)
+
+
+@lru_cache(maxsize=16)  # what held-out pictures are like is the same in all jobs of a sweep
+def _drawn(spec: str, *, lite: bool) -> str:
+    # Here, not above: a command that draws nothing need not load a JavaScript engine.
     import vl_convert
 
-    return _readable(vl_convert.vega_to_svg(_in_unicode({"config": CONFIG, **spec})), about)
+    return (vl_convert.vegalite_to_svg if lite else vl_convert.vega_to_svg)(json.loads(spec))
 
 
 def _in_unicode(part: Any) -> Any:
