@@ -13,8 +13,9 @@
 | truncated or damaged data  | refused where the decoder notices                                 |
 | more than `max_pixels`     | refused before decoding                                           |
 
-Pillow decodes. OpenCV would be a tenth faster on plain JPEGs, but fills truncated ones with grey
-and accepts damaged ones that Pillow refuses.
+Pillow decodes, or libjpeg-turbo alone what is plain and whole: the same pixels (see
+graftwork.data.images.jpeg). OpenCV would fill truncated pictures with grey, and accepts damaged
+ones that Pillow refuses.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from graftwork.data.images import capture_time, heic
+from graftwork.data.images import capture_time, heic, jpeg
 from graftwork.data.images.resizing import fit_side
 
 POLICY = 1  # raise it when the same bytes begin to give other pixels: decoded stores start anew
@@ -69,7 +70,7 @@ def inspect(data: bytes | Path, max_pixels: int) -> Header:
     Raises:
         UnreadableImage: not a picture, or more than `max_pixels`. Damage further on goes unseen.
     """
-    with _opened(data, max_pixels) as image:
+    with _opened(data, max_pixels) as (image, _):
         return _header(image)
 
 
@@ -96,18 +97,20 @@ def examine(
     data: bytes | Path, max_pixels: int, side: int | None = None
 ) -> tuple[Header, np.ndarray]:
     """Header and pixels at once; see `decode`."""
-    with _opened(data, max_pixels) as image:
+    with _opened(data, max_pixels) as (image, content):
         header = _header(image)
+        plain = jpeg.pixels(content) if jpeg.is_plain(image, side) else None
         if side is not None and image.format == "JPEG":
             image.draft(None, (side, side))  # the smallest scale at which neither side is below
         orientation = 1 if image.format == "TIFF" else _orientation(image)  # TIFF: Pillow turns
-        pixels = _turn(_rgb(image), orientation)
+        pixels = _turn(_rgb(image) if plain is None else plain, orientation)
     return header, pixels if side is None else fit_side(pixels, side)
 
 
 @contextmanager
-def _opened(data: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
-    """An open image within bounds; whatever goes wrong inside becomes UnreadableImage."""
+def _opened(data: bytes | Path, max_pixels: int) -> Iterator[tuple[Image.Image, bytes]]:
+    """An open image within bounds, and the file's bytes; whatever goes wrong inside becomes
+    UnreadableImage."""
     try:
         content = data.read_bytes() if isinstance(data, Path) else data
     except OSError as error:
@@ -119,7 +122,7 @@ def _opened(data: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
                 raise TooManyPixels(f"{size} are more than max_pixels={max_pixels}")
             if _scanned(image, content) > MOST_SCANNED:
                 raise UnreadableImage("so many scans that decoding would take minutes: a bomb")
-            yield image
+            yield image, content
     except (UnreadableImage, MemoryError):
         raise
     except UnidentifiedImageError:
