@@ -111,6 +111,8 @@ def _opener(artifacts: Artifacts) -> Callable[[str], bytes]:
 def of_folder(folder: Path, contract: Contract) -> RealPhotos:
     """Photos at any depth; a folder that is named for a class labels those in it.
 
+    Those that cannot be read are left out, and counted in `origin`.
+
     Raises:
         UserError: there is no such folder, or no photo in it.
     """
@@ -119,15 +121,30 @@ def of_folder(folder: Path, contract: Contract) -> RealPhotos:
     found = [str(path) for path in pictures(folder, folder.absolute().parent)]
     if not found:
         raise UserError(f"--photos: {folder} holds no photos. Name one that does.")
-    chosen = [found[place] for place in _spread(len(found), MOST)]
+    wanted = [found[place] for place in _spread(len(found), MOST)]
+    chosen = [ref for ref in wanted if _is_readable(ref, contract)]
+    if not chosen:
+        raise UserError(f"--photos: none of {len(wanted)} photos in {folder} can be read.")
+    lost = len(wanted) - len(chosen)
+    origin = f"photos of {folder.name}" + (
+        f" ({lost} that cannot be read left out)" if lost else ""
+    )
     label = {name: index for index, name in enumerate(contract.classes)}
     labels = np.array([label.get(Path(ref).parent.name, -1) for ref in chosen])
     few = [chosen[place] for place in _spread(len(chosen), CALIBRATING)]
-    return RealPhotos(f"photos of {folder.name}", chosen, labels, few, "the same photos", _content)
+    return RealPhotos(origin, chosen, labels, few, "the same photos", _content)
 
 
 def _content(ref: str) -> bytes:
     return Path(ref).read_bytes()
+
+
+def _is_readable(ref: str, contract: Contract) -> bool:
+    try:
+        decode(Path(ref), contract.preprocessing.max_pixels)
+    except UnreadableImage:
+        return False
+    return True
 
 
 def _some(rows: pd.DataFrame, most: int) -> pd.DataFrame:
