@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_photo_view import contract
 
 from graftwork.config.errors import UserError
+from graftwork.model_folder.contents import Contract, Preprocessing
+from graftwork.models.base import InputSpec
 from graftwork.serving.real_photos import of_folder
 
-SEEN = contract(32, 0.875, "bicubic", 40)
+SPEC = InputSpec(32, (0.5,) * 3, (0.5,) * 3, "bicubic", 0.875)
+SEEN = Contract(3, {}, ["a", "b"], SPEC, Preprocessing(40, 10**6), {}, None, "", {})
 
 
 def test_what_cannot_be_read_is_left_out_and_counted(tmp_path: Path) -> None:
