@@ -11,7 +11,7 @@ from conftest import composed
 from graftwork.config.components import build
 from graftwork.evaluating.scoring import point
 from graftwork.metrics.accuracy import BalancedAccuracy, TopK, ranks
-from graftwork.metrics.base import Metric, mean_over_occurring, sums_by
+from graftwork.metrics.base import FEW, Metric, counts_by, mean_over_occurring, sums_by
 from graftwork.metrics.calibration import CalibrationError, bin_of
 from graftwork.metrics.f1 import MacroF1
 from graftwork.metrics.log_loss import LogLoss, log_losses
@@ -77,6 +77,16 @@ def test_ranks_break_ties_in_class_order() -> None:
 def test_classes_without_pictures_do_not_count() -> None:
     values = np.array([[1.0, 0.5, 0.0]])
     assert mean_over_occurring(values, np.array([[3, 1, 0]])) == 0.75
+
+
+@pytest.mark.parametrize("size", [7, FEW, FEW + 1])
+def test_counts_are_those_sums(size: int) -> None:
+    rng = np.random.default_rng(0)
+    index, counted = rng.integers(0, size - 1, 500), rng.random(500) < 0.5
+    weights = rng.multinomial(500, np.full(500, 1 / 500), 40).astype(np.float64)
+    assert np.array_equal(counts_by(index, weights, size), sums_by(index, weights, size))
+    found = counts_by(index, weights, size, counted)
+    assert np.array_equal(found, sums_by(index, weights * counted, size)) and found.sum() > 0
 
 
 def test_sums_by() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graftwork.config.errors import check_range
-from graftwork.metrics.base import Metric, mean_over_occurring, sums_by, weighted_mean
+from graftwork.metrics.base import Metric, counts_by, mean_over_occurring, weighted_mean
 
 if TYPE_CHECKING:
     from torchmetrics import Metric as TorchMetric
@@ -64,10 +64,9 @@ class BalancedAccuracy(Metric):
     ) -> np.ndarray:
         size = probabilities.shape[1]
         hit = probabilities.argmax(axis=1) == labels
-        support = sums_by(labels, weights, size)
-        return mean_over_occurring(
-            sums_by(labels, weights * hit, size) / np.maximum(support, 1), support
-        )
+        support = counts_by(labels, weights, size)
+        hits = counts_by(labels, weights, size, hit)
+        return mean_over_occurring(hits / np.maximum(support, 1), support)
 
 
 def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from graftwork.config.components import Component
 if TYPE_CHECKING:
     from torchmetrics import Metric as TorchMetric
 
+FEW = 64  # classes of which one matrix product takes less than a pass over each resample
 SMALLEST = float(np.finfo(np.float32).eps)
 
 
@@ -72,6 +73,22 @@ def sums_by(index: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
         `[resamples, size]`. One pass over the weights however large `size` is.
     """
     return np.stack([np.bincount(index, row, minlength=size) for row in weights])
+
+
+def counts_by(
+    index: np.ndarray, weights: np.ndarray, size: int, counted: np.ndarray | None = None
+) -> np.ndarray:
+    """The same, of weights that are whole numbers: their sums are exact in whatever order.
+
+    Args:
+        counted: booleans `[n]`: those that count; None: all.
+    """
+    if size > FEW:
+        return sums_by(index, weights if counted is None else weights * counted, size)
+    belongs = index[:, None] == np.arange(size)
+    if counted is not None:
+        belongs &= counted[:, None]
+    return np.asarray(weights @ belongs.astype(weights.dtype))
 
 
 def mean_over_occurring(values: np.ndarray, support: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graftwork.metrics.base import Metric, mean_over_occurring, sums_by
+from graftwork.metrics.base import Metric, counts_by, mean_over_occurring
 
 if TYPE_CHECKING:
     from torchmetrics import Metric as TorchMetric
@@ -31,7 +31,7 @@ class MacroF1(Metric):
     ) -> np.ndarray:
         size = probabilities.shape[1]
         predicted = probabilities.argmax(axis=1)
-        support = sums_by(labels, weights, size)
-        hits = sums_by(labels, weights * (predicted == labels), size)
-        both = support + sums_by(predicted, weights, size)  # 2 tp + fn + fp
+        support = counts_by(labels, weights, size)
+        hits = counts_by(labels, weights, size, predicted == labels)
+        both = support + counts_by(predicted, weights, size)  # 2 tp + fn + fp
         return mean_over_occurring(2 * hits / np.maximum(both, 1), support)
