@@ -12,6 +12,7 @@ from tracked_experiment import experiment
 from graftwork.data import manifest
 from graftwork.process.stopping import status_of
 from graftwork.recording.opening import NAME, PARENT, open_run, open_sweep
+from graftwork.recording.stale_runs import WORKER
 from graftwork.storage.artifacts import Artifacts
 
 CANARY = "canary-3f9a"
@@ -89,6 +90,23 @@ def test_a_run_is_resumed_and_keeps_its_params(artifacts):
     assert found.info.status == "FINISHED" and found.data.params == {"seed": "1"}
     assert found.data.metrics == {"test/top1": 1.0}
     assert found.data.tags["now.seed"] == "2", "the param tells of the model"
+
+
+def test_the_next_stage_of_a_process_tells_only_what_is_new(artifacts, monkeypatch):
+    artifacts.params.write_text("seed: 1")
+    open_run(experiment(), artifacts).finish()
+    told, real = [], MlflowClient.log_batch
+
+    def log_batch(self, run_id, metrics, params, tags):
+        told.append({tag.key: tag.value for tag in tags})
+        real(self, run_id, metrics, params, tags)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
+    open_run(experiment(), artifacts).finish()
+    assert not told
+    monkeypatch.setattr("graftwork.recording.tracked_run.mark", lambda: "another process")
+    open_run(experiment(), artifacts).finish()
+    assert told == [{WORKER: "another process"}]
 
 
 @pytest.mark.parametrize("resumed", [False, True])

@@ -57,7 +57,8 @@ def _text(client: MlflowClient, letter: Letter) -> None:
 def _model(client: MlflowClient, letter: Letter) -> None:
     from graftwork.recording.mlflow_model import log_model
 
-    log_model(client, letter["run_id"], Path(letter["path"]), base64.b64decode(letter["example"]))
+    example = base64.b64decode(letter["example"])
+    log_model(client, letter["run_id"], Path(letter["path"]), example, letter.get("group"))
 
 
 def _status(client: MlflowClient, letter: Letter) -> None:

@@ -34,12 +34,18 @@ NEEDED = (
 )
 
 
-def log_model(client: MlflowClient, run_id: str, model: Path, example: bytes) -> str:
-    """Adds the model to a run. Returns the address that `mlflow.pyfunc.load_model` takes."""
+def log_model(
+    client: MlflowClient, run_id: str, model: Path, example: bytes, group: str | None = None
+) -> str:
+    """Adds the model to a run. Returns the address that `mlflow.pyfunc.load_model` takes.
+
+    Args:
+        group: id of MLflow's experiment that the run belongs to, if it is known.
+    """
     from mlflow.entities import LoggedModelOutput
 
-    run = client.get_run(run_id)
-    logged = client.create_logged_model(run.info.experiment_id, NAME, source_run_id=run_id)
+    group = group or client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(group, NAME, source_run_id=run_id)
     about = {"run_id": run_id, "model_id": logged.model_id}
     if (place := _local(logged.artifact_location)) is not None:
         save_model(place, model, example, **about)

@@ -69,13 +69,14 @@ def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> 
     tracking, client = experiment.tracking, None
     noted = noted_run(artifacts) if resume else None
     known: dict[str, Any] | None = {}  # tags, params and numbers that the run has
+    group = None
     try:
         client = open_store(tracking.uri, artifacts)
         found = _recorded(client, noted)
         if found is None:
             known = None
         else:
-            data = found.data
+            data, group = found.data, found.info.experiment_id
             known = {"tags": data.tags, "params": data.params, "metrics": data.metrics}
     except Exception as error:
         if noted is None:
@@ -83,7 +84,7 @@ def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> 
         client = None  # the run has begun: a store that has gone away since costs nothing
         log.warning("%s", visible_lines(unavailable(store_uri(tracking.uri, artifacts), error)))
     if noted is not None and known is not None:
-        run = Run(client, noted, artifacts, tracking.uri)
+        run = Run(client, noted, artifacts, tracking.uri, group)
         run.resume(experiment, **known)
         return run, True
     assert client is not None
@@ -147,7 +148,7 @@ def _new(client: MlflowClient, tracking: Tracking, artifacts: Artifacts, name: s
         run_id = client.create_run(group, tags=_origin(name)).info.run_id
     except Exception as error:
         raise unavailable(store_uri(tracking.uri, artifacts), error) from error
-    return Run(client, run_id, artifacts, tracking.uri)
+    return Run(client, run_id, artifacts, tracking.uri, group)
 
 
 def _write_run(run: Run, artifacts: Artifacts) -> None:

@@ -46,10 +46,20 @@ class Run(Recording):
     """A run, open in MLflow."""
 
     def __init__(
-        self, client: MlflowClient | None, run_id: str, artifacts: Artifacts, uri: str | None
+        self,
+        client: MlflowClient | None,
+        run_id: str,
+        artifacts: Artifacts,
+        uri: str | None,
+        group: str | None = None,
     ) -> None:
-        """Open at `tracking.uri`; without a client what is told waits for the next start."""
+        """Open at `tracking.uri`; without a client what is told waits for the next start.
+
+        Args:
+            group: id of MLflow's experiment that it belongs to; None: it will be asked for.
+        """
         self.run_id = run_id
+        self.group = group
         self._artifacts = artifacts
         self._again = False  # whether an earlier process may have recorded the same numbers
         self._held: dict[str, list] | None = None  # rows that are told together
@@ -90,8 +100,9 @@ class Run(Recording):
         told |= {f"now.{key}": value for key, value in rows if params.get(key, value) != value}
         if error := tags.get("error"):
             told |= {"error": "", "error.before": error}
-        new = {key: value for key, value in told.items() if tags.get(key) != value}
-        self.set_tags({**new, WORKER: mark()})
+        told |= {WORKER: mark()}  # the same where a process runs several stages
+        if new := {key: value for key, value in told.items() if tags.get(key) != value}:
+            self.set_tags(new)
         self._log_lock()
 
     def go_on(self, name: str, params: Mapping[str, str]) -> None:
@@ -170,7 +181,7 @@ class Run(Recording):
     def log_model(self, model: Path, example: bytes) -> None:
         """The model itself, loadable by `mlflow.pyfunc.load_model`; see `Recording`."""
         text = base64.b64encode(example).decode()
-        self._post("model", path=str(model.absolute()), example=text)
+        self._post("model", path=str(model.absolute()), example=text, group=self.group)
 
     def finish(self, status: str = "FINISHED") -> None:
         self._post("status", status=status, time=int(time.time() * 1000))
