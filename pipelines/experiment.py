@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from graftwork.config.errors import UserError
 from graftwork.experiment import Experiment
 from graftwork.process.stopping import stop_orderly
+from graftwork.recording.tracked_run import GOES_ON
 from graftwork.storage.artifacts import Artifacts
 from pipelines import early_end, launchers, minutes, named_sweep, sweep, sweepers
 from pipelines.ahead import check_ahead
@@ -76,9 +77,11 @@ def conduct(artifacts: Artifacts) -> None:
     check_recorder(experiment, artifacts)
     check_ahead(experiment)
     try:
-        for run in stages():
-            log.info("%s", run.__module__.rpartition(".")[2])
-            measured(run, experiment, artifacts)
+        *earlier, last = stages()
+        with sweep.environment({GOES_ON: "yes"}):
+            for run in earlier:
+                _done(run, experiment, artifacts)
+        _done(last, experiment, artifacts)
         _forget_training(experiment, artifacts)
     except BaseException as error:
         if early_end.told(artifacts).get("status") == PRUNED:
@@ -86,6 +89,11 @@ def conduct(artifacts: Artifacts) -> None:
         if artifacts.run.is_file() or not isinstance(error, UserError):
             _record_failure(experiment, artifacts, error)
         raise
+
+
+def _done(run: Run, experiment: Experiment, artifacts: Artifacts) -> None:
+    log.info("%s", run.__module__.rpartition(".")[2])
+    measured(run, experiment, artifacts)
 
 
 def _forget_training(experiment: Experiment, artifacts: Artifacts) -> None:

@@ -232,7 +232,7 @@ def member(
         write_json(path, {**facts, "status": "killed"})  # true until it says otherwise
         parent = json.loads((folder / "run.json").read_text())["run_id"]
         told = {PARENT: parent, NAME: differs, TEST: "later", early_end.SWEEP: str(folder)}
-        with _environment(told), early_end.in_time(artifacts.root):
+        with environment(told), early_end.in_time(artifacts.root):
             try:
                 work(artifacts)
             except (Exception, SystemExit) as error:
@@ -283,7 +283,8 @@ def _place(override: str) -> int:
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables within the context alone."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from graftwork.config.errors import UserError
 from graftwork.data import manifest
 from graftwork.experiment import Experiment
+from graftwork.recording.opening import open_run
 from graftwork.storage.artifacts import Artifacts
 from graftwork.training.history import write_history
 from pipelines import evaluate as stage_of_evaluation
@@ -29,8 +30,6 @@ def download(settings: Experiment, artifacts: Artifacts) -> None:
 
 
 def finetune(settings: Experiment, artifacts: Artifacts) -> None:
-    from graftwork.recording.opening import open_run
-
     if settings.seed == 13:
         raise UserError("dataset.path: this photo is bad")
     if settings.seed == 14:
@@ -60,6 +59,8 @@ def evaluate(settings: Experiment, artifacts: Artifacts) -> None:
     }
     artifacts.metrics.parent.mkdir(exist_ok=True)
     artifacts.metrics.write_text(json.dumps(result))
+    with open_run(settings, artifacts):
+        pass  # it ends here
 
 
 def interval(value: float) -> dict[str, float]:

@@ -13,6 +13,7 @@ from graftwork.data import manifest
 from graftwork.process.stopping import status_of
 from graftwork.recording.opening import NAME, PARENT, open_run, open_sweep
 from graftwork.recording.stale_runs import WORKER
+from graftwork.recording.tracked_run import GOES_ON
 from graftwork.storage.artifacts import Artifacts
 
 CANARY = "canary-3f9a"
@@ -107,6 +108,26 @@ def test_the_next_stage_of_a_process_tells_only_what_is_new(artifacts, monkeypat
     monkeypatch.setattr("graftwork.recording.tracked_run.mark", lambda: "another process")
     open_run(experiment(), artifacts).finish()
     assert told == [{WORKER: "another process"}]
+
+
+def test_a_run_that_goes_on_in_its_process_ends_once(artifacts, monkeypatch):
+    told, real = [], MlflowClient.update_run
+    monkeypatch.setattr(
+        MlflowClient, "update_run", lambda *args, **how: (told.append(how), real(*args, **how))
+    )
+    with monkeypatch.context() as within:
+        within.setenv(GOES_ON, "yes")
+        with open_run(experiment(), artifacts) as first:
+            pass
+        assert client(artifacts).get_run(first.run_id).info.status == "RUNNING"
+    with open_run(experiment(), artifacts) as second:
+        assert second.run_id == first.run_id and not told
+    assert client(artifacts).get_run(first.run_id).info.status == "FINISHED"
+    monkeypatch.setenv(GOES_ON, "yes")
+    with pytest.raises(OSError), open_run(experiment(), artifacts):
+        raise OSError("the disk is full")
+    assert client(artifacts).get_run(first.run_id).info.status == "FAILED"
+    assert told == [{"status": "RUNNING"}], "it had ended in between"
 
 
 @pytest.mark.parametrize("resumed", [False, True])

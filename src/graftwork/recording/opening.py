@@ -68,7 +68,7 @@ def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> 
 
     tracking, client = experiment.tracking, None
     noted = noted_run(artifacts) if resume else None
-    known: dict[str, Any] | None = {}  # tags, params and numbers that the run has
+    known: dict[str, Any] | None = {}  # what the run has: see Run.resume
     group = None
     try:
         client = open_store(tracking.uri, artifacts)
@@ -78,6 +78,7 @@ def _open_mlflow(experiment: Experiment, artifacts: Artifacts, resume: bool) -> 
         else:
             data, group = found.data, found.info.experiment_id
             known = {"tags": data.tags, "params": data.params, "metrics": data.metrics}
+            known["status"] = found.info.status
     except Exception as error:
         if noted is None:
             raise unavailable(store_uri(tracking.uri, artifacts), error) from error
