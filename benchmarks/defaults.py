@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.sweeping import Bench, Job, Say
 from benchmarks.tasks import SEEDS, STRATEGIES, Task, networks, tasks
+from graftwork.selecting.expected import selection_score
 from graftwork.storage.artifacts import Artifacts
 
 
@@ -62,7 +63,7 @@ def read(task: Task, network: str, job: Job, place: Path | None) -> Result:
         strategy,
         int(seed),
         top1=first.get("value"),
-        selected=metrics.get("selection", {}).get("scores", {}).get("top1", {}).get("value"),
+        selected=selection_score(metrics.get("selection", {}).get("scores") or {}).get("value"),
         tested=first.get("n", 0),
         share=chosen[0] if chosen else None,
         gone_back=len(selection.get("gone_back") or ()),

@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.sweeping import Bench, Job, Say
 from benchmarks.tasks import ASIDE
+from graftwork.selecting.expected import selection_score
 from graftwork.storage.artifacts import Artifacts
 
 METHODS = ("matched", "grouped", "random")
@@ -93,7 +94,8 @@ def read(job: Job, place: Path) -> Score:
         KeyError: its metrics lack a selection score.
     """
     metrics = json.loads(Artifacts.at(place).metrics.read_text("utf-8"))
-    chosen, test = metrics["selection"]["scores"]["top1"]["value"], metrics["test"]["top1"]["value"]
+    chosen = selection_score(metrics["selection"]["scores"])["value"]
+    test = metrics["test"]["top1"]["value"]
     own = dict(job.own)
     method = own.pop("selection", "matched")
     return Score(" ".join((job.sweep, *own.values())), method, chosen, test)

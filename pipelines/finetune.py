@@ -175,9 +175,10 @@ def _save(
         found.start.write(artifacts.start)
     found.record.write(artifacts.selection)
     found.audit.write(artifacts.audit)
-    artifacts.held_out.unlink(missing_ok=True)
-    if found.held_out is not None:
-        predictions.write(artifacts.held_out, found.held_out[0], classes, found.held_out[1])
+    for place, of in ((artifacts.held_out, found.held_out), (artifacts.new, found.new)):
+        place.unlink(missing_ok=True)
+        if of is not None:
+            predictions.write(place, of[0], classes, of[1])
     write_history(found.rows, artifacts.history)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from graftwork.selecting import expected
+from graftwork.selecting.expected import as_chosen
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import read_receipt
 
@@ -33,7 +35,7 @@ class Job:
     method: str  # of selection; empty likewise
     held_out: int | None  # pictures that chose
     fitted: int | None  # pictures that the kept model was fitted on
-    selection: Scores
+    selection: Scores  # top1 is what may choose
     test: Scores  # empty: not looked at
     confidence: float  # of the intervals
     seconds: float  # of all stages
@@ -53,7 +55,7 @@ class Job:
 
     @property
     def score(self) -> float | None:
-        """What it is ranked by: top-1 of held-out pictures, a share."""
+        """What it is ranked by: top-1 that held-out pictures tell, a share."""
         return self.selection.get("top1", {}).get("value") if self.finished else None
 
 
@@ -154,7 +156,7 @@ def _job(folder: Path) -> Job:
         method=selection.get("method", ""),
         held_out=selection.get("held_out"),
         fitted=selection.get("fitted"),
-        selection=selection.get("scores") or {},
+        selection=as_chosen(selection.get("scores") or {}),
         test=metrics.get("test") or {},
         confidence=metrics.get("confidence", 0.95),
         seconds=sum(cost["seconds"] for cost in costs),
@@ -176,9 +178,9 @@ def params_of(artifacts: Artifacts) -> dict[str, str]:
 
 
 def selection_score(artifacts: Artifacts) -> float | None:
-    """Top-1 of the held-out pictures, if the experiment has got there."""
+    """See `graftwork.selecting.expected`; None where the experiment has not got there."""
     scores = (read(artifacts.metrics).get("selection") or {}).get("scores") or {}
-    return scores.get("top1", {}).get("value")
+    return expected.selection_score(scores).get("value")
 
 
 def read(path: Path) -> dict[str, Any]:

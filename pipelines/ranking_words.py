@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graftwork.reporting.leads import paired_words, unpaired_words
+from graftwork.selecting.expected import EXPECTED
 from graftwork.selecting.luck import paired_lead
 from graftwork.storage.artifacts import Artifacts
 from pipelines.ranking import Job, Ranking, Scores
@@ -21,7 +22,9 @@ def sentences(ranking: Ranking) -> list[str]:
     if unranked and ranked:
         found.append(f"{_jobs(unranked)} without a selection score, listed after, not ranked.")
     found.append(_looked_at(ranked))
-    held_out = [Artifacts.at(job.folder).held_out for job in ranked]
+    # What is expected of new pictures has no answers that could be right or wrong one by one.
+    counted = not any(EXPECTED in job.selection for job in ranked)
+    held_out = [Artifacts.at(job.folder).held_out for job in ranked] if counted else []
     predictions = [Artifacts.at(job.folder).predictions for job in tested]
     found.append(_luck("selection score", ranked, [job.selection for job in ranked], held_out))
     found.append(_luck("test score", tested, [job.test for job in tested], predictions))
@@ -65,7 +68,7 @@ def _luck(what: str, jobs: Sequence[Job], scores: Sequence[Scores], files: Seque
     found = [score["top1"] for score in scores if "top1" in score]
     if len(found) < 2:
         return ""
-    lead = _paired(files) if len(found) == len(jobs) else None
+    lead = _paired(files) if len(found) == len(jobs) == len(files) else None
     if lead is not None:
         return paired_words(what, len(found), lead)
     ends = [(score.get("low"), score.get("high")) for score in found]

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny_experiment import local_weights
 from tiny_transfer import PHOTOS, draw_photos, save_weights
 
 from graftwork.model_folder import contents as model_folder
 from graftwork.pareto.command import compared_runs
+from graftwork.selecting.expected import EXPECTED
 from graftwork.storage.artifacts import Artifacts
 from pipelines import experiment, sweepers
 from pipelines.overrides import quoted
@@ -26,6 +28,7 @@ TENSORS = {model_folder.BACKBONE, model_folder.HEAD}
 # `auto` finds too few validation pictures to choose by, and matches distances.
 SWEEP = [
     "-m", "transfer=linear_probe,lp_ft", "selection=auto,validation", "model=tiny_cnn",
+    "selection.min_expected=1",
     "dataset=folder", "augmentation=none", "trainer.batch_size=8", "trainer.limit_epochs=4",
     "transfer/rates=relative_step", "transfer.rates.step=0.01", "transfer/average=best",
     "trainer.refit=never", "trainer.watch_test=true", "extraction.engine=torch",
@@ -127,6 +130,8 @@ def test_every_experiment_chooses_alike(sweeps: Sweeps) -> None:
     for one, other in zip(before["jobs"], after["jobs"], strict=True):
         assert chosen(one) == chosen(other)
     found = [chosen(job) for job in before["jobs"]]
+    told = [EXPECTED in job["scores"]["scores"] for job in found]
+    assert told == [True, False] * 2  # what to expect of the test pictures, by no label of them
     assert [job["selection.json"]["method"] for job in found] == ["matched", "validation"] * 2
     assert [len(job["curves"]) for job in found] == [1, 1, 5, 5]
     assert all(job["files"].keys() >= TENSORS for job in found)
@@ -155,3 +160,18 @@ def test_by_the_test_another_experiment_and_another_epoch_would_have_been_chosen
 def _best_by_test(job: Artifacts) -> int:
     rows = csv.DictReader(job.history.read_text().splitlines())
     return int(max(rows, key=lambda row: float(row["test/top1"] or 0))["epoch"])
+
+
+def test_new_pictures_are_asked_of_what_chose(sweeps: Sweeps) -> None:
+    """Nothing is trained on with held-out pictures here: what chose is what is kept."""
+    asked = [job for job in sweeps[0]["jobs"] if job.new.is_file()]
+    assert len(asked) == 2
+    for job in asked:
+        new, tested = (
+            pd.read_parquet(path).set_index("sha256") for path in (job.new, job.predictions)
+        )
+        assert "class" not in new and len(new) == len(tested)
+        for sha256, row in new.iterrows():
+            np.testing.assert_allclose(
+                row["probabilities"], tested.loc[sha256, "probabilities"], atol=1e-6
+            )

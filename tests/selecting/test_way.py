@@ -6,7 +6,8 @@ from scipy.optimize import minimize_scalar
 
 from graftwork.metrics.log_loss import log_losses
 from graftwork.metrics.softmax import softmax
-from graftwork.selecting.way import chosen_point, tempered_log_losses
+from graftwork.selecting.tempered import best_tempered
+from graftwork.selecting.way import chosen_point
 
 SHARES = [0.0, 0.5, 1.0]
 LABELS = np.arange(100) % 3
@@ -31,7 +32,7 @@ def loss(found: np.ndarray) -> float:
 
 
 def tempered(found: np.ndarray, labels: np.ndarray = LABELS) -> float:
-    return float(tempered_log_losses(found, labels).mean())
+    return float(best_tempered(found, labels).mean())
 
 
 def share(*points: np.ndarray) -> float:

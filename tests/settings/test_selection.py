@@ -28,6 +28,7 @@ def test_every_method_has_a_file_of_its_own() -> None:
     [
         ("method", "matchd", "matched"),
         ("min_val", 0, 1),
+        ("min_expected", 0, 1),
         ("head_folds", 1, 2),
         ("folds", 0, 1),
         ("held_out", 0.0, 0.01),

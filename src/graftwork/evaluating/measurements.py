@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from graftwork.evaluating.scoring import measure, paired
 from graftwork.evaluating.several_views import Looked, views_entry
 from graftwork.metrics.softmax import softmax
+from graftwork.selecting.expected import EXPECTED, expected_top1
 from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import SelectionRecord
 
@@ -29,7 +30,7 @@ class Measurements:
 
     record: SelectionRecord
     held_out: Predicted | None  # the pictures that chose
-    selection: Scores  # on them; empty without
+    selection: Scores  # on them, and EXPECTED where new ones were asked about; empty without
     test: Predicted | None  # None: not looked at
     scores: Scores  # on test; empty likewise
     start: dict[str, Scores] | None  # of the probe that training began from
@@ -74,7 +75,7 @@ def measurements(
     return Measurements(
         record=record,
         held_out=held_out,
-        selection=_scores(experiment, held_out),
+        selection=_selection(experiment, held_out, predictions.read(artifacts.new, classes)),
         test=test,
         scores=_scores(experiment, test),
         start=start,
@@ -92,6 +93,19 @@ def _scores(experiment: Experiment, predicted: Predicted | None) -> Scores:
         return {}
     rows, probabilities = predicted
     return measure(experiment.evaluation, probabilities, rows["label"].to_numpy(), experiment.seed)
+
+
+def _selection(experiment: Experiment, held_out: Predicted | None, new: Predicted | None) -> Scores:
+    """Of the pictures that chose, and what to expect of new ones by them."""
+    found = _scores(experiment, held_out)
+    if held_out is None or new is None:
+        return found
+    wanted, (rows, probabilities) = experiment.evaluation, held_out
+    expected = expected_top1(
+        probabilities, rows["label"].to_numpy(), new[1], samples=wanted.bootstrap_samples,
+        confidence=wanted.confidence, seed=experiment.seed,
+    )  # fmt: skip
+    return {**found, EXPECTED: {**asdict(expected), "n": len(new[0])}}
 
 
 def _start(

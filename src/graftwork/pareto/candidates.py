@@ -11,6 +11,7 @@ from graftwork.pareto.axes import TIMED, costs
 from graftwork.pareto.frontier import Candidate, Measured
 from graftwork.recording.finished_runs import FinishedRun
 from graftwork.reporting.run_names import names
+from graftwork.selecting.expected import EXPECTED
 
 SELECTION, TEST = "selection", "test"  # what a score is of: held-out pictures, or the test set
 COST = "cost/"
@@ -134,6 +135,8 @@ def _candidate(
 
 
 def _measured(run: FinishedRun, metric: str, on: str) -> Measured | None:
+    if on == SELECTION and metric == "top1" and f"{on}/{EXPECTED}" in run.metrics:
+        metric = EXPECTED
     value = run.metrics.get(f"{on}/{metric}", math.nan)
     if not math.isfinite(value):
         return None

@@ -30,7 +30,10 @@ PREDICTIONS = "predictions.parquet"  # of a run's artifacts
 CHAMPION = "champion"  # the alias whose holder others are compared with
 CONFIDENCE = 0.95  # of the paired difference: below 1 - this, a loss is taken for one
 NAME = re.compile(r"[\w][\w .\-]{0,120}")
-TOLD = ("test/top1", "test/top1_low", "test/top1_high", "selection/top1", "test/log_loss")
+TOLD = (
+    *("test/top1", "test/top1_low", "test/top1_high", "test/log_loss"),
+    *("selection/top1", "selection/expected_top1"),
+)
 DIGESTS = ("data.digest", "data.test_digest", "weights.sha256")
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from graftwork.metrics.base import Metric
 from graftwork.reporting import selection_plots
 from graftwork.reporting.numbers import number
-from graftwork.reporting.score_words import Line, Scores, lines, told
+from graftwork.reporting.score_words import Line, Scores, expected_words, lines, told
 from graftwork.selecting.record import GoneBack, SelectionRecord
 
 HEADINGS = {
@@ -49,6 +49,7 @@ class Choice:
     nothing: str  # what follows from it where nothing is held out, else empty
     words: str  # why this method, and what was held out
     scores: Sequence[Line]  # told: selection, test; empty unless there are both
+    expected: str  # of new pictures; empty where none were asked about
     start: Sequence[Beginning]
     warnings: Sequence[str]
     alarm: str  # the worst of them; empty where all is well
@@ -83,6 +84,7 @@ def choice(
         NOTHING if record.method == "none" else "",
         " ".join(text for text in texts if text),
         lines(metrics, [selection, test]) if selection and test else [],
+        expected_words(selection),
         _beginnings(start or {}, {"selection": selection, "test": test}, metrics),
         warnings(record),
         KEPT_START if record.ended_as_start else "",

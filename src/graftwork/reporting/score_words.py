@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from graftwork.metrics.base import Metric
 from graftwork.reporting.numbers import THIN
+from graftwork.selecting.expected import EXPECTED
 
 Scores = Mapping[str, Mapping[str, float]]  # of one split, as in metrics.json
 
@@ -53,6 +54,21 @@ def told(metric: Metric, score: Mapping[str, float] | None, *, signed: bool = Fa
         return Told(value + unit, "")
     ends = (_number(metric, score[end], signed) for end in ("low", "high"))
     return Told(value + unit, " to ".join(ends) + unit)
+
+
+def expected_words(scores: Scores) -> str:
+    """What to expect of new pictures; empty where none were asked about.
+
+    Args:
+        scores: of the pictures that chose.
+    """
+    if not (found := scores.get(EXPECTED)):
+        return ""
+    share, low, high = (f"{100 * found[end]:.1f}" for end in ("value", "low", "high"))
+    return (
+        f"{share}{THIN}% of new pictures recognised ({low} to {high}), by how sure the model is of "
+        f"{found['n']:g} of them"
+    )
 
 
 def _number(metric: Metric, value: float, signed: bool) -> str:

@@ -19,7 +19,7 @@ from graftwork.reporting.choice import KEPT_START, warnings
 from graftwork.reporting.disk_use import disk_use
 from graftwork.reporting.numbers import duration, number, percent
 from graftwork.reporting.plots import HELD_OUT, TEST
-from graftwork.reporting.score_words import Scores, Told, lines
+from graftwork.reporting.score_words import Scores, Told, expected_words, lines
 from graftwork.selecting.record import SelectionRecord
 from graftwork.storage.artifacts import Artifacts
 from graftwork.storage.files import read_json
@@ -168,6 +168,8 @@ def _choosing(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         words += f"{number(selection['fitted'])} fitted"
         nothing = f"none: nothing was held out, {number(selection['fitted'])} pictures fitted"
         found.append(("chosen", nothing if selection["method"] == "none" else words))
+        if words := expected_words(selection.get("scores") or {}):
+            found.append(("expected", words))
     start = result.get("start") or {}
     scores = ((split, (start.get(split) or {}).get("top1")) for split in ("test", "selection"))
     parts = [f"{percent(score['value'])} ({split})" for split, score in scores if score]

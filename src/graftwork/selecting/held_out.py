@@ -42,6 +42,8 @@ class HeldOut:
         network_folds: ways to deal them for networks, `[n]` each: of the first, each part is held
             out in turn, or of all of them the most typical part.
         matched: how like new pictures the held-out ones are.
+        new: pictures of where the model will be used, rows of the manifest without a label; where
+            held-out ones were matched to them.
     """
 
     method: str
@@ -51,6 +53,7 @@ class HeldOut:
     head_fold: np.ndarray
     network_folds: Sequence[np.ndarray]
     matched: Matched | None = None
+    new: pd.DataFrame | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -150,7 +153,7 @@ def _dealt(
     rows = _fitted(frame)
     labels = rows["label"].to_numpy(np.int64)
     selection, seed = experiment.selection, experiment.dataset.splits.seed
-    parts, matched = selection.head_folds, None
+    parts, matched, new = selection.head_folds, None, None
     if method == "matched":
         new, source = _new(frame)
         matched = matching(
@@ -165,7 +168,7 @@ def _dealt(
         groups, what = None, "single pictures, as many of each class"
     head = _folds(groups, labels, parts, seed) if matched is None else matched.fold
     networks = _ways(groups, labels, experiment) if experiment.transfer.epochs else [head]
-    return HeldOut(method, why, what, rows, head, networks, matched)
+    return HeldOut(method, why, what, rows, head, networks, matched, new)
 
 
 def _ways(

@@ -13,6 +13,7 @@ import numpy as np
 
 from graftwork.metrics.log_loss import log_losses
 from graftwork.selecting.record import WayPoint
+from graftwork.selecting.tempered import best_tempered
 
 
 def chosen_point(
@@ -38,7 +39,7 @@ def chosen_point(
     hits = [(found.argmax(1) == labels).astype(float) for found in probabilities]
     losses = [float(log_losses(found, labels).mean()) for found in probabilities]
     best = max(range(len(shares)), key=lambda at: (hits[at].mean(), -losses[at]))
-    tempered = [tempered_log_losses(found, labels) for found in probabilities]
+    tempered = [best_tempered(found, labels) for found in probabilities]
     close = [at for at in range(len(shares)) if not _beyond(hits[best] - hits[at])]
     chosen = min(close, key=lambda at: tempered[at].mean())
     if 0 in shares:
@@ -50,21 +51,6 @@ def chosen_point(
         for at, (share, hit, loss) in enumerate(zip(shares, hits, losses, strict=True))
     ]
     return shares[chosen], points
-
-
-TEMPERATURES = np.geomspace(0.25, 4, 41)
-
-
-def tempered_log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """`[n]`, nats, at the one temperature for all pictures that makes their mean smallest."""
-    logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
-    found = []
-    for temperature in TEMPERATURES:
-        scaled = logs / temperature
-        scaled -= scaled.max(1, keepdims=True)
-        right = scaled[np.arange(len(labels)), labels]
-        found.append(np.log(np.exp(scaled).sum(1)) - right)
-    return min(found, key=np.mean)
 
 
 def _beyond(difference: np.ndarray) -> bool:

@@ -18,6 +18,7 @@ class Selection(Component):
 
     method: str  # see conf/selection; auto: validation where it can be trusted, else matched
     min_val: int  # pictures with which held-out ones may choose an epoch, or `auto` trusts them
+    min_expected: int | None  # matched pictures from which on what to expect of new ones chooses
     head_folds: int  # of the cross-validation of heads on stored features
     folds: int  # of networks; 1: one hold-out; K: K trainings, then one on everything
     held_out: float  # share of train and val that one hold-out takes, (0, 0.5]
@@ -30,6 +31,8 @@ class Selection(Component):
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
         check_range("min_val", self.min_val, 1)
+        if self.min_expected is not None:
+            check_range("min_expected", self.min_expected, 1)
         check_range("head_folds", self.head_folds, 2)
         check_range("folds", self.folds, 1)
         check_range("held_out", self.held_out, 0, 0.5, low_open=True)
@@ -39,3 +42,7 @@ class Selection(Component):
         check_range("max_pictures", self.max_pictures, 100)
         if self.direction is not None:
             check_choice("direction", self.direction, DIRECTIONS)
+
+    def tells_of_new(self, held_out: int) -> bool:
+        """Whether so many held-out pictures tell what to expect of new ones."""
+        return self.min_expected is not None and held_out >= self.min_expected

@@ -159,6 +159,12 @@ class Artifacts:
         return self.root / "reports" / "selection" / "held_out.parquet"
 
     @property
+    def new(self) -> Path:
+        """Predictions of pictures without labels, of where the model will be used, by a model that
+        chose; only where held-out ones were matched to them."""
+        return self.root / "reports" / "selection" / "new.parquet"
+
+    @property
     def run(self) -> Path:
         """Which MLflow run this experiment is."""
         return self.root / "run.json"

@@ -39,6 +39,7 @@ def choose_network(source: Source, test: pd.DataFrame | None, history: History) 
     result = Outcome(source, fold, attempts, points, watched, history, gone_back)
     if destroyed or share == 0:
         return result.as_probe(destroyed)
+    result = result.asked_of_new(share)
     refit = source.experiment.trainer.refit_of(len(fold), len(used)) if used else "never"
     ends = {"on": result.trained_on, "again": result.trained_again, "never": result.as_trained}
     return ends[refit](share, (order, chosen))

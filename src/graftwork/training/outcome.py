@@ -12,9 +12,11 @@ import pandas as pd
 import torch
 
 from graftwork.data.folds import NEVER
+from graftwork.metrics.softmax import softmax
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.tensors import within
 from graftwork.process import distributed
+from graftwork.selecting.expected import asked
 from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.training.attempt import Attempted, going_on, head_of, new_network, state_of, train_on
@@ -24,8 +26,9 @@ from graftwork.training.course import Course
 from graftwork.training.history import History
 from graftwork.training.movement import audited
 from graftwork.training.plan_table import say_drift
-from graftwork.training.probe_model import out_of_fold, probe_facts, probed
+from graftwork.training.probe_model import of_new, out_of_fold, probe_facts, probed
 from graftwork.training.source import Finetuned, Model, Source
+from graftwork.training.stored_prefix import logits_of
 from graftwork.training.trained import Trained
 
 State = Mapping[str, torch.Tensor]
@@ -43,6 +46,20 @@ class Outcome:
     watched: Mapping[str, pd.DataFrame]  # of trainings on everything, by split
     history: History
     gone_back: list[GoneBack]
+    new: tuple[pd.DataFrame, np.ndarray] | None = (
+        None  # as `Finetuned.new`, by the network that chose
+    )
+
+    def asked_of_new(self, share: float) -> Outcome:
+        """With what the first network, kept at this share of the way, says of new pictures."""
+        new, selection = self.source.held_out.new, self.source.experiment.selection
+        if new is None or not selection.tells_of_new(int((self.fold != NEVER).sum())):
+            return self
+        attempt, source = self.attempts[0], self.source
+        self._place(attempt.classifier, attempt.trained.start, attempt.end, share)
+        rows = new.iloc[asked(len(new))]
+        logits = logits_of(source.experiment, source.artifacts, attempt.classifier, rows, None)
+        return replace(self, new=(rows, softmax(logits)))
 
     def as_probe(self, destroyed: bool) -> Finetuned:
         """Nothing of the training is kept: the probe of all pictures is as good or better."""
@@ -58,8 +75,9 @@ class Outcome:
         chosen = out_of_fold(source.held_out, head)
         nothing = Audit.of_nothing(source.experiment.transfer.batch_norm)
         return Finetuned(
-            probed(source, head), self.history.rows, facts, record, chosen, None, nothing
-        )
+            probed(source, head), self.history.rows, facts, record, chosen, None, nothing,
+            of_new(source, head),
+        )  # fmt: skip
 
     def as_trained(self, share: float, chosen: Chosen) -> Finetuned:
         """The network that has not seen the held-out pictures."""
@@ -130,8 +148,9 @@ class Outcome:
         model = Model(classifier, head_of(source), classifier.input_spec)
         audit = self._audit(classifier, trained)
         return Finetuned(
-            model, self.history.rows, facts, record, held_out if len(order) else None, start, audit
-        )
+            model, self.history.rows, facts, record, held_out if len(order) else None, start, audit,
+            self.new,
+        )  # fmt: skip
 
     def _audit(self, classifier: Classifier, trained: Trained) -> Audit:
         """How far what is kept is from where training began; raises where it should not be."""

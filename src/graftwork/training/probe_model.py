@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graftwork.data.folds import NEVER
+from graftwork.metrics.softmax import softmax
 from graftwork.model_folder.saving import StoredBackbone
 from graftwork.models.network.tensors import placed
+from graftwork.selecting.expected import asked
 from graftwork.training.audit_record import Audit
 from graftwork.training.choice_record import record_of
 from graftwork.training.source import Finetuned, Model, Source
@@ -30,7 +32,19 @@ def probe_alone(source: Source, head: FittedHead, rows: list[Row]) -> Finetuned:
     record = record_of(source, held_out.head_fold, head.fixed.chooses)
     chosen = out_of_fold(held_out, head)
     nothing = Audit.of_nothing(source.experiment.transfer.batch_norm)
-    return Finetuned(probed(source, head), rows, facts, record, chosen, None, nothing)
+    new = of_new(source, head)
+    return Finetuned(probed(source, head), rows, facts, record, chosen, None, nothing, new)
+
+
+def of_new(source: Source, head: FittedHead) -> tuple[pd.DataFrame, np.ndarray] | None:
+    """Some of the pictures of where the model will be used, and what the head says of them."""
+    from graftwork.features.feature_store import features_of
+
+    new, selection = source.held_out.new, source.experiment.selection
+    if new is None or not selection.tells_of_new(int((source.held_out.head_fold != NEVER).sum())):
+        return None
+    rows = new.iloc[asked(len(new), selection.max_pictures)]
+    return rows, softmax(head.logits(features_of(source.experiment, source.artifacts, rows)))
 
 
 def out_of_fold(held_out: HeldOut, head: FittedHead) -> tuple[pd.DataFrame, np.ndarray] | None:

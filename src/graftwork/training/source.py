@@ -85,3 +85,6 @@ class Finetuned:
     held_out: tuple[pd.DataFrame, np.ndarray] | None
     start: FirstHead | None  # the probe that training began from, where the model is another
     audit: Audit  # what was trained, and how far it moved
+    # Rows of new pictures, and probabilities `[m, num_classes]` by a model that chose; None where
+    # held-out ones were not matched to any.
+    new: tuple[pd.DataFrame, np.ndarray] | None
