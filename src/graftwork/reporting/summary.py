@@ -169,7 +169,7 @@ def _choosing(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         nothing = f"none: nothing was held out, {number(selection['fitted'])} pictures fitted"
         found.append(("chosen", nothing if selection["method"] == "none" else words))
         if words := expected_words(selection.get("scores") or {}):
-            found.append(("expected", words))
+            found.append(("expect", words))
     start = result.get("start") or {}
     scores = ((split, (start.get(split) or {}).get("top1")) for split in ("test", "selection"))
     parts = [f"{percent(score['value'])} ({split})" for split, score in scores if score]
