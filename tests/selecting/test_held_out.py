@@ -89,6 +89,20 @@ def test_features_are_asked_for_only_where_it_was_foreseen(
     assert bool(backbone.asked) <= needed
 
 
+@pytest.mark.parametrize(
+    ("method", "probe"), [("matched", True), ("matched", False), ("none", True)]
+)
+def test_features_that_matching_looked_at_are_kept_for_a_head(method: str, probe: bool) -> None:
+    frame = photos(val=3)
+    backbone = Backbone(frame)
+    found = held_out(experiment(method, probe=probe), frame, CLASSES, backbone)
+    if method == "matched" and probe:
+        assert found.features is not None
+        assert np.array_equal(found.features, Backbone(frame)(found.rows))
+    else:
+        assert found.features is None, "nobody needs them, and they may be large"
+
+
 def test_validation_holds_its_own_pictures_out() -> None:
     found = held_out(experiment("validation"), photos(val=3), CLASSES, never)
     assert found.what == "the validation split" and found.matched is None

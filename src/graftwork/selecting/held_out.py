@@ -44,6 +44,8 @@ class HeldOut:
         matched: how like new pictures the held-out ones are.
         new: pictures of where the model will be used, rows of the manifest without a label; where
             held-out ones were matched to them.
+        features: float32 `[n, num_features]` of the frozen backbone, for a head that is fitted to
+            them; None where the method did not look at them, or nothing else will.
     """
 
     method: str
@@ -54,6 +56,7 @@ class HeldOut:
     network_folds: Sequence[np.ndarray]
     matched: Matched | None = None
     new: pd.DataFrame | None = None
+    features: np.ndarray | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -153,12 +156,11 @@ def _dealt(
     rows = _fitted(frame)
     labels = rows["label"].to_numpy(np.int64)
     selection, seed = experiment.selection, experiment.dataset.splits.seed
-    parts, matched, new = selection.head_folds, None, None
+    parts, matched, new, features = selection.head_folds, None, None, None
     if method == "matched":
         new, source = _new(frame)
-        matched = matching(
-            features_of(rows), labels, features_of(new), parts, seed, selection.max_pictures
-        )
+        features = features_of(rows)
+        matched = matching(features, labels, features_of(new), parts, seed, selection.max_pictures)
         what = f"whole clusters, as far from the rest as {source} are from all"
         groups: np.ndarray | None = matched.groups
     elif method == "grouped":
@@ -168,7 +170,8 @@ def _dealt(
         groups, what = None, "single pictures, as many of each class"
     head = _folds(groups, labels, parts, seed) if matched is None else matched.fold
     networks = _ways(groups, labels, experiment) if experiment.transfer.epochs else [head]
-    return HeldOut(method, why, what, rows, head, networks, matched, new)
+    kept = features if experiment.transfer.head_init.needs_features else None
+    return HeldOut(method, why, what, rows, head, networks, matched, new, kept)
 
 
 def _ways(

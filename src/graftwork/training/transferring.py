@@ -59,7 +59,9 @@ def source_of(
         return Source(experiment, artifacts, held_out, None, None, num_classes, legs)
     from graftwork.features.feature_store import features_of
 
-    features = features_of(experiment, artifacts, held_out.rows)
+    features = held_out.features
+    if features is None:
+        features = features_of(experiment, artifacts, held_out.rows)
     examples = examples_of(experiment, held_out, features, num_classes)
     head = experiment.transfer.head_init.fit(examples)
     return Source(experiment, artifacts, held_out, features, head, num_classes, legs)
