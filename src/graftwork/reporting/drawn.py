@@ -17,6 +17,7 @@ from graftwork.reporting.calibration_plot import reliability
 from graftwork.reporting.confusion_plot import confusion
 from graftwork.reporting.per_class import ClassScore, class_scores
 from graftwork.reporting.score_words import Scores
+from graftwork.selecting.expected import EXPECTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,5 +85,7 @@ def drawn_of(classes: list[str], test: Measured, held_out: Measured) -> Drawn | 
     """
     for split, (scores, found) in ((plots.TEST, test), (plots.HELD_OUT, held_out)):
         if scores and found is not None:
-            return Drawn(split, classes, scores, *found)
+            # What to expect of new pictures is no metric of these; it is told in words.
+            own = {name: score for name, score in scores.items() if name != EXPECTED}
+            return Drawn(split, classes, own, *found)
     return None
