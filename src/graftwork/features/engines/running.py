@@ -71,7 +71,8 @@ class Ready:
             yield from each_alone(lambda chunk: computed(load(chunk)), chunks)
         else:
             loaded = ahead(load, chunks, max(AHEAD, cores()), "loading")
-            yield from map(computed, loaded)
+            # One batch is computed while whoever asked looks at what became of the one before.
+            yield from ahead(computed, loaded, 2, "computing", 1)
 
 
 def each_alone(of: Callable[[T], R], batches: Iterable[T]) -> Iterator[R]:
