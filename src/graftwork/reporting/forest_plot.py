@@ -53,9 +53,15 @@ def forest(rows: Sequence[Row], title: str, confidence: float) -> Markup:
         layer("rule", {"color": colour("muted"), "strokeDash": [4, 3]}, x={"datum": 0}, y=None),
         layer("errorbar", {"color": colour("one")}, x=field("low"), x2={"field": "high"}),
         told("point", {"size": 60, "filled": True, "opacity": 1, "stroke": colour("one")},
-             x=field("value", axis={"grid": True, "tickCount": 6}), fill=fill),
+             x=field("value", axis={"grid": True, "tickCount": 6}, scale=_scale(rows)), fill=fill),
     ]  # fmt: skip
     names = {"domain": [row.name for row in rows]}
     order = nominal("name", scale=names, axis={"labelLimit": 320})
     drawn = panel(values, (460, {"step": 22}), layers, y=order)
     return vega_lite({"title": heading(title, note), **drawn}, title)
+
+
+def _scale(rows: Sequence[Row]) -> dict[str, object]:
+    """Of points; around differences that are all nothing there is a point on either side."""
+    ends = [100 * end for row in rows for end in (row.estimate.low, row.estimate.high)]
+    return {"domain": [min(-1.0, *ends), max(1.0, *ends)], "nice": True}
