@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from graftwork.selecting.expected import EXPECTED, as_chosen, asked, expected_top1, selection_score
+from graftwork.selecting.asked import asked
+from graftwork.selecting.expected import EXPECTED, as_chosen, expected_top1, selection_score
 from graftwork.selecting.tempered import TEMPERATURES, best_tempered, confidences, log_losses
 
 OPTIONS = {"samples": 400, "confidence": 0.95, "seed": 0}

@@ -18,7 +18,6 @@ from graftwork.metrics.bootstrap import Interval, resamples
 from graftwork.selecting.tempered import confidences, log_losses
 
 EXPECTED = "expected_top1"  # among selection scores
-MOST_ASKED = 256  # new pictures that a network is asked about: a standard error below 2 points
 OF_NEW = 1  # added to the seed of their draws: they are not drawn as held-out pictures are
 
 
@@ -67,8 +66,3 @@ def as_chosen(scores: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[st
     """Selection scores whose `top1` is the one that may choose."""
     score = selection_score(scores)
     return {**scores, "top1": score} if score else dict(scores)
-
-
-def asked(count: int, most: int = MOST_ASKED) -> np.ndarray:
-    """Positions of the new pictures that a model is asked about, of so many; spread evenly."""
-    return np.linspace(0, count - 1, min(count, most)).round().astype(int)

@@ -16,7 +16,7 @@ from graftwork.metrics.softmax import softmax
 from graftwork.models.network.classifier import Classifier
 from graftwork.models.network.tensors import within
 from graftwork.process import distributed
-from graftwork.selecting.expected import asked
+from graftwork.selecting.asked import asked
 from graftwork.selecting.first_head import FirstHead
 from graftwork.selecting.record import GoneBack, WayPoint
 from graftwork.training.attempt import Attempted, going_on, head_of, new_network, state_of, train_on

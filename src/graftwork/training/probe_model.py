@@ -10,7 +10,7 @@ from graftwork.data.folds import NEVER
 from graftwork.metrics.softmax import softmax
 from graftwork.model_folder.saving import StoredBackbone
 from graftwork.models.network.tensors import placed
-from graftwork.selecting.expected import asked
+from graftwork.selecting.asked import asked
 from graftwork.training.audit_record import Audit
 from graftwork.training.choice_record import record_of
 from graftwork.training.source import Finetuned, Model, Source
