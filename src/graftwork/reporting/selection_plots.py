@@ -130,7 +130,7 @@ def way(record: SelectionRecord) -> Markup | None:
         "title": heading("How far to go", _way_note(chosen, record.held_out)),
         "hconcat": [_panel(title, key, points) for title, key in PANELS],
         "bounds": "flush",
-        "spacing": 84,
+        "spacing": 66,
     }
     return vega_lite(spec, "Held-out scores between the first weights and the trained ones")
 
