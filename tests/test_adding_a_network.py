@@ -81,5 +81,5 @@ def test_it_is_among_the_models(project: Path) -> None:
 
 def test_it_is_written_as_the_project_is(project: Path) -> None:
     files = ["src/graftwork/models/backbones/nin.py", "tests/models/backbones/test_nin.py"]
-    for command in (["check"], ["format", "--check"]):
-        run(project, "-m", "ruff", *command, *files)
+    assert "All checks passed!" in run(project, "-m", "ruff", "check", *files)
+    assert "2 files already formatted" in run(project, "-m", "ruff", "format", "--check", *files)

@@ -126,6 +126,7 @@ def test_with_a_balanced_sampler_a_picture_that_comes_twice_has_its_next_view(
         "transfer": {"sampler": ClassBalanced()},
     }
     same(watched.run(extraction=LIVE, **settings), watched.run(extraction=STORED, **settings))
+    assert [call.trained.prefix is not None for call in watched.calls] == [False, True]
 
 
 def test_of_a_frozen_backbone_the_features_are_stored(watched: WatchedTrainings) -> None:
