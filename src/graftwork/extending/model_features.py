@@ -59,7 +59,7 @@ class ModelFeatures:
         facts = {
             "network": network.key, "engine": verdict.engine, "precision": verdict.precision,
             "preprocessing": vars(self._contract.preprocessing), "prepares": [POLICY, VIEW],
-            "versions": releases("opencv-python-headless", "pillow"),
+            "versions": releases("opencv-python-headless", "pillow", "simplejpeg"),
         }  # fmt: skip
         self._store = ArrayStore(artifacts.features / keys.digest(facts), "float32")
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 PACKAGES = (
     "graftwork",
     *("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "albumentations"),
-    *("openvino", "scikit-learn", "numpy", "pillow", "opencv-python-headless"),
+    *("openvino", "scikit-learn", "numpy", "pillow", "opencv-python-headless", "simplejpeg"),
     *("hydra-core", "dvc", "mlflow"),
 )
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAME = "model"
 NEEDED = (
     *("torch", "torchvision", "timm", "safetensors", "numpy", "pandas", "pyarrow", "pillow"),
-    *("opencv-python-headless", "omegaconf", "pyyaml", "filelock"),
+    *("opencv-python-headless", "simplejpeg", "omegaconf", "pyyaml", "filelock"),
 )
 
 

@@ -63,7 +63,7 @@ def feature_key(network: str, engine: str, precision: str, experiment: Experimen
             "precision": precision,
             "decoded_side": experiment.dataset.decoded_side,
             "prepares": [POLICY, VIEW],
-            "versions": releases("opencv-python-headless", "pillow"),
+            "versions": releases("opencv-python-headless", "pillow", "simplejpeg"),
         }
     )
 
